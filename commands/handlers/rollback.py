@@ -1,0 +1,212 @@
+"""Rolling a workflow back: it and its tasks return to an earlier moment, agents and pools do not.
+
+What the rollback frees is released now, what it needs again is taken now; if that can't be had, the whole
+is refused before anything happened. Frees come first, so that a slot can pass from one task to another.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from commands import steps
+from commands.messages.workflow import RollBackWorkflow
+from commands.work import Key, Past, Work
+from domain import task as tasks
+from domain import workflow as workflows
+from domain.aggregate import Event
+from domain.errors import Refusal
+from domain.log import Cut
+from domain.pool import POOL
+from domain.task import HOLDING, TASK, Task, TaskCancelled, TaskRolledBack
+from domain.workflow import WORKFLOW, Workflow, WorkflowRolledBack
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One task of the workflow: as it is, and as it was. `target` is None if it was created later."""
+
+    now: Task
+    target: Task | None
+
+    @property
+    def keeps(self) -> bool:
+        """It holds today just what it held then: nothing is freed, nothing taken."""
+        then = self.target
+        return (
+            then is not None
+            and then.state in HOLDING
+            and (then.state, then.agent_id, then.reservation_id, then.started_at)
+            == (self.now.state, self.now.agent_id, self.now.reservation_id, self.now.started_at)
+        )
+
+
+def roll_back(work: Work, command: RollBackWorkflow) -> None:
+    workflow = work.get(WORKFLOW, command.workflow_id)
+    past = _target(work, command, workflow)
+    cut = Cut(position=past.position)
+    plan = _plan(work, workflow, cut)
+    if command.workflow_only:
+        _require_no_task(command.workflow_id, plan)
+    for step in plan:
+        if not step.keeps:
+            steps.free_holdings(work, step.now, "rolled_back")
+    for step in plan:
+        work.record(TASK, step.now.task_id, _restore_task(work, command, step, cut))
+    restored = _restored_workflow(past.state, workflow, work.now)
+    event = WorkflowRolledBack(
+        at=work.now,
+        to_version=past.version,
+        reason=command.reason,
+        operator=command.operator,
+        restored=workflows.to_json(restored),
+    )
+    work.record(WORKFLOW, command.workflow_id, [event])
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    version: int
+    position: int
+    state: Workflow
+
+
+def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Target:
+    """The earlier workflow, or a refusal that names the range there is."""
+    current = work.version(WORKFLOW, command.workflow_id)
+    cut = Cut(version=command.to_version, at=command.to_time, position=command.to_position)
+    past = work.past(WORKFLOW, command.workflow_id, cut)
+    began = workflow.created_at.isoformat()
+    if past.state is None:
+        raise Refusal(
+            "rollback_before_beginning",
+            f"Workflow {command.workflow_id} began at {began}; roll back to a moment after that.",
+            workflow_id=command.workflow_id,
+            began=began,
+            versions=[1, current],
+        )
+    if command.to_version is not None and past.version < command.to_version:
+        raise Refusal(
+            "rollback_beyond_end",
+            f"Workflow {command.workflow_id} has versions 1 to {current}; "
+            f"there is no version {command.to_version} to roll back to.",
+            workflow_id=command.workflow_id,
+            versions=[1, current],
+        )
+    if past.version == current:
+        raise Refusal(
+            "rollback_to_now",
+            f"Workflow {command.workflow_id} is at version {current} now; roll back to an earlier one.",
+            workflow_id=command.workflow_id,
+            versions=[1, current],
+        )
+    _require_whole(work, command.workflow_id, past)
+    return _Target(past.version, past.position, past.state)
+
+
+def _require_whole(work: Work, workflow_id: str, past: Past[Workflow]) -> None:
+    """A version in the middle of a command is a state that the whole system never was in."""
+    whole = work.past(WORKFLOW, workflow_id, Cut(position=past.position))
+    if whole.version != past.version:
+        raise Refusal(
+            "rollback_divides_command",
+            f"Version {past.version} of workflow {workflow_id} lies within one command that ended with "
+            f"version {whole.version}; roll back to that version, or to an earlier command's.",
+            workflow_id=workflow_id,
+            whole_version=whole.version,
+        )
+
+
+def _plan(work: Work, workflow: Workflow, cut: Cut) -> list[Step]:
+    """The tasks that have changed since the cut."""
+    task_ids = list(workflow.tasks)
+    steps.fetch_tasks(work, task_ids)
+    work.fetch_past((Key.of(TASK, task_id) for task_id in task_ids), cut)
+    plan = []
+    for task_id in task_ids:
+        now = work.get(TASK, task_id)
+        past = work.past(TASK, task_id, cut)
+        if past.version == work.version(TASK, task_id):
+            continue
+        later_and_gone = past.state is None and now.state == "cancelled"
+        same = past.state is not None and replace(past.state, updated_at=now.updated_at) == now
+        if not later_and_gone and not same:
+            plan.append(Step(now.copy(), past.state))
+    return plan
+
+
+def _require_no_task(workflow_id: str, plan: list[Step]) -> None:
+    if plan:
+        changed = [step.now.task_id for step in plan]
+        raise Refusal(
+            "rollback_needs_tasks",
+            f"Workflow {workflow_id} can't be rolled back alone, as {len(changed)} of its tasks have changed since "
+            f"({', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''}); roll back with its tasks.",
+            workflow_id=workflow_id,
+            tasks=changed,
+        )
+
+
+def _restore_task(work: Work, command: RollBackWorkflow, step: Step, cut: Cut) -> list[Event]:
+    if step.target is None and step.now.state in tasks.OPEN:
+        reason = f"created after what the workflow was rolled back to: {command.reason}"[:10_000]
+        return [TaskCancelled(at=work.now, reason=reason)]
+    if step.target is None:
+        restored = replace(step.now, state="cancelled")
+    elif step.keeps:
+        restored = replace(step.target, deadline=step.now.deadline)
+    elif step.target.state in HOLDING:
+        restored = _take_again(work, step.target, cut)
+    else:
+        restored = step.target
+    return [
+        TaskRolledBack(
+            at=work.now,
+            reason=command.reason,
+            operator=command.operator,
+            restored=tasks.to_json(restored),
+        )
+    ]
+
+
+def _take_again(work: Work, target: Task, cut: Cut) -> Task:
+    """Take what the task held then, as it can be had now; a task that runs again gets a fresh time limit."""
+    if target.agent_id is None:
+        return target
+    running = target.state == "running"
+    reservation_id, allocated = steps.take_holdings(
+        work,
+        target,
+        target.agent_id,
+        pool_id=target.pool_id,
+        expires_at=_fresh_expiry(work, target, cut),
+        started_at=target.started_at if running else None,
+        estimated_completion=target.estimated_completion,
+    )
+    system = steps.system_of(work)
+    default_limit = system.default_timeout if system else None
+    return replace(
+        target,
+        reservation_id=reservation_id,
+        allocated=allocated,
+        deadline=tasks.fresh_deadline(target, default_limit, work.now) if running else None,
+    )
+
+
+def _fresh_expiry(work: Work, target: Task, cut: Cut) -> datetime | None:
+    """As long from now as the reservation had when it was made."""
+    if target.pool_id is None or target.reservation_id is None:
+        return None
+    pool = work.past(POOL, target.pool_id, cut).state
+    reservation = pool.reservations.get(target.reservation_id) if pool else None
+    if reservation is None or reservation.expires_at is None:
+        return None
+    return work.now + (reservation.expires_at - reservation.created_at)
+
+
+def _restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> Workflow:
+    """The earlier workflow; tasks that it did not have yet stay in its document, as cancelled."""
+    views = dict(target.tasks)
+    for task_id, view in workflow.tasks.items():
+        if task_id not in views:
+            ended = view.end_time if view.state not in tasks.OPEN else now
+            views[task_id] = replace(view, state="cancelled", end_time=ended)
+    return workflows.with_tasks(target, views)

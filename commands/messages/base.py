@@ -1,0 +1,25 @@
+"""The base of all commands: immutable, strict, and aware of the aggregate that each one names."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.aggregate import Aggregate
+
+
+class Command(BaseModel):
+    """A request in the imperative; may be refused.
+
+    `aggregate` and `key` say which aggregate the command names: an envelope's expected version is its.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    type: ClassVar[str]
+    aggregate: ClassVar[Aggregate[Any]]
+    key: ClassVar[str]
+
+    @property
+    def stream_id(self) -> str:
+        """The stream of the aggregate that this command names."""
+        return self.aggregate.stream_id(getattr(self, self.key))

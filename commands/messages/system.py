@@ -1,0 +1,56 @@
+"""Commands that name the system."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Strict
+
+from commands.messages.base import Command
+from domain.system import SYSTEM, SYSTEM_ID, ComponentHealth
+from domain.values import Count, Id, PositiveCount, Seconds, Text, Time
+
+Limit = Literal["max_concurrent_workflows", "max_workflow_duration", "default_timeout", "retry_attempts"]
+
+
+class SystemCommand(Command):
+    aggregate: ClassVar = SYSTEM
+    key: ClassVar = "_system"
+
+    @property
+    def stream_id(self) -> str:
+        return SYSTEM.stream_id(SYSTEM_ID)
+
+
+class ConfigureSystem(SystemCommand):
+    """Set what is given; `unset` lifts limits."""
+
+    type: ClassVar = "ConfigureSystem"
+    system_id: Id | None = None
+    environment: Id | None = None
+    version: Id | None = None
+    deployment_id: Id | None = None
+    max_concurrent_workflows: PositiveCount | None = None
+    max_workflow_duration: Seconds | None = None
+    default_timeout: Seconds | None = None
+    retry_attempts: Count | None = None
+    unset: Annotated[tuple[Limit, ...], Strict(False)] = ()
+
+
+class ReportComponentHealth(SystemCommand):
+    type: ClassVar = "ReportComponentHealth"
+    component: Id
+    health: ComponentHealth
+
+
+class ScheduleMaintenance(SystemCommand):
+    type: ClassVar = "ScheduleMaintenance"
+    window_id: Id
+    start: Time
+    end: Time
+    kind: Id = "scheduled"
+    description: Text
+    blocks_starts: bool = False
+
+
+class CancelMaintenance(SystemCommand):
+    type: ClassVar = "CancelMaintenance"
+    window_id: Id

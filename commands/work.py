@@ -1,0 +1,211 @@
+"""The unit of work of one command: what a handler sees of the aggregates, and what it leaves behind.
+
+Handlers are plain functions that do no I/O. When one asks for something that is not in memory yet, `Needs`
+is raised; the committer loads it and runs the handler again from its beginning.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from domain.aggregate import Aggregate, AggregateState, Event
+from domain.errors import Refusal
+from domain.log import Cut
+
+S = TypeVar("S", bound=AggregateState)
+ACTIVE_WORKFLOWS = "active_workflows"
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[S]):
+    """One aggregate: which kind, which id."""
+
+    aggregate: Aggregate[S] = field(compare=False)
+    stream_id: str
+    aggregate_id: str = field(compare=False)
+
+    @staticmethod
+    def of(aggregate: Aggregate[S], aggregate_id: str) -> "Key[S]":
+        return Key(aggregate, aggregate.stream_id(aggregate_id), aggregate_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[S]):
+    """An aggregate as it is at a version of its stream; shared, so never changed. 0 and None: not there."""
+
+    version: int
+    state: S | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastKey:
+    """An aggregate as of a cut."""
+
+    stream_id: str
+    cut: Cut
+
+
+@dataclass(frozen=True, slots=True)
+class Past(Generic[S]):
+    """What a stream was at a cut. `position` is where the command of its last event ends in the log."""
+
+    version: int
+    position: int
+    state: S | None
+
+
+class Needs(Exception):  # noqa: N818  a signal to the committer, not an error
+    """The handler needs more than is in memory."""
+
+    def __init__(
+        self,
+        streams: Iterable[Key[Any]] = (),
+        past: Iterable[tuple[Key[Any], Cut]] = (),
+        count: bool = False,
+    ) -> None:
+        self.streams = tuple(streams)
+        self.past = tuple(past)
+        self.count = count
+        super().__init__()
+
+
+class Memory(Protocol):
+    """Where aggregates are found: what the commands before left, else the cache."""
+
+    def __call__(self, stream_id: str) -> Loaded[Any] | None: ...
+
+
+@dataclass(slots=True)
+class Telemetry:
+    """What a heartbeat tells of an agent."""
+
+    agent_id: str
+    seen_at: datetime
+    usage: Mapping[str, object] | None
+    queue_size: int | None
+
+
+@dataclass(slots=True)
+class _Working:
+    key: Key[Any]
+    version: int
+    state: Any
+    owned: bool = False
+
+
+class Work:
+    """One command's view of the world, at one moment."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        now: datetime,
+        command_id: str,
+        past: Mapping[PastKey, Past[Any]] | None = None,
+        active_workflows: int | None = None,
+    ) -> None:
+        self.now = now
+        self.command_id = command_id
+        self.events: list[tuple[Key[Any], Event]] = []
+        self.telemetry: Telemetry | None = None
+        self._memory = memory
+        self._past = past or {}
+        self._active_workflows = active_workflows
+        self._working: dict[str, _Working] = {}
+        self._reservations = 0
+
+    def find(self, aggregate: Aggregate[S], aggregate_id: str) -> S | None:
+        """The aggregate as this command has left it so far; None if it does not exist. Read only."""
+        return self._enter(Key.of(aggregate, aggregate_id)).state  # type: ignore[no-any-return]  # the key says S
+
+    def get(self, aggregate: Aggregate[S], aggregate_id: str) -> S:
+        """The same, refused if it does not exist."""
+        state = self.find(aggregate, aggregate_id)
+        if state is None:
+            raise Refusal(
+                "unknown_id",
+                f"There is no {aggregate.category} {aggregate_id}; check the id, or create it first.",
+                kind=aggregate.category,
+                id=aggregate_id,
+            )
+        return state
+
+    def fetch(self, keys: Iterable[Key[Any]]) -> None:
+        """Say early which aggregates will be read, so that they are loaded in one round trip."""
+        missing = [key for key in keys if key.stream_id not in self._working and not self._known(key)]
+        if missing:
+            raise Needs(streams=missing)
+
+    def past(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut) -> Past[S]:
+        """An aggregate as of a cut; a cut is history, so nothing can change it under this command."""
+        key = Key.of(aggregate, aggregate_id)
+        found = self._past.get(PastKey(key.stream_id, cut))
+        if found is None:
+            raise Needs(past=[(key, cut)])
+        return found
+
+    def fetch_past(self, keys: Iterable[Key[Any]], cut: Cut) -> None:
+        missing = [(key, cut) for key in keys if PastKey(key.stream_id, cut) not in self._past]
+        if missing:
+            raise Needs(past=missing)
+
+    def active_workflows(self) -> int:
+        """How many workflows are active, by a read model: soft, it may lag."""
+        if self._active_workflows is None:
+            raise Needs(count=True)
+        return self._active_workflows
+
+    def record(self, aggregate: Aggregate[Any], aggregate_id: str, events: Sequence[Event]) -> None:
+        """Add what was decided; later reads of this command see it."""
+        if not events:
+            return
+        working = self._enter(Key.of(aggregate, aggregate_id))
+        if not working.owned and working.state is not None:
+            working.state = working.state.copy()
+        working.owned = True
+        for event in events:
+            working.state = aggregate.evolve(working.state, event)
+            self.events.append((working.key, event))
+        working.version += len(events)
+
+    def version(self, aggregate: Aggregate[Any], aggregate_id: str) -> int:
+        """The version of the stream as this command has left it so far."""
+        return self._enter(Key.of(aggregate, aggregate_id)).version
+
+    def reservation_id(self) -> str:
+        """An id that no other reservation ever has: it follows from the command's."""
+        self._reservations += 1
+        return f"res-{self.command_id}-{self._reservations}"
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """The versions of all that was read or written, before this command."""
+        written: dict[str, int] = {}
+        for key, _ in self.events:
+            written[key.stream_id] = written.get(key.stream_id, 0) + 1
+        return {
+            stream_id: working.version - written.get(stream_id, 0)
+            for stream_id, working in self._working.items()
+        }
+
+    @property
+    def left(self) -> dict[str, Loaded[Any]]:
+        """The aggregates that this command changed, as it leaves them."""
+        return {
+            stream_id: Loaded(working.version, working.state)
+            for stream_id, working in self._working.items()
+            if working.owned
+        }
+
+    def _enter(self, key: Key[Any]) -> _Working:
+        working = self._working.get(key.stream_id)
+        if working is None:
+            loaded = self._memory(key.stream_id)
+            if loaded is None:
+                raise Needs(streams=[key])
+            working = self._working[key.stream_id] = _Working(key, loaded.version, loaded.state)
+        return working
+
+    def _known(self, key: Key[Any]) -> bool:
+        return self._memory(key.stream_id) is not None

@@ -1,0 +1,75 @@
+"""What the five aggregates have in common: the base of events, the descriptor, and the fold."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.errors import CorruptLog
+from domain.values import Time
+
+
+class Event(BaseModel):
+    """Something that happened. `type` is the stored name and never changes; `at` is when it was decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+
+    at: Time
+
+
+class AggregateState(Protocol):
+    """Plain state, owned by whoever folds it.
+
+    `evolve` changes the state that it is given, because a fold of a long stream must not copy at each
+    step. Whoever shares a state copies it first; `copy` is cheap, since what containers hold is immutable.
+    """
+
+    def copy(self) -> Self:
+        """An independent state of the same value."""
+        ...
+
+
+S = TypeVar("S", bound=AggregateState)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Generic[S]):
+    """Describes one aggregate: its category, its state, its events, and how an event evolves the state."""
+
+    category: str
+    state: type[S]
+    events: tuple[type[Event], ...]
+    evolve: Callable[[S | None, Event], S]
+    fold_version: int = 1
+    """Rises whenever `evolve` gives another state for the same events: older snapshots are then ignored."""
+
+    def stream_id(self, aggregate_id: str) -> str:
+        return f"{self.category}-{aggregate_id}"
+
+    def fold(self, events: Iterable[Event], state: S | None = None) -> S | None:
+        """The state after these events; None if there were none to begin with."""
+        for event in events:
+            state = self.evolve(state, event)
+        return state
+
+
+def begun(state: S | None, event: Event) -> S:
+    """The state that an event evolves; a stream that doesn't start with its first event is corrupt."""
+    if state is None:
+        raise CorruptLog(
+            f"{event.type} can't be the first event of a stream; restore the log from a backup.",
+            event_type=event.type,
+        )
+    return state
+
+
+def unexpected(event: Event) -> CorruptLog:
+    """For an event that doesn't belong to the stream it stands in."""
+    return CorruptLog(
+        f"{event.type} does not belong to this kind of stream; restore the log from a backup.",
+        event_type=event.type,
+    )

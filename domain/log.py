@@ -1,0 +1,182 @@
+"""The log as the rest of the house sees it: events before and after they are recorded, cuts, and the port.
+
+An event has two types: `NewEvent` before it is recorded, `RecordedEvent` after. Stored bytes are exact:
+what was appended is what is read, for ever.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that a decision gave, not recorded yet. `data` and `metadata` are JSON bytes."""
+
+    event_id: UUID
+    stream_id: str
+    type: str
+    schema_version: int
+    data: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event in the log.
+
+    `position` is its place in the log and `version` its place in its stream, both from 1 and contiguous.
+    `following` counts the events of the same command that come after it in the log: 0 ends the command.
+    """
+
+    position: int
+    event_id: UUID
+    stream_id: str
+    version: int
+    type: str
+    schema_version: int
+    data: bytes
+    metadata: bytes
+    recorded_at: datetime
+    following: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAppend:
+    """What one command asks the log to keep: its events and its answer, atomically.
+
+    `expected` names the version of every stream that the decision read or writes (0: the stream does not
+    exist); in a group, versions count the events of the commands before it. No events at all (a refusal,
+    a no-op) is fine: the answer is recorded and `expected` is checked all the same. `recorded_at` is for an
+    import only.
+    """
+
+    command_id: UUID
+    expected: Mapping[str, int]
+    events: tuple[NewEvent, ...]
+    answer: bytes
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The command is recorded. Positions are None when it gave no events."""
+
+    recorded_at: datetime
+    first_position: int | None
+    last_position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyRecorded:
+    """The command id was known: what it answered then. Wins over any conflict."""
+
+    answer: bytes
+    recorded_at: datetime
+    first_position: int | None
+    last_position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted:
+    """A stream is not at the expected version: the command appended nothing and recorded nothing."""
+
+    stream_id: str
+    expected: int
+    actual: int
+
+
+AppendOutcome = Appended | AlreadyRecorded | Conflicted
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the log: the last event's position (0 when empty) and time."""
+
+    position: int
+    recorded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a fold stops: at most one of a version of the stream, a time (recorded_at), a position.
+
+    None of them means now. A time exactly on an event includes it. Times and positions never divide a
+    command: they snap down to the last whole one.
+    """
+
+    version: int | None = None
+    at: datetime | None = None
+    position: int | None = None
+
+    @property
+    def is_now(self) -> bool:
+        return self.version is None and self.at is None and self.position is None
+
+
+NOW = Cut()
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which events of the log to read; empty means all."""
+
+    categories: frozenset[str] = field(default_factory=frozenset)
+    types: frozenset[str] = field(default_factory=frozenset)
+
+
+class EventReader(Protocol):
+    """Reading, by stream or by position: the only way to the events for everyone."""
+
+    async def head(self) -> Head:
+        """The end of the log."""
+        ...
+
+    async def position_at(self, at: datetime) -> int:
+        """The last position recorded at or before `at`, 0 if none."""
+        ...
+
+    async def stream_version(self, stream_id: str) -> int:
+        """The stream's current version, 0 if it does not exist."""
+        ...
+
+    def read_stream(
+        self,
+        stream_id: str,
+        *,
+        after_version: int = 0,
+        cut: Cut = NOW,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        """A stream's events in order, in bounded memory."""
+        ...
+
+    async def read_streams(
+        self, stream_ids: Sequence[str], *, up_to_position: int | None = None
+    ) -> dict[str, list[RecordedEvent]]:
+        """Whole streams at once, in one round trip; a stream that does not exist gives an empty list."""
+        ...
+
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None
+    ) -> list[RecordedEvent]:
+        """The next events after a position, in order; ends at the end of a command.
+
+        `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command.
+        """
+        ...
+
+
+class EventLog(EventReader, Protocol):
+    """The log, with its only way to write."""
+
+    async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        """Append a group of commands, one outcome each, in order.
+
+        Atomic is the command: one that conflicts harms no neighbour, except those that were decided on
+        what it would have left, which then conflict too. Durable when it returns.
+        """
+        ...

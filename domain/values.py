@@ -1,0 +1,137 @@
+"""The small types that events and commands share, each with its bounds."""
+
+import math
+import unicodedata
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, JsonValue, Strict
+
+MAX_ID_LENGTH = 255
+MAX_TEXT_LENGTH = 10_000
+MAX_JSON_DEPTH = 32
+
+
+class Personal:
+    """Marks a field that can hold personal data, so that a subject's data can be found and erased."""
+
+    def __repr__(self) -> str:
+        return "PERSONAL"
+
+
+PERSONAL = Personal()
+
+
+def _plain(text: str) -> str:
+    """Refuse what can't be seen or stored: control characters, lone surrogates, blanks at the ends."""
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+        raise ValueError("must not contain control characters")
+    if text != text.strip():
+        raise ValueError("must not begin or end with a blank")
+    return text
+
+
+def _printable(text: str) -> str:
+    """Free text may have line breaks and tabs, no other control characters."""
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in text):
+        raise ValueError("must not contain control characters other than line breaks and tabs")
+    return text
+
+
+def _parse_time(value: object) -> object:
+    """ISO 8601 text to a datetime; a number of seconds is not a time that a person can check."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be an ISO 8601 time, for example 2024-01-17T10:00:00Z") from None
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie within the years 1 to 9999 in UTC") from None
+
+
+_FACTORS = {
+    "": Decimal(1),
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{suffix: Decimal(1000) ** (power + 1) for power, suffix in enumerate("kMGTPE")},
+    **{f"{suffix}i": Decimal(1024) ** (power + 1) for power, suffix in enumerate("KMGTPE")},
+}
+
+
+@lru_cache(maxsize=4096)
+def parse_quantity(text: str) -> Decimal:
+    """A Kubernetes quantity ("2", "500m", "4Gi") as an exact number of cores, bytes or units.
+
+    Raises ValueError for anything else, negative ones included.
+    """
+    number = text.rstrip("EGKMPTikmnu")
+    suffix = text[len(number) :]
+    allowed = all(character in "0123456789.+eE" for character in number)
+    try:
+        value = Decimal(number) * _FACTORS[suffix] if allowed and len(text) <= 40 else None
+    except (InvalidOperation, KeyError, OverflowError):
+        value = None
+    if value is None or value < 0 or value > Decimal("1e24"):
+        raise ValueError(f'"{text[:40]}" is not a quantity; write it like "2", "500m" or "4Gi"')
+    return value
+
+
+def _check_quantity(text: str) -> str:
+    parse_quantity(text)
+    return text
+
+
+def _check_json(value: JsonValue) -> JsonValue:
+    """Finite numbers, no NUL characters, bounded nesting: so it can be stored, shown and indexed."""
+    level: list[JsonValue] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"must not be nested deeper than {MAX_JSON_DEPTH} levels")
+        deeper: list[JsonValue] = []
+        for item in level:
+            if isinstance(item, dict):
+                deeper.extend(item.values())
+                deeper.extend(item)
+            elif isinstance(item, list):
+                deeper.extend(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise ValueError("must not contain NaN or an infinity")
+            elif isinstance(item, str) and not item.isprintable():
+                _printable(item)
+        level = deeper
+    return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_plain)]
+"""An id given by a caller: 1 to 255 characters, none of them a control character."""
+
+Name = Id
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH), AfterValidator(_printable)]
+Time = Annotated[AwareDatetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
+"""A moment with a zone, kept in UTC."""
+
+Quantity = Annotated[str, AfterValidator(_check_quantity)]
+"""Text of a Kubernetes quantity, kept as it was written; `parse_quantity` gives the exact number."""
+
+Json = Annotated[JsonValue, AfterValidator(_check_json)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_check_json)]
+Names = Annotated[tuple[Name, ...], Strict(False)]
+Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+PositiveCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=3_155_760_000, allow_inf_nan=False)]
+Priority = Literal["high", "medium", "low"]
+ResourceKind = Literal["cpu", "memory", "storage", "gpu"]
+Resources = dict[ResourceKind, Quantity]
+"""Quantities by kind: cores, bytes, bytes, units."""
