@@ -17,8 +17,8 @@ from domain.agent import AGENT, SlotOutcome
 from domain.aggregate import Event
 from domain.pool import POOL
 from domain.system import SYSTEM, SYSTEM_ID, System
-from domain.task import TASK, Task
-from domain.workflow import WORKFLOW, Workflow, WorkflowTaskChanged
+from domain.task import TASK, Task, TaskCreated
+from domain.workflow import WORKFLOW, Workflow, WorkflowTaskAdded, WorkflowTaskChanged
 
 OUTCOMES: dict[str, Literal["completed", "failed", "timed_out", "cancelled"]] = {
     "completed": "completed",
@@ -30,6 +30,26 @@ OUTCOMES: dict[str, Literal["completed", "failed", "timed_out", "cancelled"]] = 
 
 def system_of(work: Work) -> System | None:
     return work.find(SYSTEM, SYSTEM_ID)
+
+
+def add_task(work: Work, created: TaskCreated) -> None:
+    """A new task in its workflow, told at once which of its requirements are met already."""
+    workflow = work.get(WORKFLOW, created.workflow_id)
+    added = WorkflowTaskAdded(
+        at=work.now,
+        task_id=created.task_id,
+        definition_id=created.definition_id,
+        requires=created.requires,
+        awaits=created.awaits,
+        inputs=created.inputs,
+        attempts_left=created.max_attempts - 1,
+    )
+    events = workflows.add_task(workflow, added)
+    work.record(TASK, created.task_id, tasks.create(work.find(TASK, created.task_id), created))
+    work.record(WORKFLOW, created.workflow_id, events)
+    for requirement in workflows.requirements_met(workflow, created.requires, created.awaits):
+        task = work.get(TASK, created.task_id)
+        work.record(TASK, created.task_id, tasks.meet_requirement(task, requirement, work.now))
 
 
 def record_on_task(work: Work, task_id: str, events: list[Event]) -> None:

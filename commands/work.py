@@ -89,6 +89,7 @@ class Telemetry:
 @dataclass(slots=True)
 class _Working:
     key: Key[Any]
+    base: int
     version: int
     state: Any
     owned: bool = False
@@ -179,15 +180,9 @@ class Work:
         return f"res-{self.command_id}-{self._reservations}"
 
     @property
-    def expected(self) -> dict[str, int]:
-        """The versions of all that was read or written, before this command."""
-        written: dict[str, int] = {}
-        for key, _ in self.events:
-            written[key.stream_id] = written.get(key.stream_id, 0) + 1
-        return {
-            stream_id: working.version - written.get(stream_id, 0)
-            for stream_id, working in self._working.items()
-        }
+    def reads(self) -> dict[str, int]:
+        """The versions, before this command, of all that it read or wrote."""
+        return {stream_id: working.base for stream_id, working in self._working.items()}
 
     @property
     def left(self) -> dict[str, Loaded[Any]]:
@@ -204,7 +199,9 @@ class Work:
             loaded = self._memory(key.stream_id)
             if loaded is None:
                 raise Needs(streams=[key])
-            working = self._working[key.stream_id] = _Working(key, loaded.version, loaded.state)
+            working = self._working[key.stream_id] = _Working(
+                key, loaded.version, loaded.version, loaded.state
+            )
         return working
 
     def _known(self, key: Key[Any]) -> bool:

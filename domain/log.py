@@ -169,6 +169,10 @@ class EventReader(Protocol):
         """
         ...
 
+    async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
+        """What a command id answered, if it is known."""
+        ...
+
 
 class EventLog(EventReader, Protocol):
     """The log, with its only way to write."""

@@ -46,6 +46,7 @@ class WorkflowTaskAdded(Event):
     requires: Names = ()
     awaits: Names = ()
     inputs: Annotated[JsonObject, PERSONAL] = {}
+    attempts_left: int = 0
 
 
 class WorkflowTaskChanged(Event):
@@ -241,6 +242,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
                 requires=event.requires,
                 awaits=event.awaits,
                 inputs=event.inputs,
+                attempts_left=event.attempts_left,
             )
             _put_task(workflow, event.task_id, view)
         case WorkflowScheduled():

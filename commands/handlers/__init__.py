@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from commands.handlers import agent, pool, rollback, system, task, workflow
+from commands.handlers import agent, importing, pool, rollback, system, task, workflow
 from commands.messages import Command
 from commands.messages import agent as agent_messages
+from commands.messages import importing as importing_messages
 from commands.messages import pool as pool_messages
 from commands.messages import system as system_messages
 from commands.messages import task as task_messages
@@ -57,4 +58,7 @@ HANDLERS: Mapping[type[Command], Handler] = {
     system_messages.ReportComponentHealth: system.report_component,
     system_messages.ScheduleMaintenance: system.schedule_maintenance,
     system_messages.CancelMaintenance: system.cancel_maintenance,
+    importing_messages.BeginImport: importing.begin,
+    importing_messages.ImportEvent: importing.import_event,
+    importing_messages.EndImport: importing.end,
 }

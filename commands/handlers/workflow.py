@@ -8,7 +8,7 @@ from domain import task as tasks
 from domain import workflow as workflows
 from domain.task import TASK, TaskCreated
 from domain.values import JsonObject
-from domain.workflow import WORKFLOW, WorkflowCreated, WorkflowTaskAdded
+from domain.workflow import WORKFLOW, WorkflowCreated
 
 DEFAULT_MAX_RETRIES = 3
 DEFAULT_MAX_ATTEMPTS = 1
@@ -36,33 +36,7 @@ def create(work: Work, command: messages.CreateWorkflow) -> None:
 def add_task(work: Work, command: messages.AddTask) -> None:
     work.fetch([Key.of(WORKFLOW, command.workflow_id), Key.of(TASK, command.task_id)])
     workflow = work.get(WORKFLOW, command.workflow_id)
-    added = workflows.add_task(
-        workflow,
-        WorkflowTaskAdded(
-            at=work.now,
-            task_id=command.task_id,
-            definition_id=command.definition_id,
-            requires=command.requires,
-            awaits=command.awaits,
-            inputs=command.inputs,
-        ),
-    )
-    created = tasks.create(work.find(TASK, command.task_id), _task_created(work, command, workflow))
-    work.record(WORKFLOW, command.workflow_id, added)
-    work.record(TASK, command.task_id, created)
-    for requirement in workflows.requirements_met(workflow, command.requires, command.awaits):
-        task = work.get(TASK, command.task_id)
-        work.record(TASK, command.task_id, tasks.meet_requirement(task, requirement, work.now))
-    steps.note_on_workflow(work, work.get(TASK, command.task_id), {})
-
-
-def _task_created(work: Work, command: messages.AddTask, workflow: workflows.Workflow) -> TaskCreated:
-    max_attempts = command.max_attempts
-    if max_attempts is None:
-        system = steps.system_of(work)
-        retries = system.retry_attempts if system else None
-        max_attempts = DEFAULT_MAX_ATTEMPTS if retries is None else retries + 1
-    return TaskCreated(
+    created = TaskCreated(
         at=work.now,
         task_id=command.task_id,
         workflow_id=command.workflow_id,
@@ -74,9 +48,18 @@ def _task_created(work: Work, command: messages.AddTask, workflow: workflows.Wor
         time_limit=command.timeout,
         capabilities=command.capabilities,
         phases=command.phases,
-        max_attempts=max_attempts,
+        max_attempts=_max_attempts(work, command),
         priority=command.priority or workflow.priority,
     )
+    steps.add_task(work, created)
+
+
+def _max_attempts(work: Work, command: messages.AddTask) -> int:
+    if command.max_attempts is not None:
+        return command.max_attempts
+    system = steps.system_of(work)
+    retries = system.retry_attempts if system else None
+    return DEFAULT_MAX_ATTEMPTS if retries is None else retries + 1
 
 
 def schedule(work: Work, command: messages.ScheduleWorkflow) -> None:

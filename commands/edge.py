@@ -1,0 +1,138 @@
+"""The edge: what comes from outside is validated here, once and strictly, and nowhere else.
+
+The form of a submission is a JSON object: `type` and `data`, and beside them `command_id`, `actor`,
+`correlation_id`, `causation_id`, `occurred_at`, `expected_version` and `tenant`, all but `actor` optional.
+"""
+
+import difflib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from commands.envelope import Envelope
+from commands.messages import COMMANDS
+from domain.errors import InvalidInput
+from domain.values import Id, Time
+
+MAX_BYTES = 1_048_576
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far a caller's clock may be ahead of ours before `occurred_at` counts as in the future."""
+
+
+def _parse_uuid(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            raise ValueError("must be a UUID, for example 0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001") from None
+    return value
+
+
+class _Submission(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    type: str
+    data: dict[str, Any]
+    command_id: Annotated[UUID, BeforeValidator(_parse_uuid)] | None = None
+    actor: Id
+    correlation_id: Id | None = None
+    causation_id: Id | None = None
+    occurred_at: Time | None = None
+    expected_version: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    tenant: Id | None = None
+
+
+class Edge:
+    """Turns submissions to one tenant into envelopes."""
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        new_id: Callable[[], UUID],
+        clock: Callable[[], datetime],
+        default_actor: str | None = None,
+    ) -> None:
+        self._tenant = tenant
+        self._new_id = new_id
+        self._clock = clock
+        self._default_actor = default_actor
+
+    def parse(self, raw: bytes) -> Envelope:
+        """One submission as JSON text. Raises InvalidInput that names the field and the reason."""
+        if len(raw) > MAX_BYTES:
+            raise InvalidInput(
+                f"The command has {len(raw)} bytes and the limit is {MAX_BYTES}; send less.",
+                bytes=len(raw),
+                limit=MAX_BYTES,
+            )
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
+        return self.check(value)
+
+    def check(self, value: object) -> Envelope:
+        """The same for a value that is parsed already."""
+        if not isinstance(value, dict):
+            raise InvalidInput('A command is a JSON object with "type" and "data"; this is something else.')
+        if self._default_actor is not None and "actor" not in value:
+            value = value | {"actor": self._default_actor}
+        try:
+            submission = _Submission.model_validate(value)
+        except ValidationError as error:
+            raise _invalid(error, "command", None) from error
+        self._check_circumstances(submission)
+        command_type = COMMANDS.get(submission.type)
+        if command_type is None:
+            raise _unknown_command(submission.type[:60])
+        try:
+            command = command_type.model_validate(submission.data)
+        except ValidationError as error:
+            raise _invalid(error, submission.type, "data") from error
+        command_id = submission.command_id or self._new_id()
+        return Envelope(
+            command_id=command_id,
+            command=command,
+            actor=submission.actor,
+            correlation_id=submission.correlation_id or str(command_id),
+            causation_id=submission.causation_id,
+            occurred_at=submission.occurred_at,
+            expected_version=submission.expected_version,
+        )
+
+    def _check_circumstances(self, submission: _Submission) -> None:
+        if submission.tenant is not None and submission.tenant != self._tenant:
+            raise InvalidInput(
+                f"tenant: the command is for {submission.tenant} and this is {self._tenant}; submit it there.",
+                field="tenant",
+                tenant=submission.tenant,
+            )
+        if submission.occurred_at is not None and submission.occurred_at > self._clock() + CLOCK_SKEW:
+            raise InvalidInput(
+                f"occurred_at: {submission.occurred_at.isoformat()} lies in the future; say when it happened.",
+                field="occurred_at",
+                occurred_at=submission.occurred_at.isoformat(),
+            )
+
+
+def _unknown_command(name: str) -> InvalidInput:
+    alike = difflib.get_close_matches(name, COMMANDS, n=3)
+    advice = f"did you mean {' or '.join(alike)}?" if alike else "docs/rules.md lists the commands."
+    return InvalidInput(f'type: there is no command "{name}"; {advice}', field="type", type=name)
+
+
+def _invalid(error: ValidationError, what: str, within: str | None) -> InvalidInput:
+    """One sentence that names each field and what is wrong with it."""
+    findings = []
+    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(str(part)[:60] for part in finding["loc"])
+        field = ".".join(part for part in (within, path) if part) or "command"
+        findings.append((field, finding["msg"].removeprefix("Value error, ")))
+    told = "; ".join(f"{field}: {message[:1].lower()}{message[1:]}" for field, message in findings[:5])
+    more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
+    return InvalidInput(f"{what} is not valid: {told}{more}.", field=findings[0][0], fields=[f for f, _ in findings])

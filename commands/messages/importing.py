@@ -1,0 +1,55 @@
+"""Commands of the import of an older log. Only the import gives them, so they can't be submitted."""
+
+from typing import ClassVar
+
+from commands.messages.base import Command
+from commands.messages.system import SystemCommand
+from commands.xes_mapping import Operation
+from domain.values import Id, JsonObject, PositiveCount, Time
+from domain.workflow import WORKFLOW
+
+
+class NewWorkflow(Command):
+    """The workflow that begins with this event."""
+
+    definition_id: Id
+    context: JsonObject
+
+
+class NewAgent(Command):
+    """The agent that is seen for the first time with this event, with all that the log shows of it."""
+
+    capabilities: tuple[Id, ...]
+    capacity: PositiveCount
+
+
+class ImportEvent(Command):
+    """One event of an older log: what it does to one workflow, one task and one agent."""
+
+    type: ClassVar = "ImportEvent"
+    aggregate: ClassVar = WORKFLOW
+    key: ClassVar = "workflow_id"
+
+    workflow_id: Id
+    begins: NewWorkflow | None
+    ends: bool
+    operations: tuple[Operation, ...]
+    task_id: Id | None
+    activity: str
+    agent_id: Id | None
+    registers: NewAgent | None
+    attributes: JsonObject
+
+
+class BeginImport(SystemCommand):
+    type: ClassVar = "BeginImport"
+    file_name: Id
+    sha256: str
+    imported_at: Time
+
+
+class EndImport(SystemCommand):
+    type: ClassVar = "EndImport"
+    sha256: str
+    imported_at: Time
+    counts: JsonObject

@@ -1,0 +1,203 @@
+"""How the events of an XES log become steps on workflows, tasks and agents; bookkeeping only.
+
+A trace is a workflow, a work item a task, a resource an agent. The mapping knows which items of a trace are
+open and nothing else, so running it alone over a log tells what the import will do: that is how the capacity
+of each agent is known before the first task is assigned, and how an import that was cut short goes on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from domain.values import MAX_ID_LENGTH
+
+Operation = Literal["create", "start", "complete", "suspend", "resume", "cancel"]
+CANCELLING = frozenset({"ate_abort", "pi_abort", "withdraw", "autoskip", "manualskip"})
+NOBODY = "no-resource"
+MAX_NAMES = 20
+"""How many different odd transitions are named; the rest is counted as "other"."""
+
+
+class LoggedEvent(Protocol):
+    """What the mapping reads of an event, in the order of the log's times."""
+
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def activity(self) -> str | None: ...
+    @property
+    def transition(self) -> str | None: ...
+    @property
+    def resource(self) -> str | None: ...
+    @property
+    def last_of_trace(self) -> bool: ...
+
+
+class Step(NamedTuple):
+    """What one event does: operations on one task, by one agent. None at all is possible."""
+
+    operations: tuple[Operation, ...] = ()
+    task_id: str | None = None
+    activity: str = ""
+    agent_id: str | None = None
+
+    @property
+    def inferred(self) -> bool:
+        """The log shows only the last of the operations; the ones before it must have happened too."""
+        return len(self.operations) > 1
+
+
+@dataclass(slots=True)
+class _Item:
+    number: int
+    task_id: str
+    resource: str | None = None
+    suspended: bool = False
+
+
+@dataclass(slots=True)
+class _Items:
+    """The open work items of one activity in one trace, oldest first."""
+
+    created: int = 0
+    scheduled: list[_Item] = field(default_factory=list)
+    running: list[_Item] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AgentProfile:
+    """What the log shows of an agent: what it did, and how much at a time."""
+
+    capabilities: set[str] = field(default_factory=set)
+    busy: int = 0
+    capacity: int = 1
+
+
+class XesMapping:
+    """Feed it the events in order; it answers with steps and counts what it can't use."""
+
+    def __init__(self, nobody: str = NOBODY) -> None:
+        self.skipped: Counter[str] = Counter()
+        self.transitions: Counter[str] = Counter()
+        self.agents: dict[str, AgentProfile] = {}
+        self._nobody = nobody
+        self._cases: dict[str, dict[str, _Items]] = {}
+
+    def step(self, event: LoggedEvent) -> Step:
+        """What this event does."""
+        case = self._cases.setdefault(event.trace_id, {})
+        if event.last_of_trace:
+            del self._cases[event.trace_id]
+        activity, transition = event.activity, event.transition or "none"
+        agent_id = event.resource or self._nobody
+        if activity is None:
+            return self._skip("event without an activity")
+        if not (usable(activity) and usable(agent_id)):
+            return self._skip("event whose activity or resource is no usable name")
+        items = case.setdefault(activity, _Items())
+        found = self._operate(items, transition, event.resource)
+        if found is None:
+            return Step()
+        operations, item = found
+        if item is None:
+            items.created += 1
+            number = items.created
+            item = _Item(number, f"{escape(event.trace_id)}/{escape(activity)}#{number}")
+            if not usable(item.task_id):
+                return self._skip("event whose trace and activity are too long together for a task's id")
+        self._move(items, item, operations, event.resource, activity, agent_id)
+        return Step(operations, item.task_id, activity, agent_id)
+
+    def _operate(
+        self, items: _Items, transition: str, resource: str | None
+    ) -> tuple[tuple[Operation, ...], _Item | None] | None:
+        """The table of the mapping: which operations, on which open item; None for a new item."""
+        if transition == "schedule":
+            return ("create",), None
+        if transition == "start" or (transition == "resume" and not _suspended(items)):
+            return (("start",), items.scheduled[0]) if items.scheduled else (("create", "start"), None)
+        if transition == "complete":
+            if items.running:
+                own = [item for item in items.running if item.resource == resource]
+                return ("complete",), (own or items.running)[0]
+            if items.scheduled:
+                return ("start", "complete"), items.scheduled[0]
+            return ("create", "start", "complete"), None
+        if transition == "suspend":
+            going = [item for item in items.running if not item.suspended]
+            if going:
+                return ("suspend",), going[0]
+            self.skipped["suspend without a running item"] += 1
+            return None
+        if transition == "resume":
+            return ("resume",), _suspended(items)[0]
+        if transition in CANCELLING:
+            still_open = sorted(items.scheduled + items.running, key=lambda item: item.number)
+            if still_open:
+                return ("cancel",), still_open[0]
+            self.skipped[f"{transition} without an open item"] += 1
+            return None
+        known = transition in self.transitions or len(self.transitions) < MAX_NAMES
+        self.transitions[transition if known else "other"] += 1
+        return None
+
+    def _move(
+        self,
+        items: _Items,
+        item: _Item,
+        operations: Iterable[Operation],
+        resource: str | None,
+        activity: str,
+        agent_id: str,
+    ) -> None:
+        """Keep the books: which items are open, and how many slots each agent needs at once."""
+        for operation in operations:
+            match operation:
+                case "create":
+                    items.scheduled.append(item)
+                case "start":
+                    items.scheduled.remove(item)
+                    item.resource = resource
+                    items.running.append(item)
+                    items.running.sort(key=lambda one: one.number)
+                    agent = self.agents.setdefault(agent_id, AgentProfile())
+                    agent.capabilities.add(activity)
+                    agent.busy += 1
+                    agent.capacity = max(agent.capacity, agent.busy)
+                case "complete" | "cancel":
+                    if item in items.running:
+                        items.running.remove(item)
+                        self.agents[item.resource or self._nobody].busy -= 1
+                    else:
+                        items.scheduled.remove(item)
+                case "suspend" | "resume":
+                    item.suspended = operation == "suspend"
+
+    def _skip(self, reason: str) -> Step:
+        self.skipped[reason] += 1
+        return Step()
+
+
+def _suspended(items: _Items) -> list[_Item]:
+    return [item for item in items.running if item.suspended]
+
+
+def escape(name: str) -> str:
+    """So that no two pairs of trace and activity can give one task id."""
+    return name.replace("%", "%25").replace("/", "%2F").replace("#", "%23")
+
+
+def usable(name: str) -> bool:
+    """Whether a name of the log can be an id here."""
+    return 0 < len(name) <= MAX_ID_LENGTH and name.isprintable() and name == name.strip()
+
+
+def name_for_nobody(resources: Iterable[str] | Mapping[str, object]) -> str:
+    """An id for who did what no resource is named for; one that no resource has."""
+    taken = set(resources)
+    name, number = NOBODY, 1
+    while name in taken:
+        number += 1
+        name = f"{NOBODY}-{number}"
+    return name
