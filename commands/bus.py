@@ -6,6 +6,7 @@ command does not wait for company. The queue is bounded: a full one answers "try
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -44,8 +45,11 @@ class CommandBus:
         *,
         queue_size: int = DEFAULT_QUEUE_SIZE,
         group_size: int = DEFAULT_GROUP_SIZE,
+        on_commit: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer
+        self._on_commit = on_commit
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(queue_size + 1)
         self._queue_size = queue_size
         self._group_size = group_size
@@ -102,6 +106,7 @@ class CommandBus:
         await self._commit_distinct(list(firsts.values()))
         for waiting in repeats:
             await self._commit_distinct([waiting])
+        self._on_commit()
 
     async def _commit_distinct(self, group: list[_Waiting]) -> None:
         try:
@@ -123,5 +128,3 @@ def _fail(group: list[_Waiting], error: LogError) -> None:
             # A submitter that has gone away must not leave "exception was never retrieved" behind.
             with contextlib.suppress(asyncio.CancelledError, LogError):
                 waiting.answer.exception()
-
-

@@ -113,9 +113,7 @@ class Committer:
             await self._presence.record(heartbeats)
         return self._conclude(prepared, outcomes, answers)
 
-    async def _decide(
-        self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]]
-    ) -> Decision | Answer:
+    async def _decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]]) -> Decision | Answer:
         """A decision, or an answer where none is to be recorded. One that can't be decided harms no other."""
         try:
             decision = await self._decider.decide(envelope, now, ahead)
@@ -149,8 +147,7 @@ class Committer:
         return _failed(
             envelope,
             ConflictError.code,
-            f"{stream_id} is at version {actual}, not at {envelope.expected_version}; "
-            "read it again and decide again.",
+            f"{stream_id} is at version {actual}, not at {envelope.expected_version}; read it again and decide again.",
             outcome="conflict",
             stream_id=stream_id,
             expected=envelope.expected_version,
@@ -208,9 +205,7 @@ class Committer:
             )
         )
         answer = _answer_bytes(decision, {stream: loaded.version for stream, loaded in written.items()})
-        return Prepared(
-            decision, CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at)
-        )
+        return Prepared(decision, CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at))
 
 
 def digest(envelope: Envelope) -> str:
@@ -282,8 +277,4 @@ def _is_expected(decision: Decision) -> bool:
 
 
 def _failed(envelope: Envelope, code: str, message: str, *, outcome: Any = "failed", **facts: object) -> Answer:
-    return Answer(
-        envelope.command_id, envelope.command.type, outcome, problem=Problem(code, message, facts)
-    )
-
-
+    return Answer(envelope.command_id, envelope.command.type, outcome, problem=Problem(code, message, facts))

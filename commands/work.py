@@ -55,7 +55,7 @@ class Past(Generic[S]):
     state: S | None
 
 
-class Needs(Exception):  # noqa: N818  a signal to the committer, not an error
+class Needs(Exception):
     """The handler needs more than is in memory."""
 
     def __init__(
@@ -199,9 +199,7 @@ class Work:
             loaded = self._memory(key.stream_id)
             if loaded is None:
                 raise Needs(streams=[key])
-            working = self._working[key.stream_id] = _Working(
-                key, loaded.version, loaded.version, loaded.state
-            )
+            working = self._working[key.stream_id] = _Working(key, loaded.version, loaded.version, loaded.state)
         return working
 
     def _known(self, key: Key[Any]) -> bool:

@@ -296,9 +296,7 @@ def take_slot(agent: Agent, capabilities: tuple[str, ...], event: AgentSlotTaken
     return [event]
 
 
-def start_task(
-    agent: Agent, task_id: str, estimated_completion: datetime | None, at: datetime
-) -> list[Event]:
+def start_task(agent: Agent, task_id: str, estimated_completion: datetime | None, at: datetime) -> list[Event]:
     if not agent.able_to_work:
         raise Refusal(
             "agent_unable",
@@ -309,9 +307,7 @@ def start_task(
     return [AgentTaskStarted(at=at, task_id=task_id, estimated_completion=estimated_completion)]
 
 
-def estimate_task(
-    agent: Agent, task_id: str, estimated_completion: datetime | None, at: datetime
-) -> list[Event]:
+def estimate_task(agent: Agent, task_id: str, estimated_completion: datetime | None, at: datetime) -> list[Event]:
     slot = agent.slots.get(task_id)
     if slot is None or estimated_completion in (None, slot.estimated_completion):
         return []

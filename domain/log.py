@@ -160,9 +160,7 @@ class EventReader(Protocol):
         """Whole streams at once, in one round trip; a stream that does not exist gives an empty list."""
         ...
 
-    async def read_log(
-        self, *, after_position: int, limit: int, only: LogFilter | None = None
-    ) -> list[RecordedEvent]:
+    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
         """The next events after a position, in order; ends at the end of a command.
 
         `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command.

@@ -173,9 +173,7 @@ def evolve(system: System | None, event: Event) -> System:
             system.imports = (*system.imports, begun)
         case LogImportEnded():
             last = system.imports[-1]
-            ended = LogImport(
-                last.file_name, last.sha256, last.began_at, event.imported_at, event.counts
-            )
+            ended = LogImport(last.file_name, last.sha256, last.began_at, event.imported_at, event.counts)
             system.imports = (*system.imports[:-1], ended)
         case _:
             raise unexpected(event)
@@ -207,9 +205,7 @@ def configure(system: System | None, event: SystemConfigured) -> list[Event]:
     return [event] if changed else []
 
 
-def report_component(
-    system: System | None, component: str, health: ComponentHealth, at: datetime
-) -> list[Event]:
+def report_component(system: System | None, component: str, health: ComponentHealth, at: datetime) -> list[Event]:
     if system is not None and system.components.get(component) == health:
         return []
     return [ComponentHealthReported(at=at, component=component, health=health)]

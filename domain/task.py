@@ -16,9 +16,7 @@ from domain.aggregate import Aggregate, Event, begun, unexpected
 from domain.errors import Refusal
 from domain.values import PERSONAL, Id, JsonObject, Names, Priority, Resources, Text, Time
 
-TaskState = Literal[
-    "created", "scheduled", "assigned", "running", "completed", "failed", "cancelled", "timed_out"
-]
+TaskState = Literal["created", "scheduled", "assigned", "running", "completed", "failed", "cancelled", "timed_out"]
 PENDING: frozenset[TaskState] = frozenset({"created", "scheduled", "assigned"})
 OPEN: frozenset[TaskState] = PENDING | {"running"}
 HOLDING: frozenset[TaskState] = frozenset({"assigned", "running"})

@@ -397,9 +397,7 @@ def change_task(workflow: Workflow, event: WorkflowTaskChanged) -> list[Event]:
     return [] if _changed(view, event) == view else [event]
 
 
-def schedule(
-    workflow: Workflow, start_at: datetime | None, completion: datetime | None, at: datetime
-) -> list[Event]:
+def schedule(workflow: Workflow, start_at: datetime | None, completion: datetime | None, at: datetime) -> list[Event]:
     if workflow.state == "scheduled" and (start_at, completion or workflow.scheduled_completion) == (
         workflow.start_at,
         workflow.scheduled_completion,
@@ -446,9 +444,7 @@ def satisfy_dependency(workflow: Workflow, dependency: str, at: datetime) -> lis
     return [WorkflowDependencySatisfied(at=at, dependency=dependency)]
 
 
-def amend(
-    workflow: Workflow, context: JsonObject, scheduled_completion: datetime | None, at: datetime
-) -> list[Event]:
+def amend(workflow: Workflow, context: JsonObject, scheduled_completion: datetime | None, at: datetime) -> list[Event]:
     """`context` holds the keys to set; null removes one."""
     _require(workflow, OPEN, "amended")
     changes = {key: value for key, value in context.items() if workflow.context.get(key) != value}

@@ -141,4 +141,3 @@ def cancel(work: Work, command: messages.CancelWorkflow) -> None:
 
 def settle(work: Work, workflow_id: str) -> None:
     work.record(WORKFLOW, workflow_id, workflows.settle(work.get(WORKFLOW, workflow_id), work.now))
-

@@ -5,8 +5,19 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from commands.messages.base import Command
-from domain.values import Count, Id, JsonObject, Names, PositiveCount, Priority, Quantity, ResourceKind, Seconds, Text, Time
-
+from domain.values import (
+    Count,
+    Id,
+    JsonObject,
+    Names,
+    PositiveCount,
+    Priority,
+    Quantity,
+    ResourceKind,
+    Seconds,
+    Text,
+    Time,
+)
 from domain.workflow import WORKFLOW
 
 

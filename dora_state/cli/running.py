@@ -1,0 +1,66 @@
+"""Running the asynchronous part of a command, so that a signal ends it quickly and cleanly."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from dora_state.cli.output import give_up_stdout, say
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(work: Coroutine[Any, Any, int], *, on_signal: Callable[[], None] | None = None) -> int:
+    """Run to the end and give the exit code.
+
+    SIGINT or SIGTERM cancels the work, or calls `on_signal` if it is given and lets the work end by itself;
+    a second signal leaves at once. The servers are told by the kernel, so they stop in every case.
+    """
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(_watched(work, on_signal))
+        except _Interrupted as interrupted:
+            # Not by the interpreter's way out: it would wait for threads that wait for a server.
+            say("Interrupted.")
+            leave_at_once(128 + interrupted.signal)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            give_up_stdout()
+    os._exit(code)
+
+
+class _Interrupted(Exception):
+    def __init__(self, number: int) -> None:
+        self.signal = number
+        super().__init__(number)
+
+
+async def _watched(work: Coroutine[Any, Any, int], on_signal: Callable[[], None] | None) -> int:
+    task = asyncio.ensure_future(work)
+    received: list[int] = []
+
+    def receive(number: int) -> None:
+        received.append(number)
+        if len(received) > 1:
+            leave_at_once(128 + number)
+        elif on_signal is not None:
+            on_signal()
+        else:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, receive, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise _Interrupted(received[0]) from None

@@ -1,0 +1,202 @@
+"""The composition root: the one place where ports meet their adapters."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from redis.asyncio import Redis
+from uuid_utils.compat import uuid7
+
+from commands.bus import CommandBus
+from commands.committer import Committer
+from commands.decider import Decider, decode
+from commands.work import Telemetry
+from domain.aggregate import Aggregate, AggregateState
+from domain.all_events import AGGREGATES, CATALOGUE
+from domain.log import NOW, Cut
+from dora_state.settings import Settings
+from infrastructure.database import Pool, Role, open_pool
+from infrastructure.embedded import EmbeddedServers
+from infrastructure.event_store import PostgresEventLog
+from infrastructure.hot_copies import RedisHotCopies
+from infrastructure.migrations import migrate
+from infrastructure.presence import PresenceBook
+from infrastructure.read_models import PostgresReadModels
+from projections.history import History
+from projections.ports import HotCopies, NoHotCopies
+from projections.projector import Projector
+from projections.queries import Queries
+from projections.signal import ProcessSignal
+
+Say = Callable[[str], None]
+S = TypeVar("S", bound=AggregateState)
+
+
+def quiet(_: str) -> None:
+    """For those who want no word on the screen."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> UUID:
+    """Ids rise with time, which keeps the indexes of a long log small in memory."""
+    return uuid7()
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown."""
+
+    database_url: str
+    redis_url: str | None
+    embedded: EmbeddedServers | None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything of one tenant, wired and running."""
+
+    settings: Settings
+    servers: Servers
+    writer_pool: Pool
+    projector_pool: Pool
+    redis: "Redis | None"
+    log: PostgresEventLog
+    read_models: PostgresReadModels
+    hot: HotCopies
+    redis_copies: RedisHotCopies | None
+    presence: PresenceBook
+    decider: Decider
+    committer: Committer
+    bus: CommandBus
+    projector: Projector
+    queries: Queries
+    history: History
+    signal: ProcessSignal
+
+    async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
+        """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
+        state: S | None = None
+        async for record in self.log.read_stream(aggregate.stream_id(aggregate_id), cut=cut):
+            state = aggregate.evolve(state, decode(record))
+        return state
+
+    def new_decider(self) -> Decider:
+        """A decider with a cache of its own."""
+        return Decider(self.log, self.queries, cache_size=self.settings.cache_size)
+
+
+class Heartbeats:
+    """Hands telemetry from the command side to the book of presence, which writes it in batches."""
+
+    def __init__(self, presence: PresenceBook) -> None:
+        self._presence = presence
+
+    async def record(self, heartbeats: Sequence[Telemetry]) -> None:
+        for one in heartbeats:
+            self._presence.heard(one.agent_id, one.seen_at, one.usage, one.queue_size)
+
+
+@asynccontextmanager
+async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Servers]:
+    """The servers that the settings name, else our own, stopped by the last process that leaves."""
+    if settings.database_url is not None:
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        yield Servers(settings.database_url.get_secret_value(), redis_url, None)
+        return
+    embedded = EmbeddedServers(settings.home, say=say)
+    await asyncio.to_thread(embedded.start)
+    try:
+        yield Servers(embedded.database_url, embedded.redis_url, embedded)
+    finally:
+        await asyncio.to_thread(embedded.stop)
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings, say: Say = quiet) -> AsyncIterator[Platform]:
+    """Servers, schema, pools and parts, for as long as the block runs.
+
+    Raises LogUnavailable or EmbeddedServerError when there is no server to work with.
+    """
+    async with open_servers(settings, say) as servers:
+        await migrate(servers.database_url, settings.tenant)
+        async with open_on(servers, settings) as platform:
+            yield platform
+
+
+@asynccontextmanager
+async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platform]:
+    """The parts, on servers that are there and a schema that is up to date."""
+    async with AsyncExitStack() as stack:
+        writer_pool = await _pool(stack, servers, settings, Role.WRITER)
+        projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR)
+        redis = await _redis(stack, servers, settings)
+        log = PostgresEventLog(writer_pool)
+        read_models = PostgresReadModels(projector_pool)
+        redis_copies = RedisHotCopies(redis, settings.tenant) if redis is not None else None
+        hot: HotCopies = redis_copies or NoHotCopies()
+        presence = PresenceBook(projector_pool, redis, settings.tenant)
+        queries = Queries(read_models, hot, presence, log, now, zone=ZoneInfo(settings.time_zone))
+        decider = Decider(log, queries, cache_size=settings.cache_size)
+        committer = Committer(log, decider, Heartbeats(presence), tenant=settings.tenant, new_id=new_id, clock=now)
+        signal = ProcessSignal()
+        bus = CommandBus(
+            committer, queue_size=settings.queue_size, group_size=settings.group_size, on_commit=signal.wake
+        )
+        projector = Projector(
+            log, read_models, hot, AGGREGATES, CATALOGUE, signal=signal, states_kept=settings.cache_size
+        )
+        stack.push_async_callback(projector.release)
+        await stack.enter_async_context(_writing(presence))
+        yield Platform(
+            settings=settings,
+            servers=servers,
+            writer_pool=writer_pool,
+            projector_pool=projector_pool,
+            redis=redis,
+            log=log,
+            read_models=read_models,
+            hot=hot,
+            redis_copies=redis_copies,
+            presence=presence,
+            decider=decider,
+            committer=committer,
+            bus=await stack.enter_async_context(bus),
+            projector=projector,
+            queries=queries,
+            history=History(log, AGGREGATES, CATALOGUE),
+            signal=signal,
+        )
+
+
+@asynccontextmanager
+async def _writing(presence: PresenceBook) -> AsyncIterator[None]:
+    """Writes heartbeats as long as the block runs, and what is left at its end."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(presence.run(stop), name="presence")
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role) -> Pool:
+    pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size)
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> "Redis | None":
+    if servers.redis_url is None:
+        return None
+    redis = Redis.from_url(servers.redis_url, max_connections=settings.redis_pool_size)
+    stack.push_async_callback(redis.aclose)
+    return redis

@@ -1,0 +1,74 @@
+"""Settings, from the environment: `DORA_STATE_` and the name in capitals."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import InvalidInput
+
+
+def _default_home() -> Path:
+    data_home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data_home) / "dora-state"
+
+
+class Settings(BaseSettings):
+    """What a deployment may choose. Without a database URL, servers of our own run under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix="DORA_STATE_", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=_default_home)
+    tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Connections at most, for each of the two roles of a process."""
+    redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
+    queue_size: Annotated[int, Field(ge=1)] = 10_000
+    """Commands that may wait; one more is told to try later."""
+    group_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Commands at most in one append."""
+    cache_size: Annotated[int, Field(ge=1)] = 20_000
+    """Aggregates kept in memory by the command side, and as many by the projector."""
+    heartbeat_timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds without a heartbeat after which the worker marks an agent offline."""
+    time_zone: str = "UTC"
+    """Where "today" begins."""
+    worker_interval: Annotated[float, Field(gt=0)] = 1.0
+    """Seconds between two rounds of the worker's chores."""
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError("is no time zone; write it like Europe/Amsterdam") from None
+        return value
+
+    @model_validator(mode="after")
+    def _both_servers_or_none(self) -> "Settings":
+        if self.redis_url is not None and self.database_url is None:
+            raise ValueError("a Redis URL without a database URL; set both, or none for the embedded servers")
+        return self
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force. Raises InvalidInput that names the variable and the reason."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        finding = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part).upper() for part in finding["loc"])
+        message = finding["msg"].removeprefix("Value error, ")
+        what = f"DORA_STATE_{name}" if name else "The settings"
+        raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name) from error

@@ -1,0 +1,213 @@
+"""StateManager: what a Python program uses to submit commands and to ask for states, now or in the past."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from commands.edge import Edge
+from commands.envelope import Answer, Envelope, Problem
+from commands.messages.workflow import RollBackWorkflow
+from domain.errors import DoraStateError, InvalidInput, NotFound
+from domain.log import NOW, Cut
+from domain.system import SYSTEM_ID
+from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
+from dora_state.settings import Settings, load_settings
+from projections import changes
+from projections.documents import RENDERINGS
+from projections.documents.values import Document, decode
+from projections.errors import NotProjectedYet
+from projections.history import HistoryEntry
+
+KINDS = tuple(RENDERINGS)
+Submission = Mapping[str, object] | bytes | str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPreview:
+    """What a rollback would do: the workflow's document before and after, and what else it touches.
+
+    `effects` are lines such as "agent a-1: slot of task t-2 freed"; `problem` says why it would be refused.
+    """
+
+    before: Document
+    after: Document
+    patch: changes.Patch
+    lines: tuple[str, ...]
+    effects: tuple[str, ...]
+    problem: Problem | None
+
+
+class StateManager:
+    """One tenant's state. Make it with `open_state_manager`."""
+
+    def __init__(self, platform: Platform, *, default_actor: str | None = None) -> None:
+        self.platform = platform
+        self._edge = Edge(tenant=platform.settings.tenant, new_id=new_id, clock=now, default_actor=default_actor)
+
+    # --- commands ---------------------------------------------------------------------------------------
+
+    def parse(self, submission: Submission) -> Envelope:
+        """Check one submission. Raises InvalidInput that names the field and the reason."""
+        if isinstance(submission, Mapping):
+            return self._edge.check(submission)
+        return self._edge.parse(submission.encode() if isinstance(submission, str) else submission)
+
+    async def submit(self, submission: Submission | Envelope) -> Answer:
+        """Submit one command and wait for its durable answer; nothing that is wrong with it raises."""
+        try:
+            envelope = submission if isinstance(submission, Envelope) else self.parse(submission)
+        except InvalidInput as error:
+            return Answer(None, None, "invalid", problem=Problem(error.code, error.message, error.facts))
+        try:
+            return await self.platform.bus.submit(envelope)
+        except DoraStateError as error:
+            problem = Problem(error.code, error.message, error.facts)
+            return Answer(envelope.command_id, envelope.command.type, "failed", problem=problem)
+
+    async def submit_many(self, submissions: Iterable[Submission | Envelope]) -> list[Answer]:
+        """Submit commands one after the other; each is decided on what the ones before it left."""
+        return [await self.submit(submission) for submission in submissions]
+
+    async def rollback_workflow(
+        self,
+        workflow_id: str,
+        *,
+        to_version: int | None = None,
+        to_time: datetime | None = None,
+        to_position: int | None = None,
+        reason: str,
+        operator: str,
+        workflow_only: bool = False,
+    ) -> Answer:
+        """Restore an earlier state of a workflow and of its tasks, by an event that says why and by whom."""
+        data = _rollback_data(workflow_id, to_version, to_time, to_position, reason, operator, workflow_only)
+        return await self.submit({"type": RollBackWorkflow.type, "actor": operator, "data": data})
+
+    async def preview_rollback(
+        self,
+        workflow_id: str,
+        *,
+        to_version: int | None = None,
+        to_time: datetime | None = None,
+        to_position: int | None = None,
+        reason: str = "preview",
+        operator: str = "preview",
+        workflow_only: bool = False,
+    ) -> RollbackPreview:
+        """Decide a rollback without recording anything. Raises NotFound, InvalidInput."""
+        data = _rollback_data(workflow_id, to_version, to_time, to_position, reason, operator, workflow_only)
+        envelope = self.parse({"type": RollBackWorkflow.type, "actor": operator, "data": data})
+        before = await self.state("workflow", workflow_id, live=True)
+        # A decider of its own: what is only tried must not be seen by the bus.
+        decision = await self.platform.new_decider().decide(envelope, now())
+        if decision.problem is not None:
+            return RollbackPreview(before, before, [], (), (), decision.problem)
+        left = decision.work.left[envelope.command.stream_id]
+        rendered = RENDERINGS["workflow"].render(left.state, left.version, 0, now())
+        after = decode(rendered)
+        effects = tuple(
+            f"{key.aggregate.category} {key.aggregate_id}: {event.type}{_facts(event)}"
+            for key, event in decision.work.events
+            if key.aggregate.category != "workflow"
+        )
+        return RollbackPreview(
+            before, after, changes.patch(before, after), tuple(changes.lines(before, after)), effects, None
+        )
+
+    # --- states -----------------------------------------------------------------------------------------
+
+    async def state(self, kind: str, aggregate_id: str, *, cut: Cut = NOW, live: bool = False) -> Document:
+        """The document of one aggregate: from the read models, or folded from the log at a cut or if `live`.
+
+        Raises NotFound, and CutOutOfRange that names the range there is.
+        """
+        if kind not in KINDS:
+            raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
+        if cut.is_now and not live:
+            return await self.platform.queries.show(kind, aggregate_id)
+        return await self.platform.queries.state_at(kind, aggregate_id, cut)
+
+    async def get_workflow_state(
+        self, workflow_id: str, *, version: int | None = None, at_time: datetime | None = None
+    ) -> Document:
+        return await self.state("workflow", workflow_id, cut=Cut(version=version, at=at_time))
+
+    async def get_task_state(
+        self, task_id: str, *, version: int | None = None, at_time: datetime | None = None
+    ) -> Document:
+        return await self.state("task", task_id, cut=Cut(version=version, at=at_time))
+
+    async def get_agent_state(
+        self, agent_id: str, *, version: int | None = None, at_time: datetime | None = None
+    ) -> Document:
+        return await self.state("agent", agent_id, cut=Cut(version=version, at=at_time))
+
+    async def get_pool_state(
+        self, pool_id: str, *, version: int | None = None, at_time: datetime | None = None
+    ) -> Document:
+        return await self.state("pool", pool_id, cut=Cut(version=version, at=at_time))
+
+    async def get_system_state(self, *, version: int | None = None, at_time: datetime | None = None) -> Document:
+        return await self.state("system", SYSTEM_ID, cut=Cut(version=version, at=at_time))
+
+    async def history(
+        self, kind: str, aggregate_id: str, *, cut: Cut = NOW, after_version: int = 0
+    ) -> AsyncIterator[HistoryEntry]:
+        """Every version with when, who, why and what changed. Raises NotFound."""
+        if kind not in KINDS:
+            raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
+        found = False
+        async for entry in self.platform.history.of(kind, aggregate_id, cut=cut, after_version=after_version):
+            found = True
+            yield entry
+        if not found and not await self.platform.log.stream_version(f"{kind}-{aggregate_id}"):
+            raise NotFound(f"There is no {kind} {aggregate_id}; check the id.", kind=kind, id=aggregate_id)
+
+    async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
+        return [entry async for entry in self.history("workflow", workflow_id)]
+
+    async def catch_up(self, position: int | None = None, timeout: float = 30.0) -> bool:
+        """Bring the read models up to a position (the log's end if none is named); false if there's no time."""
+        target = position if position is not None else (await self.platform.log.head()).position
+        try:
+            await self.platform.projector.catch_up(target, timeout)
+        except NotProjectedYet:
+            return False
+        return True
+
+
+def _rollback_data(
+    workflow_id: str,
+    to_version: int | None,
+    to_time: datetime | None,
+    to_position: int | None,
+    reason: str,
+    operator: str,
+    workflow_only: bool,
+) -> dict[str, object]:
+    return {
+        "workflow_id": workflow_id,
+        "to_version": to_version,
+        "to_time": to_time,
+        "to_position": to_position,
+        "reason": reason,
+        "operator": operator,
+        "workflow_only": workflow_only,
+    }
+
+
+def _facts(event: object) -> str:
+    """The ids in an event, for a line that people read."""
+    names = ("task_id", "agent_id", "reservation_id", "outcome", "reason")
+    facts = [f"{name}={getattr(event, name)}" for name in names if getattr(event, name, None) is not None]
+    return f" ({', '.join(facts)})" if facts else ""
+
+
+@asynccontextmanager
+async def open_state_manager(
+    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet
+) -> AsyncIterator[StateManager]:
+    """A StateManager with everything it needs, servers included, for as long as the block runs."""
+    async with open_platform(settings or load_settings(), say) as platform:
+        yield StateManager(platform, default_actor=default_actor)
