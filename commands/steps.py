@@ -18,6 +18,7 @@ from domain.aggregate import Event
 from domain.pool import POOL
 from domain.system import SYSTEM, SYSTEM_ID, System
 from domain.task import TASK, Task, TaskCreated
+from domain.values import same_json
 from domain.workflow import WORKFLOW, Workflow, WorkflowTaskAdded, WorkflowTaskChanged
 
 OUTCOMES: dict[str, Literal["completed", "failed", "timed_out", "cancelled"]] = {
@@ -70,7 +71,7 @@ def note_on_workflow(work: Work, task: Task, outputs_before: Mapping[str, object
         assigned_agent=task.agent_id,
         start_time=task.started_at,
         end_time=task.ended_at,
-        outputs=None if task.outputs == outputs_before else task.outputs,
+        outputs=None if same_json(task.outputs, outputs_before) else task.outputs,
         error=task.last_error if task.state in ("failed", "timed_out") else None,
         attempts_left=task.attempts_left,
     )
@@ -88,7 +89,8 @@ def free_holdings(
         return
     seconds = None
     if outcome == "completed" and measured and task.started_at is not None:
-        seconds = (work.now - task.started_at).total_seconds()
+        # Clocks of two processes may differ: nothing takes less than no time.
+        seconds = max(0.0, (work.now - task.started_at).total_seconds())
     agent = work.get(AGENT, task.agent_id)
     work.record(AGENT, task.agent_id, agents.free_slot(agent, task.task_id, outcome, seconds, work.now))
     if task.pool_id and task.reservation_id and not keep_reservation:

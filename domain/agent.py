@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from domain.aggregate import Aggregate, Event, begun, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, Id, Names, Priority, Text, Time
+from domain.values import PERSONAL, Priority
 
 AgentState = Literal["registered", "healthy", "degraded", "unhealthy", "offline", "deregistered"]
 Health = Literal["healthy", "degraded", "unhealthy"]
@@ -24,45 +24,45 @@ ABLE_TO_WORK: frozenset[AgentState] = frozenset({"healthy", "degraded"})
 
 class AgentRegistered(Event):
     type = "AgentRegistered"
-    agent_id: Id
-    agent_type: Id
-    instance_id: Id | None = None
-    node_id: Id | None = None
-    capabilities: Names = ()
+    agent_id: str
+    agent_type: str
+    instance_id: str | None = None
+    node_id: str | None = None
+    capabilities: tuple[str, ...] = ()
     max_concurrent_tasks: int = 1
     state: Literal["registered", "healthy"] = "registered"
-    configuration_version: Id | None = None
-    config_hash: Id | None = None
+    configuration_version: str | None = None
+    config_hash: str | None = None
 
 
 class AgentSlotTaken(Event):
     """A task was assigned. `started_at` is set where a rollback gives back a task that was running."""
 
     type = "AgentSlotTaken"
-    task_id: Id
-    workflow_id: Id
+    task_id: str
+    workflow_id: str
     priority: Priority = "medium"
-    started_at: Time | None = None
-    estimated_completion: Time | None = None
+    started_at: datetime | None = None
+    estimated_completion: datetime | None = None
 
 
 class AgentTaskStarted(Event):
     type = "AgentTaskStarted"
-    task_id: Id
-    estimated_completion: Time | None = None
+    task_id: str
+    estimated_completion: datetime | None = None
 
 
 class AgentTaskEstimated(Event):
     type = "AgentTaskEstimated"
-    task_id: Id
-    estimated_completion: Time
+    task_id: str
+    estimated_completion: datetime
 
 
 class AgentSlotFreed(Event):
     """`execution_time` (seconds) is set for a completed task whose duration is known."""
 
     type = "AgentSlotFreed"
-    task_id: Id
+    task_id: str
     outcome: SlotOutcome
     execution_time: float | None = None
 
@@ -70,7 +70,7 @@ class AgentSlotFreed(Event):
 class AgentHealthReported(Event):
     type = "AgentHealthReported"
     state: Health
-    checks: dict[Id, Check] = {}
+    checks: dict[str, Check] = {}
 
 
 class AgentCapacityChanged(Event):
@@ -80,25 +80,25 @@ class AgentCapacityChanged(Event):
 
 class AgentConfigurationUpdated(Event):
     type = "AgentConfigurationUpdated"
-    configuration_version: Id
-    config_hash: Id | None = None
+    configuration_version: str
+    config_hash: str | None = None
 
 
 class AgentWentOffline(Event):
     type = "AgentWentOffline"
-    reason: Annotated[Text, PERSONAL]
+    reason: Annotated[str, PERSONAL]
 
 
 class AgentReturned(Event):
     """An agent that was offline is heard of again, as healthy as it was."""
 
     type = "AgentReturned"
-    state: Health
+    state: Literal["registered", "healthy", "degraded", "unhealthy"]
 
 
 class AgentDeregistered(Event):
     type = "AgentDeregistered"
-    reason: Annotated[Text | None, PERSONAL] = None
+    reason: Annotated[str | None, PERSONAL] = None
 
 
 # --- state ----------------------------------------------------------------------------------------------
@@ -126,7 +126,8 @@ class Agent:
     capabilities: tuple[str, ...] = ()
     max_concurrent_tasks: int = 1
     slots: dict[str, Slot] = field(default_factory=dict)
-    health: Health = "healthy"
+    health: Literal["registered", "healthy", "degraded", "unhealthy"] = "registered"
+    """What it was last known as while it was there."""
     checks: dict[str, Check] = field(default_factory=dict)
     checked_at: datetime | None = None
     configuration_version: str | None = None
@@ -212,6 +213,7 @@ def _registered(before: Agent | None, event: AgentRegistered) -> Agent:
         registered_at=event.at,
         updated_at=event.at,
         state=event.state,
+        health=event.state,
         instance_id=event.instance_id,
         node_id=event.node_id,
         capabilities=event.capabilities,
@@ -258,7 +260,9 @@ def register(agent: Agent | None, event: AgentRegistered) -> list[Event]:
         event.capabilities,
     )
     if same and agent.max_concurrent_tasks == event.max_concurrent_tasks:
-        return []
+        if event.configuration_version is None:
+            return []
+        return update_configuration(agent, event.configuration_version, event.config_hash, event.at)
     raise Refusal(
         "agent_exists",
         f"There already is an agent {agent.agent_id}, registered otherwise; deregister it first, or choose another id.",
@@ -304,6 +308,9 @@ def start_task(agent: Agent, task_id: str, estimated_completion: datetime | None
             agent_id=agent.agent_id,
             state=agent.state,
         )
+    slot = agent.slots.get(task_id)
+    if slot is None or slot.started_at is not None:
+        return []
     return [AgentTaskStarted(at=at, task_id=task_id, estimated_completion=estimated_completion)]
 
 

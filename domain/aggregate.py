@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from domain.errors import CorruptLog
-from domain.values import Time
 
 
 class Event(BaseModel):
@@ -18,7 +17,7 @@ class Event(BaseModel):
     type: ClassVar[str]
     schema_version: ClassVar[int] = 1
 
-    at: Time
+    at: AwareDatetime
 
 
 class AggregateState(Protocol):

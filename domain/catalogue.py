@@ -59,7 +59,7 @@ class EventCatalogue:
             if schema_version == event_type.schema_version:
                 return event_type.__pydantic_validator__.validate_json(data)  # type: ignore[no-any-return]  # pydantic types it as Any
             return event_type.model_validate(self._upcast(event_type, schema_version, orjson.loads(data)))
-        except (ValidationError, orjson.JSONDecodeError) as error:
+        except (ValidationError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise CorruptLog(
                 f"A stored event {type_name} does not have the shape of its type; restore it from a backup.",
                 event_type=type_name,

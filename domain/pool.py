@@ -14,7 +14,7 @@ from pydantic import Field
 
 from domain.aggregate import Aggregate, Event, begun, unexpected
 from domain.errors import Refusal
-from domain.values import Id, Priority, ResourceKind, Resources, Text, Time, parse_quantity
+from domain.values import EXACT, PERSONAL, Allocation, Priority, ResourceKind, Resources, parse_quantity
 
 KINDS: tuple[ResourceKind, ...] = get_args(ResourceKind)
 Ratio = Annotated[Decimal, Field(ge=1, le=1000, allow_inf_nan=False, max_digits=12)]
@@ -26,15 +26,15 @@ DEFAULT_WEIGHTS: dict[Priority, int] = {"high": 10, "medium": 5, "low": 1}
 
 class PoolCreated(Event):
     type = "PoolCreated"
-    pool_id: Id
-    total: Resources
+    pool_id: str
+    total: Allocation
     overcommit: dict[ResourceKind, Ratio] = {}
     priority_weights: dict[Priority, Weight] = DEFAULT_WEIGHTS
 
 
 class PoolResized(Event):
     type = "PoolResized"
-    total: Resources
+    total: Allocation
 
 
 class PoolPoliciesChanged(Event):
@@ -45,22 +45,22 @@ class PoolPoliciesChanged(Event):
 
 class ResourcesReserved(Event):
     type = "ResourcesReserved"
-    reservation_id: Id
-    resources: Resources
-    task_id: Id | None = None
-    agent_id: Id | None = None
-    expires_at: Time | None = None
+    reservation_id: str
+    resources: Allocation
+    task_id: str | None = None
+    agent_id: str | None = None
+    expires_at: datetime | None = None
 
 
 class ReservationReleased(Event):
     type = "ReservationReleased"
-    reservation_id: Id
-    reason: Text
+    reservation_id: str
+    reason: Annotated[str, PERSONAL]
 
 
 class ReservationExpired(Event):
     type = "ReservationExpired"
-    reservation_id: Id
+    reservation_id: str
 
 
 # --- state ----------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class Pool:
 
     def limit(self, kind: ResourceKind) -> Decimal:
         """Up to how much of a kind may be reserved at once."""
-        return self.total.get(kind, Decimal(0)) * self.overcommit.get(kind, Decimal(1))
+        return EXACT.multiply(self.total.get(kind, Decimal(0)), self.overcommit.get(kind, Decimal(1)))
 
     def expired(self, at: datetime) -> list[str]:
         """Active reservations whose time has come, oldest first."""
@@ -149,7 +149,7 @@ def _exact(resources: Resources) -> dict[ResourceKind, Decimal]:
 
 def _allocate(pool: Pool, resources: Resources, sign: Decimal) -> None:
     for kind, quantity in resources.items():
-        pool.allocated[kind] += sign * parse_quantity(quantity)
+        pool.allocated[kind] = EXACT.fma(sign, parse_quantity(quantity), pool.allocated[kind])
 
 
 POOL = Aggregate(
@@ -227,6 +227,10 @@ def release(pool: Pool, reservation_id: str, reason: str, at: datetime) -> list[
 
 
 def expire(pool: Pool, reservation_id: str, at: datetime) -> list[Event]:
+    """Nothing for one that is not active, or not due."""
+    reservation = pool.reservations.get(reservation_id)
+    if reservation is None or reservation.expires_at is None or reservation.expires_at > at:
+        return []
     return [ReservationExpired(at=at, reservation_id=reservation_id)]
 
 
@@ -234,7 +238,7 @@ def _require_room(pool: Pool, resources: Resources) -> None:
     """Refuse what would put more into use than the pool may lend."""
     for kind in KINDS:
         wanted = parse_quantity(resources[kind]) if kind in resources else Decimal(0)
-        if pool.allocated[kind] + wanted > pool.limit(kind):
+        if EXACT.add(pool.allocated[kind], wanted) > pool.limit(kind):
             raise Refusal(
                 "pool_exhausted",
                 f"Pool {pool.pool_id} may lend {pool.limit(kind):f} of {kind}, {pool.allocated[kind]:f} are in use "

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, Self
 
 from domain.aggregate import Aggregate, Event, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, Count, Id, JsonObject, PositiveCount, Seconds, Text, Time
+from domain.values import PERSONAL, JsonObject, Payload
 
 SYSTEM_ID = "platform"
 """The id of the one system aggregate of a tenant."""
 
+Limit = Literal["max_concurrent_workflows", "max_workflow_duration", "default_timeout", "retry_attempts"]
 ComponentHealth = Literal["healthy", "warning", "degraded", "unhealthy"]
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -24,36 +25,36 @@ class SystemConfigured(Event):
     """Only what is set changes; `unset` names the limits that are lifted."""
 
     type = "SystemConfigured"
-    system_id: Id | None = None
-    environment: Id | None = None
-    version: Id | None = None
-    deployment_id: Id | None = None
-    max_concurrent_workflows: PositiveCount | None = None
-    max_workflow_duration: Seconds | None = None
-    default_timeout: Seconds | None = None
-    retry_attempts: Count | None = None
-    unset: tuple[Id, ...] = ()
+    system_id: str | None = None
+    environment: str | None = None
+    version: str | None = None
+    deployment_id: str | None = None
+    max_concurrent_workflows: int | None = None
+    max_workflow_duration: float | None = None
+    default_timeout: float | None = None
+    retry_attempts: int | None = None
+    unset: tuple[Limit, ...] = ()
 
 
 class ComponentHealthReported(Event):
     type = "ComponentHealthReported"
-    component: Id
+    component: str
     health: ComponentHealth
 
 
 class MaintenanceScheduled(Event):
     type = "MaintenanceScheduled"
-    window_id: Id
-    start: Time
-    end: Time
-    kind: Id
-    description: Text
+    window_id: str
+    start: datetime
+    end: datetime
+    kind: str
+    description: Annotated[str, PERSONAL]
     blocks_starts: bool = False
 
 
 class MaintenanceCancelled(Event):
     type = "MaintenanceCancelled"
-    window_id: Id
+    window_id: str
 
 
 class LogImportBegun(Event):
@@ -63,16 +64,16 @@ class LogImportBegun(Event):
     """
 
     type = "LogImportBegun"
-    file_name: Annotated[Id, PERSONAL]
+    file_name: Annotated[str, PERSONAL]
     sha256: str
-    imported_at: Time
+    imported_at: datetime
 
 
 class LogImportEnded(Event):
     type = "LogImportEnded"
     sha256: str
-    imported_at: Time
-    counts: JsonObject
+    imported_at: datetime
+    counts: Payload
 
 
 # --- state ----------------------------------------------------------------------------------------------
@@ -144,7 +145,6 @@ CONFIGURABLE = (
     "default_timeout",
     "retry_attempts",
 )
-LIMITS = CONFIGURABLE[4:]
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from domain.aggregate import Aggregate, Event, begun, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, Id, JsonObject, Names, Priority, Resources, Text, Time
+from domain.values import PERSONAL, Allocation, JsonObject, Payload, Priority, Resources, same_json
 
 TaskState = Literal["created", "scheduled", "assigned", "running", "completed", "failed", "cancelled", "timed_out"]
 PENDING: frozenset[TaskState] = frozenset({"created", "scheduled", "assigned"})
@@ -27,16 +27,16 @@ HOLDING: frozenset[TaskState] = frozenset({"assigned", "running"})
 
 class TaskCreated(Event):
     type = "TaskCreated"
-    task_id: Id
-    workflow_id: Id
-    definition_id: Id
-    requires: Names = ()
-    awaits: Names = ()
-    inputs: Annotated[JsonObject, PERSONAL] = {}
-    resource_requirements: Resources = {}
+    task_id: str
+    workflow_id: str
+    definition_id: str
+    requires: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
+    inputs: Annotated[Payload, PERSONAL] = {}
+    resource_requirements: Allocation = {}
     time_limit: float | None = None
-    capabilities: Names = ()
-    phases: Names = ()
+    capabilities: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
     max_attempts: int = 1
     priority: Priority = "medium"
 
@@ -45,7 +45,7 @@ class TaskRequirementMet(Event):
     """A task that this one requires is completed, or a dependency that it awaits is satisfied."""
 
     type = "TaskRequirementMet"
-    requirement: Id
+    requirement: str
 
 
 class TaskScheduled(Event):
@@ -54,57 +54,57 @@ class TaskScheduled(Event):
 
 class TaskAssigned(Event):
     type = "TaskAssigned"
-    agent_id: Id
-    reason: Text
-    pool_id: Id | None = None
-    reservation_id: Id | None = None
-    allocated: Resources | None = None
+    agent_id: str
+    reason: Annotated[str, PERSONAL]
+    pool_id: str | None = None
+    reservation_id: str | None = None
+    allocated: Allocation | None = None
 
 
 class TaskUnassigned(Event):
     type = "TaskUnassigned"
-    reason: Text
+    reason: Annotated[str, PERSONAL]
 
 
 class TaskStarted(Event):
     type = "TaskStarted"
-    estimated_completion: Time | None = None
-    deadline: Time | None = None
+    estimated_completion: datetime | None = None
+    deadline: datetime | None = None
 
 
 class TaskProgressed(Event):
     type = "TaskProgressed"
     percentage: float | None = None
-    phase: Id | None = None
+    phase: str | None = None
     memory_peak: str | None = None
     cpu_average: float | None = None
-    estimated_completion: Time | None = None
-    note: Annotated[Text | None, PERSONAL] = None
+    estimated_completion: datetime | None = None
+    note: Annotated[str | None, PERSONAL] = None
 
 
 class TaskPhaseCompleted(Event):
     type = "TaskPhaseCompleted"
-    phase: Id
+    phase: str
 
 
 class TaskOutputsRecorded(Event):
     type = "TaskOutputsRecorded"
-    outputs: Annotated[JsonObject, PERSONAL]
+    outputs: Annotated[Payload, PERSONAL]
 
 
 class TaskCompleted(Event):
     type = "TaskCompleted"
-    outputs: Annotated[JsonObject | None, PERSONAL] = None
+    outputs: Annotated[Payload | None, PERSONAL] = None
 
 
 class TaskFailed(Event):
     type = "TaskFailed"
-    error: Annotated[Text, PERSONAL]
+    error: Annotated[str, PERSONAL]
 
 
 class TaskTimedOut(Event):
     type = "TaskTimedOut"
-    reason: Text
+    reason: str
 
 
 class TaskRetried(Event):
@@ -114,16 +114,16 @@ class TaskRetried(Event):
 
 class TaskCancelled(Event):
     type = "TaskCancelled"
-    reason: Annotated[Text, PERSONAL]
+    reason: Annotated[str, PERSONAL]
 
 
 class TaskRolledBack(Event):
     """The task went back in time with its workflow: `restored` is its whole state from here on."""
 
     type = "TaskRolledBack"
-    reason: Annotated[Text, PERSONAL]
-    operator: Annotated[Id, PERSONAL]
-    restored: Annotated[JsonObject, PERSONAL]
+    reason: Annotated[str, PERSONAL]
+    operator: Annotated[str, PERSONAL]
+    restored: Annotated[Payload, PERSONAL]
 
 
 # --- state ----------------------------------------------------------------------------------------------
@@ -247,8 +247,9 @@ def evolve(task: Task | None, event: Event) -> Task:
             task.satisfied = (*task.satisfied, event.requirement)
         case TaskPhaseCompleted():
             task.phases_completed = (*task.phases_completed, event.phase)
-            remaining = [phase for phase in task.phases if phase not in task.phases_completed]
-            task.current_phase = remaining[0] if remaining else None
+            if task.current_phase in task.phases_completed:
+                remaining = [phase for phase in task.phases if phase not in task.phases_completed]
+                task.current_phase = remaining[0] if remaining else None
         case TaskOutputsRecorded():
             task.outputs = task.outputs | event.outputs
         case TaskFailed():
@@ -283,7 +284,8 @@ def _progress(task: Task, event: TaskProgressed) -> None:
         task.cpu_average = event.cpu_average
     if event.estimated_completion is not None:
         task.estimated_completion = event.estimated_completion
-    task.note = event.note
+    if event.note is not None:
+        task.note = event.note
 
 
 def _end(task: Task, state: TaskState, at: datetime) -> None:
@@ -350,7 +352,8 @@ def create(task: Task | None, event: TaskCreated) -> list[Event]:
 
 
 def meet_requirement(task: Task, requirement: str, at: datetime) -> list[Event]:
-    if task.state not in OPEN or requirement not in task.blocked_by:
+    """Also while the task waits for a retry: it must not be blocked then by what is there already."""
+    if task.state in ("completed", "cancelled") or requirement not in task.blocked_by:
         return []
     return [TaskRequirementMet(at=at, requirement=requirement)]
 
@@ -417,7 +420,7 @@ def report_progress(task: Task, event: TaskProgressed) -> list[Event]:
         "estimated_completion": task.estimated_completion,
     }
     news = any(getattr(event, name) not in (None, known) for name, known in told.items())
-    return [event] if news or event.note != task.note else []
+    return [event] if news or event.note not in (None, task.note) else []
 
 
 def complete_phase(task: Task, phase: str, at: datetime) -> list[Event]:
@@ -430,13 +433,13 @@ def complete_phase(task: Task, phase: str, at: datetime) -> list[Event]:
 
 def record_outputs(task: Task, outputs: JsonObject, at: datetime) -> list[Event]:
     _require(task, {"running", "completed"}, "given outputs")
-    if task.outputs | outputs == task.outputs:
+    if same_json(task.outputs | outputs, task.outputs):
         return []
     return [TaskOutputsRecorded(at=at, outputs=outputs)]
 
 
 def complete(task: Task, outputs: JsonObject | None, at: datetime) -> list[Event]:
-    if task.state == "completed" and task.outputs | (outputs or {}) == task.outputs:
+    if task.state == "completed" and same_json(task.outputs | (outputs or {}), task.outputs):
         return []
     _require(task, {"running"}, "completed")
     return [TaskCompleted(at=at, outputs=outputs)]

@@ -17,10 +17,11 @@ from domain.aggregate import Aggregate, Event, begun, unexpected
 from domain.errors import Refusal
 from domain.task import OPEN as OPEN_TASK
 from domain.task import TaskState
-from domain.values import PERSONAL, Id, JsonObject, Names, Priority, Text, Time
+from domain.values import PERSONAL, JsonObject, Payload, Priority, same_json
 
 WorkflowState = Literal["created", "scheduled", "running", "paused", "completed", "failed", "cancelled"]
 OPEN: frozenset[WorkflowState] = frozenset({"created", "scheduled", "running", "paused"})
+ALL: frozenset[WorkflowState] = OPEN | {"completed", "failed", "cancelled"}
 ACTIVE: frozenset[WorkflowState] = frozenset({"running", "paused"})
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -28,12 +29,12 @@ ACTIVE: frozenset[WorkflowState] = frozenset({"running", "paused"})
 
 class WorkflowCreated(Event):
     type = "WorkflowCreated"
-    workflow_id: Id
-    definition_id: Id
-    definition_version: Id
-    context: Annotated[JsonObject, PERSONAL] = {}
-    scheduled_completion: Time | None = None
-    dependencies: Names = ()
+    workflow_id: str
+    definition_id: str
+    definition_version: str
+    context: Annotated[Payload, PERSONAL] = {}
+    scheduled_completion: datetime | None = None
+    dependencies: tuple[str, ...] = ()
     completion: Literal["automatic", "explicit"] = "automatic"
     on_task_failure: Literal["fail", "continue"] = "fail"
     max_retries: int = 3
@@ -41,11 +42,11 @@ class WorkflowCreated(Event):
 
 class WorkflowTaskAdded(Event):
     type = "WorkflowTaskAdded"
-    task_id: Id
-    definition_id: Id
-    requires: Names = ()
-    awaits: Names = ()
-    inputs: Annotated[JsonObject, PERSONAL] = {}
+    task_id: str
+    definition_id: str
+    requires: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
+    inputs: Annotated[Payload, PERSONAL] = {}
     attempts_left: int = 0
 
 
@@ -53,20 +54,20 @@ class WorkflowTaskChanged(Event):
     """A task moved: what the workflow's document shows of it from now on. Outputs only if they changed."""
 
     type = "WorkflowTaskChanged"
-    task_id: Id
+    task_id: str
     state: TaskState
-    assigned_agent: Id | None = None
-    start_time: Time | None = None
-    end_time: Time | None = None
-    outputs: Annotated[JsonObject | None, PERSONAL] = None
-    error: Annotated[Text | None, PERSONAL] = None
+    assigned_agent: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    outputs: Annotated[Payload | None, PERSONAL] = None
+    error: Annotated[str | None, PERSONAL] = None
     attempts_left: int = 0
 
 
 class WorkflowScheduled(Event):
     type = "WorkflowScheduled"
-    start_at: Time | None = None
-    scheduled_completion: Time | None = None
+    start_at: datetime | None = None
+    scheduled_completion: datetime | None = None
 
 
 class WorkflowStarted(Event):
@@ -75,7 +76,7 @@ class WorkflowStarted(Event):
 
 class WorkflowPaused(Event):
     type = "WorkflowPaused"
-    reason: Annotated[Text | None, PERSONAL] = None
+    reason: Annotated[str | None, PERSONAL] = None
 
 
 class WorkflowResumed(Event):
@@ -84,15 +85,15 @@ class WorkflowResumed(Event):
 
 class WorkflowDependencySatisfied(Event):
     type = "WorkflowDependencySatisfied"
-    dependency: Id
+    dependency: str
 
 
 class WorkflowAmended(Event):
     """`context` holds the keys that changed; a null removes its key."""
 
     type = "WorkflowAmended"
-    context: Annotated[JsonObject, PERSONAL] = {}
-    scheduled_completion: Time | None = None
+    context: Annotated[Payload, PERSONAL] = {}
+    scheduled_completion: datetime | None = None
 
 
 class WorkflowCompleted(Event):
@@ -101,8 +102,8 @@ class WorkflowCompleted(Event):
 
 class WorkflowFailed(Event):
     type = "WorkflowFailed"
-    error: Annotated[Text, PERSONAL]
-    task_id: Id | None = None
+    error: Annotated[str, PERSONAL]
+    task_id: str | None = None
 
 
 class WorkflowRetried(Event):
@@ -112,7 +113,7 @@ class WorkflowRetried(Event):
 
 class WorkflowCancelled(Event):
     type = "WorkflowCancelled"
-    reason: Annotated[Text, PERSONAL]
+    reason: Annotated[str, PERSONAL]
 
 
 class WorkflowRolledBack(Event):
@@ -120,9 +121,9 @@ class WorkflowRolledBack(Event):
 
     type = "WorkflowRolledBack"
     to_version: int
-    reason: Annotated[Text, PERSONAL]
-    operator: Annotated[Id, PERSONAL]
-    restored: Annotated[JsonObject, PERSONAL]
+    reason: Annotated[str, PERSONAL]
+    operator: Annotated[str, PERSONAL]
+    restored: Annotated[Payload, PERSONAL]
 
 
 # --- state ----------------------------------------------------------------------------------------------
@@ -260,8 +261,9 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             workflow.pending = tuple(name for name in workflow.pending if name != event.dependency)
             workflow.satisfied = (*workflow.satisfied, event.dependency)
         case WorkflowAmended():
+            removed = [key for key, value in event.context.items() if value is None]
             merged = workflow.context | event.context
-            workflow.context = {key: value for key, value in merged.items() if value is not None}
+            workflow.context = {key: value for key, value in merged.items() if key not in removed}
             workflow.scheduled_completion = event.scheduled_completion or workflow.scheduled_completion
         case WorkflowCompleted():
             workflow.state = "completed"
@@ -274,6 +276,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
         case WorkflowRetried():
             workflow.state = "running"
             workflow.retry_count = event.retry
+            workflow.started_at = workflow.started_at or event.at  # it may have failed before its start
             workflow.ended_at = workflow.error = workflow.failed_task = workflow.failed_at = None
         case WorkflowCancelled():
             workflow.state = "cancelled"
@@ -357,6 +360,14 @@ def create(workflow: Workflow | None, event: WorkflowCreated) -> list[Event]:
 
 def add_task(workflow: Workflow, event: WorkflowTaskAdded) -> list[Event]:
     _require(workflow, OPEN, "given another task")
+    if event.task_id in (*workflow.tasks, *workflow.pending, *workflow.satisfied):
+        raise Refusal(
+            "task_id_taken",
+            f"Workflow {workflow.workflow_id} has a task or a dependency named {event.task_id} already; "
+            "choose another id.",
+            workflow_id=workflow.workflow_id,
+            task_id=event.task_id,
+        )
     for task_id in event.requires:
         if task_id not in workflow.tasks:
             raise Refusal(
@@ -383,18 +394,23 @@ def requirements_met(workflow: Workflow, requires: tuple[str, ...], awaits: tupl
 
 
 def waiting_for(workflow: Workflow, requirement: str) -> list[str]:
-    """The open tasks that name a task or a dependency as required."""
+    """The tasks, not completed or cancelled, that name a task or a dependency as required."""
     return [
         task_id
         for task_id, view in workflow.tasks.items()
-        if (requirement in view.requires or requirement in view.awaits) and view.state in OPEN_TASK
+        if (requirement in view.requires or requirement in view.awaits) and view.state not in ("completed", "cancelled")
     ]
 
 
 def change_task(workflow: Workflow, event: WorkflowTaskChanged) -> list[Event]:
     """Note what became of a task; nothing if the document would not show it."""
     view = workflow.tasks[event.task_id]
-    return [] if _changed(view, event) == view else [event]
+    after = _changed(view, event)
+    if after == view and same_json(after.outputs, view.outputs):
+        return []
+    if after.state != view.state:
+        _require(workflow, ALL - {"completed"}, f"given another state of task {event.task_id}")
+    return [event]
 
 
 def schedule(workflow: Workflow, start_at: datetime | None, completion: datetime | None, at: datetime) -> list[Event]:
@@ -447,7 +463,12 @@ def satisfy_dependency(workflow: Workflow, dependency: str, at: datetime) -> lis
 def amend(workflow: Workflow, context: JsonObject, scheduled_completion: datetime | None, at: datetime) -> list[Event]:
     """`context` holds the keys to set; null removes one."""
     _require(workflow, OPEN, "amended")
-    changes = {key: value for key, value in context.items() if workflow.context.get(key) != value}
+    known = workflow.context
+    changes = {
+        key: value
+        for key, value in context.items()
+        if (key in known if value is None else key not in known or not same_json(known[key], value))
+    }
     completion = scheduled_completion if scheduled_completion != workflow.scheduled_completion else None
     if not changes and completion is None:
         return []
@@ -518,7 +539,7 @@ def retry(workflow: Workflow, at: datetime) -> list[Event]:
 def cancel(workflow: Workflow, reason: str, at: datetime) -> list[Event]:
     if workflow.state == "cancelled":
         return []
-    _require(workflow, OPEN | {"failed"}, "cancelled")
+    _require(workflow, OPEN, "cancelled")
     return [WorkflowCancelled(at=at, reason=reason)]
 
 

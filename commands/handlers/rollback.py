@@ -42,7 +42,9 @@ class Step:
 def roll_back(work: Work, command: RollBackWorkflow) -> None:
     workflow = work.get(WORKFLOW, command.workflow_id)
     past = _target(work, command, workflow)
-    cut = Cut(position=past.position)
+    # A version is the moment at which it was recorded; what tasks did between two versions counts otherwise.
+    by_version = command.to_version is not None
+    cut = Cut(position=past.position) if by_version else Cut(at=command.to_time, position=command.to_position)
     plan = _plan(work, workflow, cut)
     if command.workflow_only:
         _require_no_task(command.workflow_id, plan)
@@ -152,7 +154,8 @@ def _restore_task(work: Work, command: RollBackWorkflow, step: Step, cut: Cut) -
     if step.target is None:
         restored = replace(step.now, state="cancelled")
     elif step.keeps:
-        restored = replace(step.target, deadline=step.now.deadline)
+        # It never stopped running: its time limit and its estimate, which its agent shows too, go on.
+        restored = replace(step.target, deadline=step.now.deadline, estimated_completion=step.now.estimated_completion)
     elif step.target.state in HOLDING:
         restored = _take_again(work, step.target, cut)
     else:
@@ -208,5 +211,5 @@ def _restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> W
     for task_id, view in workflow.tasks.items():
         if task_id not in views:
             ended = view.end_time if view.state not in tasks.OPEN else now
-            views[task_id] = replace(view, state="cancelled", end_time=ended)
+            views[task_id] = replace(view, state="cancelled", end_time=ended, error=None)
     return workflows.with_tasks(target, views)

@@ -1,14 +1,12 @@
 """Commands that name the system."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Strict
 
 from commands.messages.base import Command
-from domain.system import SYSTEM, SYSTEM_ID, ComponentHealth
+from domain.system import SYSTEM, SYSTEM_ID, ComponentHealth, Limit
 from domain.values import Count, Id, PositiveCount, Seconds, Text, Time
-
-Limit = Literal["max_concurrent_workflows", "max_workflow_duration", "default_timeout", "retry_attempts"]
 
 
 class SystemCommand(Command):
