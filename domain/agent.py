@@ -4,12 +4,11 @@ registered -> healthy <-> degraded <-> unhealthy, offline and back, deregistered
 and no events: only a change of health, capacity or configuration is.
 """
 
-import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from domain.aggregate import Aggregate, Event, begun, unexpected
+from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.values import PERSONAL, Priority
 
@@ -139,8 +138,8 @@ class Agent:
     """Completed tasks whose duration is known; `execution_time` is their sum in seconds."""
     execution_time: float = 0.0
 
-    def copy(self) -> Self:
-        twin = copy.copy(self)
+    def copy(self) -> "Agent":
+        twin = _copy(self)
         twin.slots = self.slots.copy()
         return twin
 
@@ -152,6 +151,8 @@ class Agent:
     def available_slots(self) -> int:
         return self.max_concurrent_tasks - len(self.slots)
 
+
+_copy = shallow_copier(Agent)
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

@@ -4,15 +4,14 @@ Per kind, active reservations never exceed total x overcommit ratio; each is rel
 once. Quantities are exact decimals (cores, bytes, bytes, units).
 """
 
-import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self, get_args
+from typing import Annotated, get_args
 
 from pydantic import Field
 
-from domain.aggregate import Aggregate, Event, begun, unexpected
+from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.values import EXACT, PERSONAL, Allocation, Priority, ResourceKind, Resources, parse_quantity
 
@@ -88,8 +87,8 @@ class Pool:
     priority_weights: dict[Priority, int] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
 
-    def copy(self) -> Self:
-        twin = copy.copy(self)
+    def copy(self) -> "Pool":
+        twin = _copy(self)
         twin.allocated = self.allocated.copy()
         twin.reservations = self.reservations.copy()
         return twin
@@ -107,6 +106,8 @@ class Pool:
         ]
         return [reservation_id for _, reservation_id in sorted(due)]
 
+
+_copy = shallow_copier(Pool)
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

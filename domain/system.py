@@ -3,12 +3,11 @@
 There is one in a tenant. Counts, rates and throughput are read models, not state.
 """
 
-import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, get_args
 
-from domain.aggregate import Aggregate, Event, unexpected
+from domain.aggregate import Aggregate, Event, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.values import PERSONAL, JsonObject, Payload
 
@@ -113,8 +112,8 @@ class System:
     maintenance: dict[str, MaintenanceWindow] = field(default_factory=dict)
     imports: tuple[LogImport, ...] = ()
 
-    def copy(self) -> Self:
-        twin = copy.copy(self)
+    def copy(self) -> "System":
+        twin = _copy(self)
         twin.components = self.components.copy()
         twin.maintenance = self.maintenance.copy()
         return twin
@@ -145,6 +144,9 @@ CONFIGURABLE = (
     "default_timeout",
     "retry_attempts",
 )
+LIMITS: tuple[Limit, ...] = get_args(Limit)
+
+_copy = shallow_copier(System)
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

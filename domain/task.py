@@ -4,15 +4,14 @@ created -> scheduled -> assigned -> running -> completed | failed | timed_out, a
 state; failed and timed_out go back to scheduled by a retry.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
 
-from domain.aggregate import Aggregate, Event, begun, unexpected
+from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.values import PERSONAL, Allocation, JsonObject, Payload, Priority, Resources, same_json
 
@@ -169,9 +168,9 @@ class Task:
     retry_count: int = 0
     last_error: str | None = None
 
-    def copy(self) -> Self:
+    def copy(self) -> "Task":
         # Containers in here are replaced, never changed, so a shallow copy is independent.
-        return copy.copy(self)
+        return _copy(self)
 
     @property
     def blocked_by(self) -> tuple[str, ...]:
@@ -193,6 +192,8 @@ def to_json(task: Task) -> JsonObject:
 def from_json(data: JsonObject) -> Task:
     return _ADAPTER.validate_python(data)
 
+
+_copy = shallow_copier(Task)
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

@@ -5,15 +5,14 @@ leaves an end state. The stream carries what the workflow's document shows of it
 of a workflow is a fold of one stream.
 """
 
-import copy
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
 
-from domain.aggregate import Aggregate, Event, begun, unexpected
+from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.task import OPEN as OPEN_TASK
 from domain.task import TaskState
@@ -179,8 +178,8 @@ class Workflow:
     retry_count: int = 0
     max_retries: int = 3
 
-    def copy(self) -> Self:
-        twin = copy.copy(self)
+    def copy(self) -> "Workflow":
+        twin = _copy(self)
         twin.tasks = self.tasks.copy()
         twin.counts = self.counts.copy()
         return twin
@@ -213,6 +212,8 @@ def to_json(workflow: Workflow) -> JsonObject:
 def from_json(data: JsonObject) -> Workflow:
     return _ADAPTER.validate_python(data)
 
+
+_copy = shallow_copier(Workflow)
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

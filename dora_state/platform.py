@@ -1,15 +1,15 @@
 """The composition root: the one place where ports meet their adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from uuid_utils.compat import uuid7
 
 from commands.bus import CommandBus
@@ -112,11 +112,22 @@ async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Se
         yield Servers(settings.database_url.get_secret_value(), redis_url, None)
         return
     embedded = EmbeddedServers(settings.home, say=say)
-    await asyncio.to_thread(embedded.start)
     try:
+        # A start can't be interrupted half way; who is cancelled meanwhile leaves when it is done.
+        await _whole(asyncio.to_thread(embedded.start))
         yield Servers(embedded.database_url, embedded.redis_url, embedded)
     finally:
-        await asyncio.to_thread(embedded.stop)
+        await _whole(asyncio.to_thread(embedded.stop))
+
+
+async def _whole(work: Coroutine[Any, Any, object]) -> None:
+    """Wait for the end of what can't be cut short, also when cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 @asynccontextmanager
@@ -197,6 +208,8 @@ async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, rol
 async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> "Redis | None":
     if servers.redis_url is None:
         return None
-    redis = Redis.from_url(servers.redis_url, max_connections=settings.redis_pool_size)
+    # A pool that waits: with all connections in use, a read is a little later and not without its copy.
+    pool = BlockingConnectionPool.from_url(servers.redis_url, max_connections=settings.redis_pool_size, timeout=5)
+    redis = Redis.from_pool(pool)
     stack.push_async_callback(redis.aclose)
     return redis

@@ -34,9 +34,7 @@ def check_id(kind: str, id: str | None) -> str:
 
 def make_cut(version: int | None, at: str | None, position: int | None, options: tuple[str, str, str]) -> Cut:
     """At most one of the three; `options` are their names as typed."""
-    given = [
-        name for name, value in zip(options, (version, at, position), strict=True) if value is not None
-    ]
+    given = [name for name, value in zip(options, (version, at, position), strict=True) if value is not None]
     if len(given) > 1:
         raise InvalidInput(f"{' and '.join(given)} can't be asked for at once: give one of them.")
     for name, number in ((options[0], version), (options[2], position)):

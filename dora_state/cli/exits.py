@@ -27,6 +27,7 @@ _BY_CODE = {
     "cut_out_of_range": Exit.NOT_FOUND,
     "conflict": Exit.CONFLICT,
     "append_rejected": Exit.REFUSED,
+    "import_refused": Exit.REFUSED,
 }
 
 

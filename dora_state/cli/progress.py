@@ -6,9 +6,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    TaskProgressColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )

@@ -67,7 +67,7 @@ class Splitter:
     def _form_is_known(self) -> bool:
         """Unless the first line is a whole submission or a bracket, one object of several lines is possible."""
         head = self._without_mark().lstrip(_BLANK)
-        if head.startswith(b"[") or len(head) > LONGEST:
+        if head.startswith(b"[") or len(self._head or b"") > LONGEST:
             return True
         line, newline, _ = head.partition(b"\n")
         return bool(newline) and (not line.startswith(b"{") or _is_object(line))
@@ -111,9 +111,7 @@ class _Collected:
 
     def pieces(self) -> Iterator[Piece]:
         if self._length > LONGEST:
-            yield Piece(
-                self.line, b"", f"The command has {self._length} bytes and the limit is {LONGEST}; send less."
-            )
+            yield Piece(self.line, b"", f"The command has {self._length} bytes and the limit is {LONGEST}; send less.")
         elif raw := bytes(self._bytes.strip(_BLANK)):
             yield Piece(self.line, raw)
 

@@ -42,6 +42,10 @@ class Assessment:
         """Ids of tasks are unique in a tenant."""
         return f"{name}-{self.began:%Y%m%d}-{self.suffix}"
 
+    def short(self, text: str) -> str:
+        """A text with ids of tasks, without what only tells one run from another."""
+        return text.replace(self.task_id(""), "")
+
     def submission(self, type_name: str, actor: str, **data: object) -> Submission:
         """A command as any orchestrator would submit it."""
         return {"type": type_name, "actor": actor, "correlation_id": self.workflow_id, "data": data}

@@ -142,18 +142,18 @@ def progress_line(workflow: Document | None, width: int) -> RenderableType:
     waits = Text(f"  waits for {', '.join(pending)}" if pending else "", style="yellow", no_wrap=True)
     line = Table.grid(padding=(0, 1))
     percentage = metrics.get("progress_percentage", 0.0)
-    line.add_row(bar(percentage, max(width - 58, 16)), Text(f"{done} of {total} tasks done"), waits)
+    line.add_row(bar(percentage, max(width - 67, 12)), Text(f"{done} of {total} tasks done"), waits)
     return line
 
 
 def tasks_table(picture: Picture, run: Assessment, wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), expand=wide, header_style="dim")
-    for name, width in (("task", 20), ("state", 9), ("agent", 19), ("progress", 12)):
+    for name, width in (("task", 20), ("state", 9), ("agent", 19), ("progress", 10)):
         table.add_column(name, width=width, no_wrap=True)
     table.add_column("started", width=8, no_wrap=True)
     table.add_column("took", width=6, justify="right", no_wrap=True)
     if wide:
-        table.add_column("what it is about", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("now", ratio=1, no_wrap=True, overflow="ellipsis")
     for part in TASKS:
         cells = task_cells(part, picture, run)
         table.add_row(*(cells if wide else cells[:-1]))
@@ -167,7 +167,7 @@ def task_cells(part: TaskPart, picture: Picture, run: Assessment) -> tuple[Rende
     agent = (task["assigned_agent"] or {}).get("agent_id", "")
     percentage = task["progress"]["percentage"]
     progress = Table.grid(padding=(0, 1, 0, 0))
-    progress.add_row(bar(percentage, 7), Text(f"{percentage:.0f}%", style="" if percentage else "dim"))
+    progress.add_row(bar(percentage, 5), Text(f"{percentage:.0f}%", style="" if percentage else "dim"))
     return (
         Text(part.title),
         state_text(task["state"]),
@@ -189,18 +189,14 @@ def task_note(task: Document, run: Assessment) -> Text:
         return Text(f"{task['progress']['current_phase'] or 'at work'}{again}", style="cyan")
     if task["state"] == "completed":
         return Text(outputs_text(task["outputs"]), style="dim")
-    blocked = [without_suffix(name, run) for name in task["dependencies"]["blocked_by"]]
-    return Text(f"waits for {', '.join(blocked)}" if blocked else "ready", style="yellow" if blocked else "dim")
+    blocked = [run.short(name) for name in task["dependencies"]["blocked_by"]]
+    waits_for = f"{len(blocked)} others" if len(blocked) > 1 else "".join(blocked)
+    return Text(f"after {waits_for}", style="yellow") if blocked else Text("ready", style="dim")
 
 
 def outputs_text(outputs: Document) -> str:
     shown = (f"{plain(key)} {value}" for key, value in outputs.items() if not isinstance(value, list | dict))
     return ", ".join(shown)
-
-
-def without_suffix(text: str, run: Assessment) -> str:
-    """Ids of tasks without what only tells one run from another."""
-    return text.replace(run.task_id(""), "")
 
 
 def agents_table(picture: Picture, wide: bool) -> Table:
@@ -257,10 +253,11 @@ def bar(percentage: float, width: int) -> ProgressBar:
 
 
 def difference_panel(preview: RollbackPreview, run: Assessment, room: int) -> Panel:
-    """The first lines of a difference, and how many more there are."""
+    """The most telling lines of a difference, and how many more there are."""
     lines = [*preview.lines, *preview.effects]
-    shown = lines[:room] if len(lines) <= room else lines[: room - 1]
-    text = Text("\n".join(without_suffix(line, run) for line in shown), no_wrap=True, overflow="ellipsis")
+    telling = [line for line in preview.lines if not line.startswith("metrics") and "_time: " not in line]
+    shown = telling[: room - 1]
+    text = Text("\n".join(run.short(line) for line in shown), no_wrap=True, overflow="ellipsis")
     if len(lines) > len(shown):
         text.append(f"\nand {len(lines) - len(shown)} more", style="dim")
     return Panel(text, title="dry run of the rollback", title_align="left", border_style="magenta", box=box.ROUNDED)

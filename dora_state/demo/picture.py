@@ -1,6 +1,5 @@
 """What the board and the report show: the read models of one run, at the moment of asking."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,15 +23,14 @@ class Picture:
 
 
 async def take_picture(manager: StateManager, run: Assessment) -> Picture:
-    """Read everything at once. The read models may be a moment behind what was submitted last."""
+    """Read everything, one after the other. The read models may be a moment behind what was submitted last."""
     wanted = [
         ("workflow", run.workflow_id),
         ("pool", POOL_ID),
         *(("task", run.task_id(task.name)) for task in TASKS),
         *(("agent", agent.agent_id) for agent in AGENTS),
     ]
-    found = await asyncio.gather(*(_document(manager, kind, aggregate_id) for kind, aggregate_id in wanted))
-    documents = dict(zip(wanted, found, strict=True))
+    documents = {key: await _document(manager, *key) for key in wanted}
     tasks = {task.name: documents["task", run.task_id(task.name)] for task in TASKS}
     agents = {agent.agent_id: documents["agent", agent.agent_id] for agent in AGENTS}
     return Picture(

@@ -44,7 +44,7 @@ class Step:
 
     says: str
     submissions: tuple[Submission, ...] = ()
-    seconds: float = 0.7
+    seconds: float = 0.5
     tone: Tone = "work"
     refused: str | None = None
     known: str | None = None
@@ -77,13 +77,13 @@ def _opening(run: Assessment) -> Story:
         Step(
             "Five agents report for work, and a pool lends them 16 cores and 64 GB of memory.",
             (*run.platform(), *run.agents()),
-            seconds=1.0,
+            seconds=0.9,
             known="pool_exists",
         ),
         Step(
             "A bank orders its DORA assessment: eight tasks, and two conditions from outside.",
             run.workflow(),
-            seconds=1.2,
+            seconds=0.9,
         ),
         Step(
             "The assessment starts; the two policy analyzers take two tasks each.",
@@ -94,12 +94,12 @@ def _opening(run: Assessment) -> Story:
                 *run.hand_over(RESILIENCE, ANALYZER_1),
                 run.assign(THIRD_PARTIES, ANALYZER_2, "capability_match"),
             ),
-            seconds=1.0,
+            seconds=0.9,
         ),
         Step(
             "Refused: the third-party register can't be started before its data are there.",
             (run.start(THIRD_PARTIES, ANALYZER_2),),
-            seconds=1.4,
+            seconds=0.9,
             tone="waiting",
             refused="task_blocked",
         ),
@@ -132,20 +132,14 @@ def _reviews(run: Assessment) -> Story:
             "policy-analyzer-002 falls silent and is marked offline: the task it runs fails, "
             "the one that waits is given back.",
             (run.submission("MarkOffline", "monitoring", agent_id=ANALYZER_2, reason="no heartbeat for 60 seconds"),),
-            seconds=2.0,
+            seconds=1.6,
             tone="trouble",
             mark=AGENT_LOST,
         ),
         Step(
             "The ICT risk framework is reviewed: 78 % compliant, 3 gaps.",
             (
-                run.complete(
-                    ICT_RISK,
-                    ANALYZER_1,
-                    compliance_score=0.78,
-                    gaps_identified=3,
-                    recommendations=["update_policy"],
-                ),
+                run.complete(ICT_RISK, ANALYZER_1, compliance_score=0.78, gaps_identified=3),
                 run.progress(RESILIENCE, ANALYZER_1, 70.0, "preparation"),
             ),
             tone="good",
@@ -156,7 +150,7 @@ def _reviews(run: Assessment) -> Story:
                 run.on_task("RetryTask", SCHEDULER, INCIDENTS),
                 *run.hand_over(INCIDENTS, ANALYZER_1, "retry_after_agent_loss"),
             ),
-            seconds=1.0,
+            seconds=0.9,
         ),
         Step(
             "The register of ICT providers has arrived; gap-assessment-001 has room and takes it.",
@@ -165,7 +159,7 @@ def _reviews(run: Assessment) -> Story:
                 *run.hand_over(THIRD_PARTIES, GAP_FINDER, "available_slot"),
                 *run.heartbeats((ANALYZER_1, 72.5), (GAP_FINDER, 38.0), (RISK_SCORER, 3.0)),
             ),
-            seconds=0.9,
+            seconds=0.6,
             tone="good",
         ),
         Step(
@@ -198,7 +192,7 @@ def _findings(run: Assessment) -> Story:
                 run.progress(GAPS, GAP_FINDER, 90.0, "analysis"),
                 run.complete(GAPS, GAP_FINDER, gaps_identified=11, critical_gaps=3),
             ),
-            seconds=0.9,
+            seconds=0.6,
             tone="good",
             mark=GAPS_FOUND,
         ),
@@ -217,12 +211,12 @@ def _findings(run: Assessment) -> Story:
                 *run.hand_over(PLAN, WRITER),
                 run.progress(PLAN, WRITER, 40.0, "measures"),
             ),
-            seconds=1.2,
+            seconds=0.9,
             tone="good",
         ),
         Step(
             "The risk officer sees it: 3 critical gaps and a low risk? It was scored with last year's weights.",
-            seconds=2.0,
+            seconds=1.6,
             tone="trouble",
         ),
     )
@@ -236,7 +230,7 @@ def _correction(run: Assessment) -> Story:
             to=GAPS_FOUND,
             reason="Risk was scored with last year's weights",
             operator=RISK_OFFICER,
-            seconds=2.0,
+            seconds=1.6,
         ),
         Step(
             "The scorer gets this year's weights, and the risks are scored again.",
@@ -251,7 +245,7 @@ def _correction(run: Assessment) -> Story:
                 *run.hand_over(RISK, RISK_SCORER),
                 run.progress(RISK, RISK_SCORER, 60.0, "scoring"),
             ),
-            seconds=0.9,
+            seconds=0.6,
         ),
         Step(
             "Risk score 0.64, high: the plan is made for that.",
@@ -261,7 +255,7 @@ def _correction(run: Assessment) -> Story:
                 run.phase(PLAN, WRITER, "measures"),
                 run.progress(PLAN, WRITER, 70.0, "owners"),
             ),
-            seconds=0.9,
+            seconds=0.6,
             tone="good",
         ),
         Step(
@@ -277,7 +271,7 @@ def _ending(run: Assessment) -> Story:
         Step(
             "Refused: the final report waits for a person's approval, and the workflow with it.",
             (run.assign(REPORT, WRITER, "capability_match"), run.start(REPORT, WRITER)),
-            seconds=1.8,
+            seconds=1.3,
             tone="waiting",
             refused="task_blocked",
         ),
@@ -294,13 +288,13 @@ def _ending(run: Assessment) -> Story:
                 run.start(REPORT, WRITER),
                 run.progress(REPORT, WRITER, 55.0, "writing"),
             ),
-            seconds=1.2,
+            seconds=0.9,
             tone="person",
         ),
         Step(
             "The report is out; with its last task the workflow has completed by itself.",
             (run.complete(REPORT, WRITER, report=f"dora-{run.began:%Y}.pdf", pages=38),),
-            seconds=1.8,
+            seconds=1.3,
             tone="good",
         ),
     )

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import AsyncIterator
 
-from dora_state.platform import Servers, open_on
-from dora_state.settings import Settings, load_settings
+from dora_state.platform import Servers
+from dora_state.settings import Settings
 
-_MODULE = "dora_state.importing.projecting"
+_MODULE = "dora_state.importing.projecting_child"
 _STOP_SECONDS = 30.0
 
 
@@ -41,24 +41,3 @@ async def project_meanwhile(servers: Servers, settings: Settings) -> AsyncIterat
         except TimeoutError:
             child.kill()
             await child.wait()
-
-
-async def _project() -> None:
-
-    settings = load_settings()
-    if settings.database_url is None:
-        return
-    servers = Servers(
-        settings.database_url.get_secret_value(),
-        settings.redis_url.get_secret_value() if settings.redis_url else None,
-        None,
-    )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), stop.set)
-    async with open_on(servers, settings) as platform:
-        await platform.projector.run(stop)
-
-
-if __name__ == "__main__":
-    asyncio.run(_project())

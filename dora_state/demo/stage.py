@@ -87,7 +87,7 @@ async def play(manager: StateManager, run: Assessment, story: Story, audience: A
     return played
 
 
-async def clear_stage(manager: StateManager, run: Assessment) -> None:
+async def clear_stage(manager: StateManager, run: Assessment, still_playing: timedelta = STILL_PLAYING) -> None:
     """Cancel what a run that was killed has left in the agents' hands. Raises DemoStopped if one still plays."""
     await manager.catch_up()
     left: set[str] = set()
@@ -99,10 +99,10 @@ async def clear_stage(manager: StateManager, run: Assessment) -> None:
         left |= {task["workflow_id"] for task in document["current_tasks"]}
     for workflow_id in sorted(left):
         updated_at = moment((await manager.state("workflow", workflow_id))["updated_at"])
-        if updated_at is not None and datetime.now(UTC) - updated_at < STILL_PLAYING:
+        if updated_at is not None and datetime.now(UTC) - updated_at < still_playing:
             raise DemoStopped(
-                "Another demo is running on these servers, or ended only just now; "
-                f"try again in {STILL_PLAYING.seconds} seconds."
+                "Another demo is running on these servers, or was killed only just now; "
+                f"try again in {still_playing.seconds} seconds."
             )
         reason = "left over from a demo that was killed"
         cancelled = run.submission("CancelWorkflow", SCHEDULER, workflow_id=workflow_id, reason=reason)
@@ -122,7 +122,8 @@ async def _play(manager: StateManager, step: Step, played: Played, audience: Aud
         _check(submission, answer, expected, must=index == last and step.refused is not None)
         if step.refused and index == last and answer.problem is not None:
             played.refusals.append(answer.problem.message)
-            audience.tell(step, f"{step.says} The answer: “{answer.problem.message}”")
+            message = played.run.short(answer.problem.message)
+            audience.tell(step, f"{step.says} The answer: “{message}”")
         if answer.outcome == "accepted" and answer.recorded_at is not None:
             latest = answer
         await audience.pause(share)

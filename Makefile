@@ -1,0 +1,63 @@
+# Every target makes what it needs. A bare machine has python3 (3.11 or later) with pip and venv, and make.
+PYTHON ?= python3
+# More for pytest, say: make test ARGS="-k workflow"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LOCK := requirements/dev.txt
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean FORCE
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded servers
+	@$(BIN)/dora-state demo
+
+test: $(INSTALLED) ## Run all tests, and show branch coverage
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+
+lint: $(INSTALLED) ## Check style, format, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks
+
+# An environment holds absolute paths: one that came here with a moved or copied tree is made anew.
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
+$(INSTALLED): FORCE
+endif
+
+$(INSTALLED): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dora-state needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
+	@echo "Setting up $(VENV), once; about a minute ..."
+	@$(PYTHON) -m venv $$(test ! -e $(INSTALLED) || test "$$(cat $(INSTALLED))" = "$(CURDIR)" || echo --clear) $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "$(CURDIR)" > $@
+
+# Only the public index answers: what a machine's pip is configured with besides must not reach the locks.
+COMPILE = env -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND="make lock" \
+	.venv-lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	--no-header --no-emit-options --newline lf
+
+lock: ## Pin the newest versions that pyproject.toml allows, with hashes
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet --require-hashes -r requirements/locking.txt
+	@$(COMPILE) -o requirements/locking.txt requirements/locking.in
+	@$(COMPILE) --extra embedded --extra dev -o $(LOCK) pyproject.toml requirements/install.in
+	@$(COMPILE) -c $(LOCK) -o requirements/runtime.txt pyproject.toml requirements/install.in
+
+clean: ## Remove what make made here
+	@rm -rf $(VENV) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,251 @@
+"""The commands and their options. What a command does is imported when it runs: help is to be quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from domain.errors import InvalidInput
+from dora_state.cli.output import Output
+
+if TYPE_CHECKING:
+    from dora_state.importing import Resume
+    from dora_state.settings import Settings
+
+app = typer.Typer(
+    name="dora-state",
+    help="Keeps the state of an AI-agent platform: submit commands, ask for states, now or in the past.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+rollback_app = typer.Typer(help="Restore an earlier state; nothing is removed.")
+import_app = typer.Typer(help="Import an older log into an empty tenant.")
+app.add_typer(rollback_app, name="rollback")
+app.add_typer(import_app, name="import")
+
+
+def command() -> Any:
+    """The whole as one callable, as typer makes it."""
+    return typer.main.get_command(app)
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What was said before the command."""
+
+    home: Path | None
+    tenant: str | None
+
+    def settings(self) -> "Settings":
+        """The settings of the environment, with what was said instead. Raises InvalidInput."""
+        from dora_state.settings import load_settings
+
+        given = {"home": self.home and self.home.expanduser().absolute(), "tenant": self.tenant}
+        return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="workflow, task, agent, pool or system.")]
+Id = Annotated[str | None, typer.Argument(metavar="ID", help="Its id; the system needs none.")]
+Context = typer.Context
+
+
+@app.callback(invoke_without_command=True)
+def everything(
+    context: Context,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Where the embedded servers keep their data [DORA_STATE_HOME].")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Whose state [DORA_STATE_TENANT].")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    if version:
+        Output(as_json=False).line(f"dora-state{_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+    context.obj = Globals(home, tenant)
+
+
+@app.command()
+def init(context: Context, as_json: Json = False) -> int:
+    """Make what a tenant needs; harmless to repeat."""
+    from dora_state.cli.running import run
+    from dora_state.cli.setup import init
+
+    return run(init(_settings(context), Output(as_json=as_json)))
+
+
+@app.command()
+def submit(
+    context: Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON or JSON lines; - is stdin.")],
+    actor: Annotated[
+        str | None, typer.Option(help="Who asks, where a command does not say; by default your login.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Submit commands, in order, and tell what became of each."""
+    from dora_state.cli.running import run
+    from dora_state.cli.submit import submit
+
+    return run(submit(_settings(context), file, actor or _login(), Output(as_json=as_json)))
+
+
+@app.command()
+def show(
+    context: Context,
+    kind: Kind,
+    id: Id = None,
+    version: Annotated[int | None, typer.Option(metavar="N", help="As of its version N.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="As of a moment: ISO 8601 with a zone.")] = None,
+    position: Annotated[int | None, typer.Option(metavar="P", help="As of a position in the log.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Show a state, now or in the past."""
+    from dora_state.cli.arguments import check_id, check_kind, make_cut
+
+    cut = make_cut(version, at, position, ("--version", "--at", "--position"))
+    checked = check_id(check_kind(kind), id)
+
+    from dora_state.cli.running import run
+    from dora_state.cli.show import show
+
+    return run(show(_settings(context), kind, checked, cut, Output(as_json=as_json)))
+
+
+@app.command()
+def history(context: Context, kind: Kind, id: Id = None, as_json: Json = False) -> int:
+    """List every version: when, who, why, and what changed."""
+    from dora_state.cli.arguments import check_id, check_kind
+
+    checked = check_id(check_kind(kind), id)
+
+    from dora_state.cli.history import history
+    from dora_state.cli.running import run
+
+    return run(history(_settings(context), kind, checked, Output(as_json=as_json)))
+
+
+@rollback_app.command("workflow")
+def rollback_workflow(
+    context: Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The workflow's id.")],
+    to_version: Annotated[int | None, typer.Option(metavar="N", help="To its version N.")] = None,
+    to_time: Annotated[str | None, typer.Option(metavar="TIME", help="To a moment: ISO 8601 with a zone.")] = None,
+    to_position: Annotated[int | None, typer.Option(metavar="P", help="To a position in the log.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; it is recorded.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Who; it is recorded.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    workflow_only: Annotated[
+        bool, typer.Option("--workflow-only", help="Leave its tasks; refused where one would differ.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Restore an earlier state of a workflow and its tasks."""
+    from dora_state.cli.arguments import check_id, make_cut
+
+    cut = make_cut(to_version, to_time, to_position, ("--to-version", "--to-time", "--to-position"))
+    if cut.is_now:
+        raise InvalidInput("Back to where? Give one of --to-version, --to-time and --to-position.")
+    checked = check_id("workflow", id)
+
+    from dora_state.cli.rollback import rollback
+    from dora_state.cli.running import run
+
+    return run(
+        rollback(
+            _settings(context),
+            checked,
+            cut,
+            reason=reason,
+            operator=operator,
+            workflow_only=workflow_only,
+            dry_run=dry_run,
+            output=Output(as_json=as_json),
+        )
+    )
+
+
+@import_app.command("xes")
+def import_xes(
+    context: Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An XES log, plain or gzipped.")],
+    go_on: Annotated[bool, typer.Option("--continue", help="Go on with an import that was cut short.")] = False,
+    anew: Annotated[bool, typer.Option("--start-anew", help="Drop what an import left, and start again.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Import an XES event log into an empty tenant."""
+    if go_on and anew:
+        raise InvalidInput("--continue and --start-anew exclude each other: give one of them.")
+    if not file.exists():
+        raise InvalidInput(f"There is no file {file}; check the path.", file=str(file))
+
+    from dora_state.cli.importing import run_import
+    from dora_state.cli.running import run
+
+    resume: Resume = "continue" if go_on else "anew" if anew else "new"
+    return run(run_import(_settings(context), file, resume, Output(as_json=as_json)))
+
+
+@app.command()
+def worker(context: Context) -> int:
+    """Keep the read models up with the log and do the chores, until told to stop."""
+    import asyncio
+
+    from dora_state.cli.output import say
+    from dora_state.cli.running import run
+    from dora_state.worker import run_worker
+
+    settings, stop = _settings(context), asyncio.Event()
+
+    async def work() -> int:
+        await run_worker(settings, stop, say)
+        return 0
+
+    return run(work(), on_signal=stop.set)
+
+
+@app.command()
+def health(context: Context, as_json: Json = False) -> int:
+    """Tell how everything is; 0 is healthy, 1 a warning, 4 unhealthy."""
+    from dora_state.cli.health import health
+    from dora_state.cli.running import run
+
+    return run(health(_settings(context), Output(as_json=as_json)))
+
+
+@app.command()
+def demo(context: Context, as_json: Json = False) -> int:
+    """Watch a DORA compliance assessment happen."""
+    from dora_state.cli.running import run
+    from dora_state.demo import perform
+
+    return run(perform(_settings(context), Output(as_json=as_json).console, as_json=as_json))
+
+
+def _settings(context: Context) -> "Settings":
+    said: Globals = context.obj
+    return said.settings()
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f" {version('dora-state')}"
+    except PackageNotFoundError:
+        return ", not installed"

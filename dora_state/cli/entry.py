@@ -1,0 +1,83 @@
+"""The way in: runs one command and turns whatever happens into an exit code and one sentence."""
+
+import sys
+from collections.abc import Sequence
+
+from domain.errors import DoraStateError
+from dora_state.cli.exits import Exit, exit_of
+from dora_state.cli.output import OutputClosed, give_up_stdout, say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `dora-state` with these arguments (sys.argv's if none) and give its exit code."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in typed
+    _be_lenient_about_letters()
+    try:
+        return _run(typed)
+    except (OutputClosed, BrokenPipeError):
+        give_up_stdout()
+        return Exit.DONE
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return Exit.INTERRUPTED
+    except Exception as error:
+        return _tell(error, debug)
+
+
+def _run(typed: list[str]) -> int:
+    from typer.exceptions import Abort, TyperException
+
+    from dora_state.cli.app import command
+
+    try:
+        result = command()(args=typed, prog_name="dora-state", standalone_mode=False)
+    except TyperException as error:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        say(f"Error: {message}{'' if message.endswith('?') else ';'} see `dora-state --help`.")
+        return Exit.BAD_INPUT
+    except Abort:
+        return Exit.INTERRUPTED
+    except SystemExit:
+        # Only the help's printing leaves so, when nobody reads it to its end.
+        return Exit.DONE
+    return int(result or 0)
+
+
+def _tell(error: Exception, debug: bool) -> int:
+    """One sentence on stderr; the traceback only for those who ask for it."""
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    found = _expected(error)
+    if isinstance(found, DoraStateError):
+        say(f"Error: {found.message}")
+        return exit_of(found)
+    if found is not None:
+        say(f"Error: {found}")
+        return Exit.UNAVAILABLE
+    told = " ".join(str(error).split())[:300]
+    hint = "" if debug else "; run it again as `dora-state --debug ...` to see where"
+    say(f"Error: something unexpected happened ({type(error).__name__}{f': {told}' if told else ''}){hint}.")
+    return Exit.BUG
+
+
+def _expected(error: BaseException) -> Exception | None:
+    """The error that was expected, also when tasks that ran together wrap it in a group."""
+    from infrastructure.embedded.errors import EmbeddedServerError
+
+    if isinstance(error, DoraStateError | EmbeddedServerError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        found = [_expected(one) for one in error.exceptions]
+        return found[0] if None not in found else None
+    return None
+
+
+def _be_lenient_about_letters() -> None:
+    """A terminal that can't show a letter gets a question mark, and nobody gets an error for it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

@@ -1,0 +1,40 @@
+"""`history`: every version of one aggregate, streamed."""
+
+from dataclasses import asdict
+from typing import Any
+
+from dora_state.cli.exits import Exit
+from dora_state.cli.formats import when
+from dora_state.cli.output import Output, say
+from dora_state.settings import Settings
+from dora_state.state_manager import open_state_manager
+from projections.history import HistoryEntry
+
+
+async def history(settings: Settings, kind: str, id: str, output: Output) -> int:
+    """Raises NotFound."""
+    async with open_state_manager(settings, say=say) as manager:
+        async for entry in manager.history(kind, id):
+            if output.as_json:
+                output.json_line(entry_document(entry))
+            else:
+                for line in entry_lines(entry):
+                    output.line(line)
+    return Exit.DONE
+
+
+def entry_document(entry: HistoryEntry) -> dict[str, Any]:
+    """One version as JSON, the patch by RFC 6902."""
+    return asdict(entry)
+
+
+def entry_lines(entry: HistoryEntry) -> list[str]:
+    """One version for people: who did what when, and what changed by it."""
+    at = when(entry.recorded_at, fraction=True)
+    lines = [f"v{entry.version}  {at}  {entry.type}", f"    position {entry.position}, by {entry.actor or 'unknown'}"]
+    if entry.occurred_at is not None:
+        lines.append(f"    occurred: {when(entry.occurred_at, fraction=True)}")
+    if entry.reason is not None:
+        lines.append(f"    reason: {entry.reason}")
+    lines += [f"    {line}" for line in entry.lines]
+    return lines

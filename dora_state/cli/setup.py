@@ -1,0 +1,37 @@
+"""`init`: make what a tenant needs, and say what was made."""
+
+from dora_state.cli.exits import Exit
+from dora_state.cli.output import Output, say
+from dora_state.platform import open_servers
+from dora_state.settings import Settings
+from infrastructure.migrations import migrate
+from infrastructure.vitals import partitions
+
+
+async def init(settings: Settings, output: Output) -> int:
+    """Harmless to repeat, and by many at once."""
+    async with open_servers(settings, say) as servers:
+        before = await partitions(servers.database_url, settings.tenant)
+        applied = await migrate(servers.database_url, settings.tenant)
+        months = await partitions(servers.database_url, settings.tenant)
+    made = [month for month in months if month not in before]
+    if output.as_json:
+        output.json_document(
+            {
+                "tenant": settings.tenant,
+                "servers": "embedded" if servers.embedded is not None else "configured",
+                "migrations": applied,
+                "months": made,
+                "changed": bool(applied or made),
+            }
+        )
+        return Exit.DONE
+    if not applied and not made:
+        output.line(f"Tenant {settings.tenant} is set up; there is nothing to do.")
+        return Exit.DONE
+    output.line(f"Tenant {settings.tenant} is set up{f' in {settings.home}' if servers.embedded else ''}.")
+    if applied:
+        output.line(f"  migrations: {', '.join(applied)}")
+    if made:
+        output.line(f"  months: {', '.join(made)}")
+    return Exit.DONE

@@ -1,0 +1,40 @@
+"""`show`: one document, as it is now or as it was."""
+
+from typing import Any
+
+from domain.errors import DoraStateError, LogError
+from domain.log import Cut
+from dora_state.cli.exits import Exit
+from dora_state.cli.output import Output, say
+from dora_state.cli.views import VIEWS
+from dora_state.settings import Settings
+from dora_state.state_manager import StateManager, open_state_manager
+
+PATIENCE = 5.0
+"""Seconds that the read models get to come up to the log's end."""
+
+
+async def show(settings: Settings, kind: str, id: str, cut: Cut, output: Output) -> int:
+    """Raises NotFound, CutOutOfRange."""
+    async with open_state_manager(settings, say=say) as manager:
+        document = await (_now(manager, kind, id) if cut.is_now else manager.state(kind, id, cut=cut))
+    if output.as_json:
+        output.json_document(document)
+    else:
+        output.show(*VIEWS[kind](document))
+    return Exit.DONE
+
+
+async def _now(manager: StateManager, kind: str, id: str) -> dict[str, Any]:
+    """From the read models, once they know all that the log held when it was asked; else from the log."""
+    try:
+        current = await manager.catch_up(timeout=PATIENCE)
+        reason = "did not come up to the log's end in time"
+    except LogError:
+        raise
+    except DoraStateError as error:
+        current, reason = False, f"are of no use just now ({error.message.rstrip('.')})"
+    if current:
+        return await manager.state(kind, id)
+    say(f"The read models {reason}; this is folded from the log.")
+    return await manager.state(kind, id, live=True)

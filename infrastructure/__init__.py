@@ -1,0 +1,1 @@
+"""Adapters: event store, projection store, Redis, presence, embedded servers, XES files."""

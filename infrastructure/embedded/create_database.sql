@@ -1,0 +1,1 @@
+CREATE DATABASE dora_state OWNER dora_state

@@ -1,0 +1,61 @@
+"""From SQLSTATEs to the domain's errors: the one place where the driver's errors end."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from domain.errors import AppendRejected, ClockAhead, LogError, LogImporting, LogUnavailable
+
+_NOT_SET_UP = ("3F000", "42P01", "42883")
+_NOT_NOW = ("08", "25006", "40", "53", "55P03", "57", "58")
+
+
+def _facts(error: psycopg.Error) -> dict[str, object]:
+    try:
+        facts = json.loads(error.diag.message_detail or "{}")
+    except ValueError:
+        facts = {}
+    return {str(name): value for name, value in facts.items()} if isinstance(facts, dict) else {}
+
+
+def to_domain(error: psycopg.Error) -> LogError:
+    """What a driver's error means to those who use the log, with the facts that came in its DETAIL."""
+    state = error.sqlstate or ""
+    reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".")
+    facts = _facts(error) | {"sqlstate": state}
+    match state:
+        case "DS003":
+            return LogImporting(
+                f"The tenant is importing (import {facts.get('import_id')}): only that import may append until it"
+                " has ended.",
+                **facts,
+            )
+        case "DS005":
+            return ClockAhead(
+                f"The last event was recorded at {facts.get('last_recorded_at')}, but the database's clock says"
+                f" {facts.get('clock')}: mend the clock; nothing was appended.",
+                **facts,
+            )
+        case "DS007":
+            return LogUnavailable(f"Can't read the log there: {reason}; bring the archive back first.", **facts)
+    if isinstance(error, PoolClosed | PoolTimeout | TooManyRequests) or not state:
+        if isinstance(error, psycopg.OperationalError):
+            return LogUnavailable(f"The log can't be reached ({reason}): try again with the same command ids.", **facts)
+        return AppendRejected(f"The log refused what it was given: {reason}.", **facts)
+    if state in _NOT_SET_UP:
+        return LogUnavailable(f"The tenant is not set up ({reason}): run `dora-state init`.", **facts)
+    if state.startswith(_NOT_NOW):
+        return LogUnavailable(f"The log can't do it just now ({reason}): try again with the same command ids.", **facts)
+    return AppendRejected(f"The log refused it: {reason}.", **facts)
+
+
+@contextmanager
+def domain_errors() -> Iterator[None]:
+    """Let no error of the driver through."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise to_domain(error) from error

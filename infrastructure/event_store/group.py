@@ -1,0 +1,126 @@
+"""A group of commands in the form that the SQL function `append` takes, and its rows as outcomes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.errors import AppendRejected
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted
+
+MAX_STREAM_ID_LENGTH = 512
+_STREAM_ID = re.compile(r"[^-\x00-\x1f\x7f-\x9f\ud800-\udfff]+-[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_TYPE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+OutcomeRow = tuple[int, str, datetime, int | None, int | None, bytes | None, str | None, int | None, int | None]
+
+
+@dataclass(slots=True)
+class Group:
+    """The arrays of one call. Streams, claims and events refer to each other by place, from 1."""
+
+    command_ids: list[UUID] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    recorded_at: list[datetime | None] = field(default_factory=list)
+    streams: dict[str, int] = field(default_factory=dict)
+    claim_commands: list[int] = field(default_factory=list)
+    claim_streams: list[int] = field(default_factory=list)
+    claim_expected: list[int] = field(default_factory=list)
+    event_claims: list[int] = field(default_factory=list)
+    event_ids: list[UUID] = field(default_factory=list)
+    event_types: list[str] = field(default_factory=list)
+    event_schema_versions: list[int] = field(default_factory=list)
+    event_data: list[bytes] = field(default_factory=list)
+    event_metadata: list[bytes] = field(default_factory=list)
+
+    def add(self, command: CommandAppend) -> None:
+        """Add a command whose id is not in the group. Raises AppendRejected when it is not well-formed."""
+        self.command_ids.append(command.command_id)
+        self.answers.append(command.answer)
+        self.recorded_at.append(command.recorded_at)
+        claims = {stream_id: self._claim(stream_id, expected) for stream_id, expected in command.expected.items()}
+        for event in command.events:
+            claim = claims.get(event.stream_id)
+            if claim is None:
+                raise AppendRejected(
+                    f"Command {command.command_id} writes {event.stream_id!r} without an expected version: name one.",
+                    command_id=command.command_id,
+                    stream_id=event.stream_id,
+                )
+            if not _TYPE.fullmatch(event.type):
+                raise AppendRejected(
+                    f"{event.type!r} is no type of an event: use text without control characters.",
+                    command_id=command.command_id,
+                    type=event.type,
+                )
+            self.event_claims.append(claim)
+            self.event_ids.append(event.event_id)
+            self.event_types.append(event.type)
+            self.event_schema_versions.append(event.schema_version)
+            self.event_data.append(event.data)
+            self.event_metadata.append(event.metadata)
+
+    def _claim(self, stream_id: str, expected: int) -> int:
+        if stream_id not in self.streams:
+            if len(stream_id) > MAX_STREAM_ID_LENGTH or not _STREAM_ID.fullmatch(stream_id):
+                raise AppendRejected(
+                    f"{stream_id[:80]!r} is no id of a stream: use category-id, at most {MAX_STREAM_ID_LENGTH}"
+                    " characters, no control characters.",
+                    stream_id=stream_id,
+                )
+            self.streams[stream_id] = len(self.streams) + 1
+        self.claim_commands.append(len(self.command_ids))
+        self.claim_streams.append(self.streams[stream_id])
+        self.claim_expected.append(expected)
+        return len(self.claim_commands)
+
+    def arguments(self, import_id: UUID | None) -> tuple[object, ...]:
+        """The arguments of the query `append`. Raises AppendRejected when recorded_at and the mode disagree."""
+        times = [at for at in self.recorded_at if at is not None]
+        if (import_id is None and times) or (import_id is not None and len(times) < len(self.recorded_at)):
+            raise AppendRejected("An import says recorded_at for each command, and nobody else does.")
+        return (
+            self.command_ids,
+            self.answers,
+            times if import_id is not None else None,
+            list(self.streams),
+            self.claim_commands,
+            self.claim_streams,
+            self.claim_expected,
+            self.event_claims,
+            self.event_ids,
+            self.event_types,
+            self.event_schema_versions,
+            self.event_data,
+            self.event_metadata,
+            import_id,
+        )
+
+
+def _outcome(row: OutcomeRow) -> AppendOutcome:
+    _, outcome, recorded_at, first, last, answer, stream_id, expected, actual = row
+    if outcome == "appended":
+        return Appended(recorded_at, first, last)
+    if answer is not None:
+        return AlreadyRecorded(answer, recorded_at, first, last)
+    if stream_id is None or expected is None or actual is None:
+        raise AssertionError(f"append gave an outcome without its facts: {row}")
+    return Conflicted(stream_id, expected, actual)
+
+
+def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[OutcomeRow]) -> list[AppendOutcome]:
+    """One outcome for each command, in order; a command id that comes again gets the first one's answer."""
+    by_id = {group.command_ids[row[0] - 1]: _outcome(row) for row in rows}
+    answers = dict(zip(group.command_ids, group.answers, strict=True))
+    seen: set[UUID] = set()
+    result: list[AppendOutcome] = []
+    for command in commands:
+        outcome = by_id[command.command_id]
+        if command.command_id in seen and isinstance(outcome, Appended):
+            outcome = AlreadyRecorded(
+                answers[command.command_id], outcome.recorded_at, outcome.first_position, outcome.last_position
+            )
+        seen.add(command.command_id)
+        result.append(outcome)
+    return result

@@ -1,0 +1,145 @@
+"""Agents' last heartbeats: telemetry, gathered and written in batches to PostgreSQL and to Redis."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from infrastructure import sql
+from infrastructure.database import Pool
+from infrastructure.hot_copies import SCRIPT_KEYS, Guarded, Keys, stamp
+from infrastructure.read_models import available
+from infrastructure.redis_scripts import PUT
+from projections.documents.agent import Presence
+from projections.errors import ReadModelsUnavailable
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.5
+PRESENCE_SECONDS = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HEADER = 32
+
+
+class PresenceBook:
+    """Hears heartbeats, tells who was heard when. At most one heartbeat an agent waits to be written.
+
+    Heartbeats that are not written yet when the process dies are lost: the next ones make up for them.
+    """
+
+    def __init__(self, pool: Pool, redis: Redis | None, tenant: str) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._keys = Keys(tenant)
+        self._guarded = Guarded("presence")
+        self._waiting: dict[str, Presence] = {}
+
+    def heard(self, agent_id: str, at: datetime, usage: Mapping[str, Any] | None, queue_size: int | None) -> None:
+        """Note a heartbeat; it is written with the next flush."""
+        known = self._waiting.get(agent_id)
+        if known is None or known.last_heartbeat < at:
+            self._waiting[agent_id] = Presence(agent_id, at, usage, queue_size)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write what is heard every half second until told to stop, and then once more."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await stop.wait()
+            try:
+                await self.flush()
+            except ReadModelsUnavailable as error:
+                log.warning("Heartbeats wait to be written: %s", error)
+            if stop.is_set():
+                return
+
+    async def flush(self) -> int:
+        """Write what was heard; gives how many agents. What can't be written waits on."""
+        batch, self._waiting = self._waiting, {}
+        if not batch:
+            return 0
+        heard = list(batch.values())
+        try:
+            await self._store(heard)
+        except BaseException:
+            self._waiting = batch | self._waiting
+            raise
+        await self._guarded(lambda: self._copy(heard), None)
+        return len(heard)
+
+    async def of(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
+        """The last heartbeats of these agents; who was never heard is left out."""
+        none: dict[str, Presence] = {}
+        found = dict(await self._guarded(lambda: self._copied(agent_ids), none))
+        missing = [agent_id for agent_id in agent_ids if agent_id not in found]
+        found |= await self._stored(missing)
+        for agent_id in agent_ids:
+            waiting, known = self._waiting.get(agent_id), found.get(agent_id)
+            if waiting and (known is None or known.last_heartbeat < waiting.last_heartbeat):
+                found[agent_id] = waiting
+        return found
+
+    async def _store(self, heard: Sequence[Presence]) -> None:
+        columns = {
+            "agent_id": [presence.agent_id for presence in heard],
+            "last_heartbeat": [presence.last_heartbeat for presence in heard],
+            "usage": [_json(presence.usage) for presence in heard],
+            "queue_size": [presence.queue_size for presence in heard],
+        }
+        with available():
+            async with self._pool.connection() as connection:
+                await connection.execute(sql.load("read_models/put_presence"), columns)
+
+    async def _stored(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
+        if not agent_ids:
+            return {}
+        facts = {"agent_ids": list(agent_ids)}
+        with available():
+            async with self._pool.connection() as connection:
+                rows: list[Any] = await (await connection.execute(sql.load("read_models/presence"), facts)).fetchall()
+        return {
+            agent_id: Presence(agent_id, at.astimezone(UTC), orjson.loads(usage) if usage else None, queue_size)
+            for agent_id, at, usage, queue_size in rows
+        }
+
+    async def _copy(self, heard: Sequence[Presence]) -> None:
+        if self._redis is None:
+            return
+        pipe = self._redis.pipeline(transaction=False)
+        for first in range(0, len(heard), SCRIPT_KEYS):
+            some = heard[first : first + SCRIPT_KEYS]
+            names = [self._keys.presence(presence.agent_id) for presence in some]
+            values = [_value(presence) for presence in some]
+            pipe.eval(PUT, len(names), *names, PRESENCE_SECONDS, *values)
+        await pipe.execute()
+
+    async def _copied(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
+        if self._redis is None or not agent_ids:
+            return {}
+        values: list[Any] = await self._redis.mget([self._keys.presence(agent_id) for agent_id in agent_ids])
+        return {
+            agent_id: _presence(agent_id, value)
+            for agent_id, value in zip(agent_ids, values, strict=True)
+            if value is not None
+        }
+
+
+def _json(usage: Mapping[str, Any] | None) -> str | None:
+    return orjson.dumps(usage).decode() if usage is not None else None
+
+
+def _value(presence: Presence) -> bytes:
+    """As hot copies are: the heartbeat in microseconds stands in the position's place."""
+    microseconds = stamp((presence.last_heartbeat - _EPOCH) // timedelta(microseconds=1))
+    return (microseconds * 2).encode() + orjson.dumps([presence.usage, presence.queue_size])
+
+
+def _presence(agent_id: str, value: bytes) -> Presence:
+    usage, queue_size = orjson.loads(value[_HEADER:])
+    at = _EPOCH + timedelta(microseconds=int(value[: _HEADER // 2]))
+    return Presence(agent_id, at, usage, queue_size)

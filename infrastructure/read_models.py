@@ -1,0 +1,221 @@
+"""The read models in PostgreSQL: one transaction a batch, set-wise; and the questions asked of them."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from infrastructure import sql
+from infrastructure.database import Connection, Pool
+from projections.batch import Batch, RenderedDocument
+from projections.documents import RENDERINGS
+from projections.documents.system import Figures
+from projections.errors import CheckpointMoved, ReadModelsUnavailable
+from projections.ports import Checkpoint, Counts, StoredDocument
+
+DAY = timedelta(hours=24)
+LATELY = timedelta(minutes=15)
+"""The windows of the rates; docs/read-models.md tells which has which."""
+
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.UndefinedTable,
+    PoolClosed,
+    PoolTimeout,
+    TooManyRequests,
+)
+_ATTEMPT_FIELDS = (
+    "position",
+    "at",
+    "task_id",
+    "workflow_id",
+    "agent_id",
+    "outcome",
+    "duration",
+    "response_time",
+)
+_LETTER_FIELDS = ("position", "stream_id", "version", "type", "error")
+_KIND_OF = {"workflows": "workflow", "agents": "agent", "pools": "pool"}
+"""Which kind of document answers a question; all others are answered by tasks."""
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """The driver's errors of a database that is away, as our own."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ReadModelsUnavailable(
+            f"The read models can't be reached ({reason}); try again when the database is there and set up."
+        ) from error
+
+
+def _query(name: str) -> bytes:
+    return sql.load(f"read_models/{name}")
+
+
+def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    """The rows' attributes as one array a column."""
+    return {name: [getattr(row, name) for row in rows] for name in names}
+
+
+def _document_columns(kind: str, documents: Sequence[RenderedDocument]) -> dict[str, list[Any]]:
+    own = zip(*(document.columns for document in documents), strict=True)
+    return {
+        "id": [document.id for document in documents],
+        "position": [document.position for document in documents],
+        "state": [document.state for document in documents],
+        "document": [document.body.decode() for document in documents],
+        **{name: list(values) for name, values in zip(RENDERINGS[kind].columns, own, strict=True)},
+    }
+
+
+async def _counts(connection: Connection) -> Counts:
+    rows = await (await connection.execute(_query("counts"))).fetchall()
+    return {(kind, state): count for kind, state, count in rows}  # type: ignore[misc]  # rows are of any type
+
+
+class PostgresReadModelWriter:
+    """Writes on the connection that holds the projectors' lock: without the lock there is no connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def checkpoint(self) -> Checkpoint:
+        with available():
+            return await _checkpoint(self._connection)
+
+    async def parked(self) -> set[str]:
+        with available():
+            rows = await (await self._connection.execute(_query("parked"))).fetchall()
+        return {str(stream_id) for (stream_id,) in rows}
+
+    async def write(self, batch: Batch) -> Counts:
+        with available():
+            async with self._connection.transaction():
+                await self._expect_checkpoint(batch.start)
+                async with self._connection.pipeline():
+                    await self._write_documents(batch)
+                    await self._write_facts(batch)
+                    moved = {"position": batch.end, "recorded_at": batch.ended_at}
+                    await self._connection.execute(_query("move_checkpoint"), moved)
+                return await _counts(self._connection)
+
+    async def _expect_checkpoint(self, start: int) -> None:
+        row = await (await self._connection.execute(_query("lock_checkpoint"))).fetchone()
+        position = row[0] if row else None
+        if position != start:
+            raise CheckpointMoved(
+                f"The read models are at position {position} and not at {start} any more; nothing was written.",
+                expected=start,
+                actual=position,
+            )
+
+    async def _write_documents(self, batch: Batch) -> None:
+        by_kind: dict[str, list[RenderedDocument]] = {}
+        for document in batch.documents:
+            by_kind.setdefault(document.kind, []).append(document)
+        for kind, documents in by_kind.items():
+            columns = _document_columns(kind, documents)
+            await self._connection.execute(_query(f"upsert_{kind}s"), columns, prepare=True)
+
+    async def _write_facts(self, batch: Batch) -> None:
+        if batch.attempts:
+            await self._connection.execute(_query("insert_attempts"), _columns(batch.attempts, _ATTEMPT_FIELDS))
+        if batch.dead_letters:
+            await self._connection.execute(_query("insert_dead_letters"), _columns(batch.dead_letters, _LETTER_FIELDS))
+        moves = [(kind, state, change) for (kind, state), change in batch.counts.items() if change]
+        if moves:
+            kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
+            await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
+
+
+async def _checkpoint(connection: Connection) -> Checkpoint:
+    row = await (await connection.execute(_query("checkpoint"))).fetchone()
+    if row is None:
+        raise ReadModelsUnavailable("The read models have no checkpoint; run `dora-state init`.")
+    return Checkpoint(*row)  # type: ignore[arg-type]  # rows are of any type
+
+
+class PostgresReadModels:
+    """The store, on a pool of connections with the projector's rights."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def run_alone(self) -> AsyncIterator[PostgresReadModelWriter | None]:
+        """The writer of this tenant while it is held, on a connection of its own; None if there is another."""
+        with available():
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(_query("try_lead"))).fetchone()
+                if not row or not row[0]:
+                    yield None
+                    return
+                try:
+                    yield PostgresReadModelWriter(connection)
+                finally:
+                    await _stop_leading(connection)
+
+    async def checkpoint(self) -> Checkpoint:
+        with available():
+            async with self._pool.connection() as connection:
+                return await _checkpoint(connection)
+
+    async def document(self, kind: str, id: str) -> StoredDocument | None:
+        rows = await self._rows(f"document_of_{kind}", {"id": id})
+        return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
+
+    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
+        kind = _KIND_OF.get(question, "task")
+        rows = await self._rows(question, facts)
+        return [StoredDocument(kind, id, position, body.encode()) for id, position, body in rows]
+
+    async def ids(self, question: str, **facts: Any) -> list[str]:
+        return [row[0] for row in await self._rows(question, facts)]
+
+    async def count(self, kind: str, states: Sequence[str]) -> int:
+        ((count,),) = await self._rows("count", {"kind": kind, "states": list(states)})
+        return int(count)
+
+    async def completed_by(self, agent_ids: Sequence[str], since: datetime, until: datetime) -> dict[str, int]:
+        facts = {"agent_ids": list(agent_ids), "since": since, "until": until}
+        return dict(await self._rows("completed_by", facts))
+
+    async def figures(self, now: datetime, today: datetime) -> Figures:
+        facts = {"now": now, "today": today, "day_ago": now - DAY, "lately": now - LATELY}
+        (row,) = await self._rows("figures", facts)
+        position, applied_at, counts, completed_today, ended, failed, response, lately, workflows, *lent = row
+        return Figures(
+            position=position,
+            applied_at=applied_at,
+            counts={(kind, state): count for kind, state, count in counts or []},
+            completed_today=completed_today,
+            ended=ended,
+            failed=failed,
+            average_response_time=None if response is None else round(response, 3),
+            tasks_per_minute=round(lately / (LATELY / timedelta(minutes=1)), 3),
+            workflows_per_hour=round(workflows / (DAY / timedelta(hours=1)), 3),
+            utilization={
+                kind: (lent[2 * place], lent[2 * place + 1]) for place, kind in enumerate(("cpu", "memory", "storage"))
+            },
+        )
+
+    async def _rows(self, name: str, facts: dict[str, Any]) -> list[Any]:
+        """Never prepared: a filter that is null must drop out of the plan, not stay in a general one."""
+        with available():
+            async with self._pool.connection() as connection:
+                return await (await connection.execute(_query(name), facts, prepare=False)).fetchall()
+
+
+async def _stop_leading(connection: Connection) -> None:
+    """A connection that can't say that it has let go is closed, which lets go too."""
+    try:
+        await connection.execute(_query("stop_leading"))
+    except psycopg.Error:
+        await connection.close()

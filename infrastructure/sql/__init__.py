@@ -1,0 +1,37 @@
+"""Every SQL statement of the house, one object a file; nothing but loading happens here.
+
+`control/` and `migrations/` are numbered, run once and never change after a release (control: once a
+database; migrations: once a tenant). `functions/` and then `views/` can be run again, and are whenever one
+of them changed: whoever changes one in a release adds a numbered migration beside it, so that an older
+release leaves the newer ones alone. `queries/` is what the adapters send.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file of SQL statements: its name without the ending, and its text."""
+
+    name: str
+    text: bytes
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.text).hexdigest()
+
+
+@cache
+def load(name: str) -> bytes:
+    """A query's text by its path under `queries/`, without the ending."""
+    return files(__name__).joinpath("queries", f"{name}.sql").read_bytes()
+
+
+@cache
+def scripts(directory: str) -> tuple[Script, ...]:
+    """All the scripts of a directory, in the order of their names."""
+    found = [entry for entry in files(__name__).joinpath(directory).iterdir() if entry.name.endswith(".sql")]
+    return tuple(Script(entry.name[:-4], entry.read_bytes()) for entry in sorted(found, key=lambda e: e.name))

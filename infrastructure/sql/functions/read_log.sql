@@ -1,0 +1,42 @@
+-- The next events after a position, in order, of the categories and types given (null: all): at least
+-- p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds the
+-- partitions that are touched: the log is scanned by windows of positions.
+CREATE OR REPLACE FUNCTION read_log(p_after bigint, p_limit int, p_categories text[], p_types text[])
+RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_head   bigint := (log_head()).last_position;
+    v_cursor bigint := greatest(p_after, 0);
+    v_window bigint := p_limit;
+    v_end    bigint;      -- of the window
+    v_whole  bigint := 0; -- the last position of the last event's command
+    v_found  int := 0;
+    v_from   timestamptz;
+    v_until  timestamptz;
+    v_event  events;
+BEGIN
+    WHILE v_cursor < v_head AND (v_found < p_limit OR v_cursor < v_whole) LOOP
+        v_end := least(v_cursor + v_window, v_head);
+        SELECT min(m.starts_at), max(m.ends_at) INTO v_from, v_until FROM months m
+        WHERE m.first_position <= v_end AND coalesce(m.last_position, v_head) > v_cursor;
+        PERFORM refuse_archived(v_cursor, v_end);
+        FOR v_event IN
+            SELECT * FROM events e
+            WHERE e.position > v_cursor AND e.position <= v_end AND e.recorded_at >= v_from AND e.recorded_at < v_until
+                AND (p_categories IS NULL OR split_part(e.stream_id, '-', 1) = ANY (p_categories))
+                AND (p_types IS NULL OR e.type = ANY (p_types))
+            ORDER BY e.position
+        LOOP
+            IF v_found >= p_limit AND v_event.position > v_whole THEN
+                RETURN;
+            END IF;
+            v_found := v_found + 1;
+            v_whole := v_event.position + v_event.following;
+            RETURN NEXT v_event;
+        END LOOP;
+        v_cursor := v_end;
+        v_window := least(v_window * 2, greatest(p_limit, 10000));
+    END LOOP;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION read_log FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION read_log TO dora_state_writer, dora_state_projector;

@@ -1,0 +1,144 @@
+-- The read models of one tenant: documents with what they are found by, ended attempts, counts, checkpoint.
+
+-- A document is of type json, not jsonb: its keys stay in their order and its text stays as it was rendered,
+-- so that a document read is byte for byte the one written; it is cheaper to write, and nothing searches in
+-- it (what is searched for is a column). People with SQL write `document::jsonb` where they want operators.
+-- fillfactor: a document changes often; room on its page keeps a change that moves no indexed column, such
+-- as progress, off the indexes. So neither position nor updated_at has one.
+
+CREATE TABLE workflows (
+    id                   text COLLATE "C" PRIMARY KEY,
+    position             bigint NOT NULL,
+    state                text NOT NULL,
+    definition_id        text COLLATE "C" NOT NULL,
+    definition_version   text COLLATE "C" NOT NULL,
+    priority             text NOT NULL,
+    created_at           timestamptz NOT NULL,
+    started_at           timestamptz,
+    updated_at           timestamptz NOT NULL,
+    ended_at             timestamptz,
+    scheduled_completion timestamptz,
+    document             json NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX workflows_newest ON workflows (created_at, id);
+CREATE INDEX workflows_by_state ON workflows (state, created_at, id);
+CREATE INDEX workflows_by_definition ON workflows (definition_id, created_at, id);
+CREATE INDEX workflows_active ON workflows (started_at) WHERE state IN ('running', 'paused');
+CREATE INDEX workflows_completed ON workflows (ended_at) WHERE state = 'completed';
+
+CREATE TABLE tasks (
+    id            text COLLATE "C" PRIMARY KEY,
+    position      bigint NOT NULL,
+    state         text NOT NULL,
+    workflow_id   text COLLATE "C" NOT NULL,
+    definition_id text COLLATE "C" NOT NULL,
+    agent_id      text COLLATE "C",
+    priority      text NOT NULL,
+    created_at    timestamptz NOT NULL,
+    scheduled_at  timestamptz,
+    started_at    timestamptz,
+    updated_at    timestamptz NOT NULL,
+    ended_at      timestamptz,
+    deadline      timestamptz,
+    document      json NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX tasks_newest ON tasks (created_at, id);
+CREATE INDEX tasks_by_workflow ON tasks (workflow_id, created_at, id);
+CREATE INDEX tasks_by_agent ON tasks (agent_id, created_at, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX tasks_by_state ON tasks (state, created_at, id);
+CREATE INDEX tasks_by_definition ON tasks (definition_id, created_at, id);
+CREATE INDEX tasks_pending ON tasks (priority, created_at, id) WHERE state IN ('created', 'scheduled', 'assigned');
+CREATE INDEX tasks_overdue ON tasks (deadline) WHERE state = 'running' AND deadline IS NOT NULL;
+CREATE INDEX tasks_completed ON tasks (ended_at) WHERE state = 'completed';
+
+CREATE TABLE agents (
+    id              text COLLATE "C" PRIMARY KEY,
+    position        bigint NOT NULL,
+    state           text NOT NULL,
+    agent_type      text COLLATE "C" NOT NULL,
+    node_id         text COLLATE "C",
+    current_tasks   integer NOT NULL,
+    available_slots integer NOT NULL,
+    registered_at   timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    document        json NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE INDEX agents_by_state ON agents (state, id);
+CREATE INDEX agents_by_type ON agents (agent_type, id);
+
+-- Totals and what is allocated in cores and bytes, exact. next_expiry: when the first reservation expires.
+CREATE TABLE pools (
+    id                text COLLATE "C" PRIMARY KEY,
+    position          bigint NOT NULL,
+    state             text NOT NULL,
+    next_expiry       timestamptz,
+    cpu_total         numeric NOT NULL,
+    cpu_allocated     numeric NOT NULL,
+    memory_total      numeric NOT NULL,
+    memory_allocated  numeric NOT NULL,
+    storage_total     numeric NOT NULL,
+    storage_allocated numeric NOT NULL,
+    document          json NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE INDEX pools_expiring ON pools (next_expiry) WHERE next_expiry IS NOT NULL;
+
+CREATE TABLE systems (
+    id       text COLLATE "C" PRIMARY KEY,
+    position bigint NOT NULL,
+    state    text NOT NULL,
+    document json NOT NULL
+) WITH (fillfactor = 50);
+
+-- One row an attempt that ended. duration and response_time in seconds, null where they were not measured.
+CREATE TABLE attempts (
+    position      bigint PRIMARY KEY,
+    at            timestamptz NOT NULL,
+    task_id       text COLLATE "C" NOT NULL,
+    workflow_id   text COLLATE "C" NOT NULL,
+    agent_id      text COLLATE "C",
+    outcome       text NOT NULL CHECK (outcome IN ('completed', 'failed', 'timed_out', 'cancelled')),
+    duration      double precision,
+    response_time double precision
+);
+
+CREATE INDEX attempts_recent ON attempts (at) INCLUDE (outcome, response_time);
+CREATE INDEX attempts_by_agent ON attempts (agent_id, at) WHERE outcome = 'completed';
+
+-- How many documents there are, by kind and state.
+CREATE TABLE counts (
+    kind  text NOT NULL,
+    state text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (kind, state)
+) WITH (fillfactor = 50);
+
+-- The last position applied, always between two commands, and when it was recorded.
+CREATE TABLE checkpoints (
+    name        text PRIMARY KEY,
+    position    bigint NOT NULL,
+    recorded_at timestamptz
+) WITH (fillfactor = 50);
+
+INSERT INTO checkpoints (name, position) VALUES ('read_models', 0);
+
+-- Events that their document could not take, and all that follow of the same stream.
+CREATE TABLE dead_letters (
+    position  bigint PRIMARY KEY,
+    stream_id text COLLATE "C" NOT NULL,
+    version   bigint NOT NULL,
+    type      text NOT NULL,
+    error     text NOT NULL,
+    parked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE INDEX dead_letters_by_stream ON dead_letters (stream_id, version);
+
+GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, counts, checkpoints, dead_letters
+    TO dora_state_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
+    ON workflows, tasks, agents, pools, systems, attempts, counts, checkpoints, dead_letters
+    TO dora_state_projector;

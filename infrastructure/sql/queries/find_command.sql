@@ -1,0 +1,1 @@
+SELECT answer, recorded_at, first_position, last_position FROM commands WHERE command_id = %s

@@ -1,0 +1,2 @@
+-- The partitions that there are, in order.
+SELECT partition FROM months ORDER BY starts_at

@@ -1,0 +1,3 @@
+-- What a pooled connection is: whose rights it has, and which tenant it sees. pg_temp last, so that no
+-- temporary table shadows one of ours.
+SELECT set_config('role', %s, false), set_config('search_path', %s, false), set_config('timezone', 'UTC', false)

@@ -1,0 +1,2 @@
+-- Functions may name others that come after them.
+SET LOCAL check_function_bodies = off

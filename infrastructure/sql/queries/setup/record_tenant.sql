@@ -1,0 +1,1 @@
+INSERT INTO tenants (name, schema) VALUES (%s, %s) ON CONFLICT DO NOTHING

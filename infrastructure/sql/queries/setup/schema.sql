@@ -1,0 +1,10 @@
+CREATE SCHEMA IF NOT EXISTS {schema};
+GRANT USAGE ON SCHEMA {schema} TO dora_state_writer, dora_state_projector;
+
+-- What has been run here. `functions` tells which set of functions and views: the latest row is in force.
+CREATE TABLE IF NOT EXISTS {schema}.migrations (
+    name       text PRIMARY KEY,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+GRANT SELECT ON {schema}.migrations TO dora_state_writer, dora_state_projector;

@@ -1,0 +1,211 @@
+"""The figures that health is judged by: of the database, a tenant, the cache, this machine."""
+
+import asyncio
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from domain.errors import DoraStateError, LogUnavailable
+from infrastructure import sql
+from infrastructure.database import Connection, Role, assume, connect, tenant_schema
+
+SECONDS_TO_ANSWER = 10.0
+_CACHE_SECONDS = 3.0
+_NOT_SET_UP = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.InsufficientPrivilege,
+)
+
+
+class CacheUnavailable(DoraStateError):
+    """Redis can't be reached."""
+
+    code = "cache_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class OldestTransaction:
+    pid: int
+    application: str
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TenantVitals:
+    """`unapplied_since` is when the first event that the read models lack was recorded."""
+
+    position: int
+    last_recorded_at: datetime | None
+    checkpoint: int
+    unapplied_since: datetime | None
+    dead_letters: int
+    months_end: datetime | None
+    import_id: UUID | None
+    clock_bound_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """In the order of the queries `health/clock` and `health/server`."""
+
+    clock: datetime
+    version: str
+    read_only: bool
+    bytes: int
+    connections: int
+    max_connections: int
+    committed: int
+    rolled_back: int
+    deadlocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseVitals:
+    """`clock_offset` is how many seconds the database's clock is ahead of ours, to half a round trip.
+
+    `tenant` is None where nothing is set up for it.
+    """
+
+    connect_seconds: float
+    transaction_seconds: float
+    server: ServerFigures
+    clock_offset: float
+    oldest: OldestTransaction | None
+    tenant: TenantVitals | None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheVitals:
+    """`max_bytes` is 0 where nothing is set."""
+
+    seconds: float
+    server_version: str
+    used_bytes: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryVitals:
+    """Of the machine, None where it does not tell; `own_bytes` are those of this process."""
+
+    total_bytes: int | None
+    available_bytes: int | None
+    own_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskVitals:
+    path: Path
+    total_bytes: int
+    free_bytes: int
+
+
+async def database_vitals(database_url: str, tenant: str) -> DatabaseVitals:
+    """Raises LogUnavailable when the database does not answer within `SECONDS_TO_ANSWER`."""
+    try:
+        async with asyncio.timeout(SECONDS_TO_ANSWER):
+            return await _database_vitals(database_url, tenant)
+    except TimeoutError:
+        raise LogUnavailable(
+            f"PostgreSQL did not answer within {SECONDS_TO_ANSWER:g} seconds; see what holds it up."
+        ) from None
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise LogUnavailable(f"PostgreSQL broke off ({reason}); see its log.") from None
+
+
+async def _database_vitals(database_url: str, tenant: str) -> DatabaseVitals:
+    began = time.monotonic()
+    async with await connect(database_url, "dora-state health") as connection:
+        connected = time.monotonic()
+        asked_at = datetime.now(UTC)
+        async with connection.transaction():
+            told = await (await connection.execute(sql.load("health/clock"))).fetchone()
+            middle = asked_at + (datetime.now(UTC) - asked_at) / 2
+        ended = time.monotonic()
+        row = await (await connection.execute(sql.load("health/server"))).fetchone()
+        if row is None or told is None:
+            raise LogUnavailable("PostgreSQL keeps no statistics of this database; switch track_counts on.")
+        found = await (await connection.execute(sql.load("health/oldest_transaction"))).fetchone()
+        return DatabaseVitals(
+            connect_seconds=connected - began,
+            transaction_seconds=ended - connected,
+            server=ServerFigures(*told, *row),  # type: ignore[arg-type]  # a row's values are of any type
+            clock_offset=(told[0] - middle).total_seconds(),  # type: ignore[operator]  # as above
+            oldest=OldestTransaction(*found) if found else None,  # type: ignore[arg-type]  # as above
+            tenant=await _tenant_vitals(connection, tenant),
+        )
+
+
+async def _tenant_vitals(connection: Connection, tenant: str) -> TenantVitals | None:
+    try:
+        await assume(connection, tenant_schema(tenant), Role.PROJECTOR)
+        row = await (await connection.execute(sql.load("health/tenant"))).fetchone()
+    except (LogUnavailable, *_NOT_SET_UP):
+        return None
+    return TenantVitals(*row) if row else None  # type: ignore[arg-type]  # a row's values are of any type
+
+
+async def partitions(database_url: str, tenant: str) -> list[str]:
+    """The partitions of a tenant's log, in order; none where nothing is set up. Raises LogUnavailable."""
+    async with await connect(database_url, "dora-state init") as connection:
+        try:
+            await assume(connection, tenant_schema(tenant), Role.PROJECTOR)
+            rows = await (await connection.execute(sql.load("health/months"))).fetchall()
+        except (LogUnavailable, *_NOT_SET_UP):
+            return []
+    return [str(name) for (name,) in rows]
+
+
+async def cache_vitals(redis_url: str) -> CacheVitals:
+    """Raises CacheUnavailable."""
+    redis = Redis.from_url(redis_url, socket_timeout=_CACHE_SECONDS, socket_connect_timeout=_CACHE_SECONDS)
+    try:
+        await redis.ping()
+        began = time.monotonic()
+        await redis.ping()
+        seconds = time.monotonic() - began
+        told = await redis.info()
+    except (RedisError, OSError, ValueError) as error:
+        parts = urlsplit(redis_url)
+        where = f"{parts.hostname}, port {parts.port or 6379}" if parts.hostname else parts.path
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CacheUnavailable(
+            f"Redis can't be reached at {where} ({reason}): start it, or correct DORA_STATE_REDIS_URL.", server=where
+        ) from None
+    finally:
+        await redis.aclose()
+    version = told.get("valkey_version") or told.get("redis_version") or "unknown"
+    return CacheVitals(seconds, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
+
+
+def memory_vitals() -> MemoryVitals:
+    """What Linux tells; elsewhere nothing is known."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        told = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+        own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return MemoryVitals(None, None, None)
+    return MemoryVitals(told.get("MemTotal"), told.get("MemAvailable"), own)
+
+
+def disk_vitals(path: Path) -> DiskVitals:
+    """Of the file system that holds a path, or will when it is made. Raises OSError."""
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    usage = shutil.disk_usage(existing)
+    return DiskVitals(path, usage.total, usage.free)

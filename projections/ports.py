@@ -1,0 +1,143 @@
+"""What projector and queries need of the outside: a store, hot copies, presence, a clock, a signal."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from projections.batch import Batch
+from projections.documents.agent import Presence
+from projections.documents.system import Figures
+
+Counts = Mapping[tuple[str, str], int]
+"""How many documents there are, by kind and state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The last position applied, 0 for none, and when that event was recorded."""
+
+    position: int
+    recorded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    kind: str
+    id: str
+    position: int
+    body: bytes
+
+
+class ReadModelWriter(Protocol):
+    """The one runner's way to the read models, while it holds the lock."""
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+    async def parked(self) -> set[str]:
+        """The streams of which an event lies among the dead letters."""
+        ...
+
+    async def write(self, batch: Batch) -> Counts:
+        """Write the batch and its checkpoint in one transaction; gives all counts as they are then.
+
+        Raises CheckpointMoved, and writes nothing, unless the checkpoint is the batch's start.
+        """
+        ...
+
+
+class ReadModelStore(Protocol):
+    """The documents in PostgreSQL. Every method raises ReadModelsUnavailable when it can't be reached."""
+
+    def run_alone(self) -> AbstractAsyncContextManager[ReadModelWriter | None]:
+        """Be the one that writes; None if another is. A writer whose connection is lost can write no more."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+    async def document(self, kind: str, id: str) -> StoredDocument | None: ...
+
+    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
+        """The documents that answer one of the named questions (`queries.py` has them)."""
+        ...
+
+    async def ids(self, question: str, **facts: Any) -> list[str]:
+        """Only the ids of what answers a question."""
+        ...
+
+    async def count(self, kind: str, states: Sequence[str]) -> int: ...
+
+    async def completed_by(self, agent_ids: Sequence[str], since: datetime, until: datetime) -> dict[str, int]:
+        """How many tasks each agent completed after `since` and up to `until`; who completed none is left out."""
+        ...
+
+    async def figures(self, now: datetime, today: datetime) -> Figures:
+        """The system's counts and rates; `today` is when the day began."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What was found among the hot copies. `seen` is how far they were: what is read from the store after
+    that may be offered as known at `seen`. None: they can't be relied on just now."""
+
+    body: bytes | None
+    seen: int | None
+
+
+NOTHING_SEEN = Glance(None, None)
+
+
+class HotCopies(Protocol):
+    """Copies in Redis. Losing them costs speed, not answers: nothing here ever raises."""
+
+    async def begin(self, position: int) -> None:
+        """A projector begins at this checkpoint: copies that claim to be further are of another log."""
+        ...
+
+    async def mirror(self, batch: Batch, counts: Counts) -> None:
+        """Copy a batch that was written. If batches before it are missing, all older copies are given up."""
+        ...
+
+    async def get(self, kind: str, id: str, min_position: int) -> Glance:
+        """The copy, unless it may lack events up to `min_position`."""
+        ...
+
+    async def offer(self, document: StoredDocument, seen: int) -> None:
+        """Keep a copy of what was read from the store after a glance, unless a newer one is there."""
+        ...
+
+
+class PresenceBoard(Protocol):
+    """Agents' last heartbeats."""
+
+    async def of(self, agent_ids: Sequence[str]) -> dict[str, Presence]: ...
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+class Signal(Protocol):
+    """Tells that something was appended. Many wakes are one; one may be missed, so waiting has an end."""
+
+    async def wait(self, timeout: float) -> None: ...
+
+
+class NoHotCopies:
+    """For a house without Redis."""
+
+    async def begin(self, position: int) -> None:
+        return None
+
+    async def mirror(self, batch: Batch, counts: Counts) -> None:
+        return None
+
+    async def get(self, kind: str, id: str, min_position: int) -> Glance:
+        return NOTHING_SEEN
+
+    async def offer(self, document: StoredDocument, seen: int) -> None:
+        return None

@@ -1,0 +1,160 @@
+"""The questions asked of the read models: one document, or its state at a cut; lists are in `lists.py`."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from domain.aggregate import Aggregate
+from domain.all_events import AGGREGATES, CATALOGUE
+from domain.catalogue import EventCatalogue
+from domain.errors import NotFound
+from domain.log import NOW, Cut, EventReader
+from domain.system import SYSTEM_ID
+from domain.workflow import ACTIVE
+from projections.documents import agent as agents
+from projections.documents import audit
+from projections.documents import system as systems
+from projections.documents import task as tasks
+from projections.documents.values import Document, decode, encode
+from projections.errors import NotProjectedYet
+from projections.folded import StateAtCut
+from projections.ports import Clock, HotCopies, PresenceBoard, ReadModelStore
+
+UTC_ZONE = ZoneInfo("UTC")
+RATE_WINDOW = timedelta(minutes=15)
+"""An agent's processing rate is that of the last 15 minutes."""
+
+
+class Queries:
+    """One document at a time, as of the moment of asking. `zone` is where "today" begins at midnight.
+
+    `min_position` asks for an answer that includes the event at that position, and raises NotProjectedYet if
+    there is none yet.
+    """
+
+    def __init__(
+        self,
+        store: ReadModelStore,
+        hot: HotCopies,
+        presence: PresenceBoard,
+        reader: EventReader,
+        clock: Clock,
+        *,
+        zone: tzinfo = UTC_ZONE,
+        aggregates: Mapping[str, Aggregate[Any]] = AGGREGATES,
+        catalogue: EventCatalogue = CATALOGUE,
+    ) -> None:
+        self._store = store
+        self._hot = hot
+        self._presence = presence
+        self._reader = reader
+        self._clock = clock
+        self._zone = zone
+        self._catalogue = catalogue
+        self._at_cut = StateAtCut(reader, aggregates, catalogue)
+
+    async def workflow(self, id: str, *, min_position: int = 0) -> Document:
+        return await self._projected("workflow", id, min_position)
+
+    async def task(self, id: str, *, min_position: int = 0) -> Document:
+        """With its audit trail, up to the version that the document shows."""
+        document = await self._projected("task", id, min_position)
+        return await self._with_trail(tasks.as_of(document, self._clock()))
+
+    async def agent(self, id: str, *, min_position: int = 0) -> Document:
+        return await self._with_presence(await self._projected("agent", id, min_position))
+
+    async def pool(self, id: str, *, min_position: int = 0) -> Document:
+        return await self._projected("pool", id, min_position)
+
+    async def system(self, *, min_position: int = 0) -> Document:
+        """The platform's one document; its counts are of interest before anything was configured too."""
+        try:
+            document = await self._projected("system", SYSTEM_ID, min_position)
+        except NotFound:
+            document = decode(encode(systems.unheard_of(self._clock())))
+        return await self._with_figures(document)
+
+    async def show(self, kind: str, id: str, *, min_position: int = 0) -> Document:
+        """The document of a kind, whichever it is. Raises NotFound."""
+        match kind:
+            case "system":
+                return await self.system(min_position=min_position)
+            case "task":
+                return await self.task(id, min_position=min_position)
+            case "agent":
+                return await self.agent(id, min_position=min_position)
+            case _:
+                return await self._projected(kind, id, min_position)
+
+    async def state_at(self, kind: str, id: str, cut: Cut = NOW) -> Document:
+        """The document as the events up to a cut give it, read models aside.
+
+        At a cut in the past, telemetry and counts are not known: they are null. Raises NotFound and
+        CutOutOfRange.
+        """
+        now = self._clock()
+        folded = await self._at_cut.fold(kind, id, cut, now)
+        match kind:
+            case "task":
+                return await self._with_trail(tasks.as_of(folded.document, folded.moment))
+            case "agent" if cut.is_now:
+                return await self._with_presence(folded.document)
+            case "system":
+                if cut.is_now:
+                    return await self._with_figures(folded.document)
+                return systems.as_of(folded.document, None)
+            case _:
+                return folded.document
+
+    async def active_workflows(self) -> int:
+        """How many workflows are running or paused, as far as the read models know."""
+        return await self._store.count("workflow", sorted(ACTIVE))
+
+    async def reached(self) -> int:
+        """The position up to which the read models are."""
+        return (await self._store.checkpoint()).position
+
+    async def _projected(self, kind: str, id: str, min_position: int) -> Document:
+        glance = await self._hot.get(kind, id, min_position)
+        if glance.body is not None:
+            return decode(glance.body)
+        if min_position:
+            await self._require_position(min_position)
+        document = await self._store.document(kind, id)
+        if document is None:
+            raise NotFound(f"There is no {kind} {id}; check the id.", kind=kind, id=id)
+        if glance.seen is not None:
+            await self._hot.offer(document, glance.seen)
+        return decode(document.body)
+
+    async def _require_position(self, position: int) -> None:
+        reached = await self.reached()
+        if reached < position:
+            raise NotProjectedYet(
+                f"The read models are at position {reached} and {position} was asked for; try again.",
+                position=reached,
+                asked=position,
+            )
+
+    async def _with_trail(self, document: Document) -> Document:
+        cut = Cut(version=document["stream_version"])
+        stream = self._reader.read_stream(f"task-{document['task_id']}", cut=cut)
+        entries = audit.trail([record async for record in stream], self._catalogue)
+        document["audit_trail"] = decode(encode({"entries": entries}))["entries"]
+        return document
+
+    async def _with_presence(self, document: Document) -> Document:
+        agent_id, now = document["agent_id"], self._clock()
+        presence = await self._presence.of([agent_id])
+        completed = await self._store.completed_by([agent_id], now - RATE_WINDOW, now)
+        rate = round(completed.get(agent_id, 0) / (RATE_WINDOW / timedelta(minutes=1)), 3)
+        return agents.as_of(document, presence.get(agent_id), rate)
+
+    async def _with_figures(self, document: Document) -> Document:
+        now = self._clock()
+        return systems.as_of(document, await self._store.figures(now, self._midnight(now)))
+
+    def _midnight(self, now: datetime) -> datetime:
+        return now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)

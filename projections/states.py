@@ -1,0 +1,112 @@
+"""The states that the projector folds on: a bounded cache over the log."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.aggregate import Aggregate
+from domain.catalogue import EventCatalogue
+from domain.log import Cut, EventReader, RecordedEvent
+
+READ_AT_ONCE = 20_000
+"""How many events of missing streams are read in one go; longer streams are read by pages."""
+
+
+class States:
+    """States by stream, each after the last event that the projector applied; least recently used go first.
+
+    `capacity` is how many are kept from one batch to the next.
+    """
+
+    def __init__(
+        self,
+        reader: EventReader,
+        aggregates: Mapping[str, Aggregate[Any]],
+        catalogue: EventCatalogue,
+        capacity: int,
+    ) -> None:
+        self._reader = reader
+        self._aggregates = aggregates
+        self._catalogue = catalogue
+        self._capacity = capacity
+        self._states: OrderedDict[str, Any] = OrderedDict()
+
+    def aggregate(self, stream_id: str) -> Aggregate[Any] | None:
+        return self._aggregates.get(stream_id.partition("-")[0])
+
+    def get(self, stream_id: str) -> Any | None:
+        return self._states.get(stream_id)
+
+    def put(self, stream_id: str, state: Any) -> None:
+        self._states[stream_id] = state
+
+    def forget(self, stream_id: str) -> None:
+        self._states.pop(stream_id, None)
+
+    def clear(self) -> None:
+        self._states.clear()
+
+    def trim(self, touched: Sequence[str]) -> None:
+        """Keep what was touched, and of the rest what there is room for."""
+        for stream_id in touched:
+            if stream_id in self._states:
+                self._states.move_to_end(stream_id)
+        while len(self._states) > self._capacity:
+            self._states.popitem(last=False)
+
+    async def load(self, versions: Mapping[str, int], upto: int) -> dict[str, Exception]:
+        """Fold the streams that are missing, each up to its version (0: it has no event yet).
+
+        `upto` is a position at or after all of those versions, so that not too much is read. Gives the
+        errors of those that can't be folded.
+        """
+        missing = {s: v for s, v in versions.items() if v > 0 and s not in self._states}
+        failed: dict[str, Exception] = {}
+        group: list[str] = []
+        size = 0
+        for stream_id, version in missing.items():
+            if version > READ_AT_ONCE:
+                await self._load_long(stream_id, version, failed)
+                continue
+            group.append(stream_id)
+            size += version
+            if size >= READ_AT_ONCE:
+                await self._load_group(group, missing, upto, failed)
+                group, size = [], 0
+        if group:
+            await self._load_group(group, missing, upto, failed)
+        return failed
+
+    async def _load_group(
+        self, group: Sequence[str], versions: Mapping[str, int], upto: int, failed: dict[str, Exception]
+    ) -> None:
+        streams = await self._reader.read_streams(group, up_to_position=upto)
+        for stream_id in group:
+            wanted = [record for record in streams[stream_id] if record.version <= versions[stream_id]]
+            self._fold(stream_id, wanted, failed)
+
+    async def _load_long(self, stream_id: str, version: int, failed: dict[str, Exception]) -> None:
+        page: list[RecordedEvent] = []
+        async for record in self._reader.read_stream(stream_id, cut=Cut(version=version)):
+            page.append(record)
+            if len(page) >= READ_AT_ONCE:
+                self._fold(stream_id, page, failed)
+                page = []
+        self._fold(stream_id, page, failed)
+
+    def _fold(self, stream_id: str, records: Sequence[RecordedEvent], failed: dict[str, Exception]) -> None:
+        aggregate = self.aggregate(stream_id)
+        if aggregate is None or stream_id in failed:
+            return
+        state = self._states.get(stream_id)
+        try:
+            for record in records:
+                event = self._catalogue.decode(record.type, record.schema_version, record.data)
+                state = aggregate.evolve(state, event)
+        except Exception as error:
+            # Whatever an event does to a fold, it harms its own document only.
+            failed[stream_id] = error
+            self.forget(stream_id)
+            return
+        if state is not None:
+            self._states[stream_id] = state

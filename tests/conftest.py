@@ -1,0 +1,81 @@
+"""Servers, tenants and logs for the tests: one pair of servers a session, one tenant a test.
+
+DORA_STATE_TEST_DATABASE_URL and DORA_STATE_TEST_REDIS_URL name other servers to test on, such as an older
+PostgreSQL.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from infrastructure.database import Pool, Role, open_pool
+from infrastructure.embedded import EmbeddedServers
+from infrastructure.event_store import PostgresEventLog
+from infrastructure.migrations import drop_tenant, migrate
+
+
+def _home(run: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"dora-state-tests-{run}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["DORA_STATE_TEST_RUN"] = uuid4().hex[:12]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controller goes last; by then the workers have left the servers and those are stopped."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(_home(os.environ["DORA_STATE_TEST_RUN"]), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def home() -> Path:
+    """The home of the embedded servers, shared by all workers of this run."""
+    return _home(os.environ["DORA_STATE_TEST_RUN"])
+
+
+@pytest.fixture(scope="session")
+def servers(home: Path) -> Iterator[tuple[str, str]]:
+    """The URLs of the embedded PostgreSQL and Valkey."""
+    with EmbeddedServers(home) as embedded:
+        yield embedded.database_url, embedded.redis_url
+
+
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest) -> str:
+    given = os.environ.get("DORA_STATE_TEST_DATABASE_URL")
+    return given or str(request.getfixturevalue("servers")[0])
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> str:
+    given = os.environ.get("DORA_STATE_TEST_REDIS_URL")
+    return given or str(request.getfixturevalue("servers")[1])
+
+
+@pytest.fixture
+async def tenant(database_url: str) -> AsyncIterator[str]:
+    """A fresh tenant, dropped afterwards."""
+    name = f"test_{uuid4().hex[:16]}"
+    await migrate(database_url, name)
+    yield name
+    await drop_tenant(database_url, name)
+
+
+@pytest.fixture
+async def pool(database_url: str, tenant: str) -> AsyncIterator[Pool]:
+    """A pool that sees the fresh tenant with the writer's rights."""
+    async with await open_pool(database_url, tenant, Role.WRITER, min_size=1, max_size=10) as pool:
+        yield pool
+
+
+@pytest.fixture
+def log(pool: Pool) -> PostgresEventLog:
+    """The fresh tenant's log."""
+    return PostgresEventLog(pool)

@@ -1,0 +1,222 @@
+"""What every adapter of the port EventLog promises: the log in PostgreSQL, and the log in memory.
+
+The tests of the command side drive the one in memory; what they show holds on the real one because of this.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from domain.errors import AppendRejected, InvalidInput
+from domain.log import NOW, AlreadyRecorded, Appended, CommandAppend, Conflicted, Cut, EventLog, Head, LogFilter
+from tests.support.log import appended, command, event
+from tests.support.memory_log import MemoryEventLog
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def any_log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
+    if request.param == "memory":
+        yield MemoryEventLog()
+        return
+    # The fixture `log` is asynchronous, and can't be asked for from within a running loop: it is made here.
+    from infrastructure.database import Role, open_pool
+    from infrastructure.event_store import PostgresEventLog
+    from infrastructure.migrations import drop_tenant, migrate
+
+    database_url: str = request.getfixturevalue("database_url")
+    tenant = f"test_{uuid4().hex[:16]}"
+    await migrate(database_url, tenant)
+    async with await open_pool(database_url, tenant, Role.WRITER, min_size=1, max_size=4) as pool:
+        yield PostgresEventLog(pool)
+    await drop_tenant(database_url, tenant)
+
+
+async def places(log: EventLog, cut: Cut = NOW, stream_id: str = "task-1", **how: bool | int) -> list[int]:
+    return [one.version async for one in log.read_stream(stream_id, cut=cut, **how)]  # type: ignore[arg-type]  # a test's short cut
+
+
+async def test_an_empty_log_has_nothing(any_log: EventLog) -> None:
+    assert await any_log.head() == Head(0, None)
+    assert await any_log.position_at(datetime.now(UTC)) == 0
+    assert await any_log.stream_version("task-1") == 0
+    assert await places(any_log) == []
+    assert await any_log.read_streams(["task-1", "task-2"]) == {"task-1": [], "task-2": []}
+    assert await any_log.read_log(after_position=0, limit=10) == []
+    assert await any_log.find_command(uuid4()) is None
+    assert await any_log.append([]) == []
+
+
+async def test_positions_versions_and_what_follows_count_through_a_command(any_log: EventLog) -> None:
+    events = tuple(event(stream_id) for stream_id in ("task-1", "workflow-1", "task-1"))
+    (outcome,) = await any_log.append([CommandAppend(uuid4(), {"task-1": 0, "workflow-1": 0}, events, b"")])
+
+    read = await any_log.read_log(after_position=0, limit=1)
+    assert [(e.position, e.stream_id, e.version, e.following) for e in read] == [
+        (1, "task-1", 1, 2),
+        (2, "workflow-1", 1, 1),
+        (3, "task-1", 2, 0),
+    ]
+    assert [(e.event_id, e.type, e.schema_version, e.data, e.metadata) for e in read] == [
+        (e.event_id, e.type, e.schema_version, e.data, e.metadata) for e in events
+    ]
+    assert {e.recorded_at for e in read} == {appended(outcome).recorded_at}
+    assert await any_log.head() == Head(3, appended(outcome).recorded_at)
+
+
+async def test_time_rises_from_command_to_command(any_log: EventLog) -> None:
+    first = await any_log.append([command({"task-1": n}) for n in range(5)])
+    second = await any_log.append([command({"task-1": n}) for n in range(5, 8)])
+
+    times = [appended(outcome).recorded_at for outcome in first + second]
+    assert times == sorted(set(times))
+    assert all(time.tzinfo is not None for time in times)
+
+
+async def test_a_stream_that_has_moved_is_a_conflict_and_nothing_is_recorded(any_log: EventLog) -> None:
+    await any_log.append([command({"task-1": 0}, {"task-1": 3})])
+    stale = command({"task-2": 0, "task-1": 2}, {"task-2": 1})
+    too_far = command({"task-2": 1})
+
+    assert await any_log.append([stale, too_far]) == [Conflicted("task-1", 2, 3), Conflicted("task-2", 1, 0)]
+    assert await any_log.find_command(stale.command_id) is None
+    assert (await any_log.head()).position == 3
+
+
+async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log: EventLog) -> None:
+    outcomes = await any_log.append(
+        [
+            command({"task-1": 0}),
+            command({"task-1": 0, "agent-1": 0}),
+            command({"agent-1": 1}),
+            command({"task-1": 1}),
+            command({"agent-1": 0}),
+        ]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Appended, Conflicted, Conflicted, Appended, Appended]
+    assert outcomes[1:3] == [Conflicted("task-1", 0, 1), Conflicted("agent-1", 1, 0)]
+    assert (await any_log.stream_version("task-1"), await any_log.stream_version("agent-1")) == (2, 1)
+
+
+async def test_a_command_without_events_is_recorded_and_its_versions_are_checked(any_log: EventLog) -> None:
+    await any_log.append([command({"task-1": 0})])
+    refusal, stale = command({"task-1": 1}, {}, answer=b"no"), command({"task-1": 0}, {})
+
+    outcomes = await any_log.append([refusal, stale])
+
+    recorded = appended(outcomes[0])
+    assert (recorded.first_position, recorded.last_position) == (None, None)
+    assert outcomes[1] == Conflicted("task-1", 0, 1)
+    assert await any_log.find_command(refusal.command_id) == AlreadyRecorded(b"no", recorded.recorded_at, None, None)
+
+
+async def test_a_known_command_id_gets_its_first_answer_whatever_the_versions(any_log: EventLog) -> None:
+    first = command({"task-1": 0}, {"task-1": 2}, answer=b"first")
+    (outcome,) = await any_log.append([first])
+    again = command({"task-1": 77}, command_id=first.command_id, answer=b"other")
+
+    outcomes = await any_log.append([again, command({"task-1": 2}), again])
+
+    assert outcomes[0] == outcomes[2] == AlreadyRecorded(b"first", appended(outcome).recorded_at, 1, 2)
+    assert isinstance(outcomes[1], Appended)
+    assert await any_log.stream_version("task-1") == 3
+
+
+async def test_a_command_id_twice_in_one_group_is_recorded_once(any_log: EventLog) -> None:
+    first = command({"task-1": 0}, answer=b"first")
+    again = command({"task-1": 1}, command_id=first.command_id, answer=b"second")
+    lost = command({"task-1": 9})
+
+    outcomes = await any_log.append([first, again, lost, lost])
+
+    recorded = appended(outcomes[0])
+    assert outcomes[1] == AlreadyRecorded(b"first", recorded.recorded_at, 1, 1)
+    assert outcomes[2:] == [Conflicted("task-1", 9, 1)] * 2
+    assert (await any_log.head()).position == 1
+
+
+@pytest.mark.parametrize("stream_id", ["", "task", "task-", "-1", "task-\n"])
+async def test_a_stream_id_that_is_none_takes_the_whole_call_down(any_log: EventLog, stream_id: str) -> None:
+    good = command({"task-1": 0})
+
+    with pytest.raises(AppendRejected):
+        await any_log.append([good, command({stream_id: 0})])
+    assert await any_log.find_command(good.command_id) is None
+
+
+async def test_what_is_written_must_be_expected_and_only_an_import_says_times(any_log: EventLog) -> None:
+    with pytest.raises(AppendRejected):
+        await any_log.append([command({"task-1": 0}, {"task-2": 1})])
+    with pytest.raises(AppendRejected):
+        await any_log.append([command({"task-1": 0}, at=datetime(2011, 10, 1, tzinfo=UTC))])
+    assert (await any_log.head()).position == 0
+
+
+async def test_cuts_by_time_and_position_never_divide_a_command(any_log: EventLog) -> None:
+    outcomes = await any_log.append(
+        [
+            command({"task-1": 0}, {"task-1": 2}),  # positions 1, 2
+            command({"task-1": 2, "agent-1": 0}, {"task-1": 1, "agent-1": 1}),  # 3, 4
+            command({"task-1": 3}),  # 5
+        ]
+    )
+    times = [appended(outcome).recorded_at for outcome in outcomes]
+    before = timedelta(microseconds=1)
+
+    assert [await places(any_log, Cut(position=p)) for p in range(7)] == [
+        [],
+        [],
+        [1, 2],
+        [1, 2],
+        [1, 2, 3],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4],
+    ]
+    assert [await places(any_log, Cut(at=at)) for at in times] == [[1, 2], [1, 2, 3], [1, 2, 3, 4]]
+    assert [await places(any_log, Cut(at=at - before)) for at in times[:1]] == [[]]
+    assert [await places(any_log, Cut(version=v)) for v in range(1, 6)] == [
+        [1],
+        [1, 2],
+        [1, 2, 3],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4],
+    ]
+    assert [await any_log.position_at(at) for at in (times[0] - before, *times)] == [0, 2, 4, 5]
+    streams = await any_log.read_streams(["task-1", "agent-1", "pool-1"], up_to_position=3)
+    assert {name: [e.version for e in events] for name, events in streams.items()} == {
+        "task-1": [1, 2],
+        "agent-1": [],
+        "pool-1": [],
+    }
+
+
+async def test_a_stream_is_read_from_a_version_backwards_and_in_parts(any_log: EventLog) -> None:
+    await any_log.append([command({"task-1": n}) for n in range(5)])
+
+    assert await places(any_log, after_version=2) == [3, 4, 5]
+    assert await places(any_log, limit=2) == [1, 2]
+    assert await places(any_log, backwards=True) == [5, 4, 3, 2, 1]
+    assert await places(any_log, Cut(version=4), backwards=True, limit=2) == [4, 3]
+    assert await places(any_log, Cut(version=4), after_version=2, backwards=True) == [4, 3]
+
+
+async def test_a_batch_of_the_log_ends_with_a_whole_command(any_log: EventLog) -> None:
+    await any_log.append([command({f"task-{n}": 0, "pool-1": n}) for n in range(3)])
+
+    async def batch(after: int, limit: int, only: LogFilter | None = None) -> list[int]:
+        return [e.position for e in await any_log.read_log(after_position=after, limit=limit, only=only)]
+
+    assert [await batch(0, 1), await batch(0, 2), await batch(0, 3), await batch(2, 1)] == [
+        [1, 2],
+        [1, 2],
+        [1, 2, 3, 4],
+        [3, 4],
+    ]
+    assert await batch(6, 10) == []
+    assert await batch(0, 10, LogFilter(categories=frozenset({"pool"}))) == [2, 4, 6]
+    assert await batch(0, 1, LogFilter(categories=frozenset({"task"}))) == [1]
+    assert await batch(0, 10, LogFilter(types=frozenset({"nothing_of_the_kind"}))) == []
+    with pytest.raises(InvalidInput):
+        await batch(0, 0)

@@ -1,0 +1,341 @@
+"""The command line as its users run it, on real servers in a fresh home."""
+
+import gzip
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.embedded import EmbeddedServers
+from tests.support.command_line import CommandLine, Ended, finish
+
+COMMANDS: list[dict[str, Any]] = [
+    {
+        "type": "RegisterAgent",
+        "data": {"agent_id": "a-1", "agent_type": "analyzer", "max_concurrent_tasks": 2, "state": "healthy"},
+    },
+    {"type": "CreatePool", "data": {"pool_id": "p-1", "total": {"cpu": "10", "memory": "40G"}}},
+    {
+        "type": "CreateWorkflow",
+        "data": {"workflow_id": "wf-1", "definition_id": "assessment", "dependencies": ["manual-approval"]},
+    },
+    {
+        "type": "AddTask",
+        "data": {
+            "workflow_id": "wf-1",
+            "task_id": "t-1",
+            "definition_id": "analysis",
+            "resource_requirements": {"cpu": "2", "memory": "4G"},
+        },
+    },
+    {"type": "AddTask", "data": {"workflow_id": "wf-1", "task_id": "t-2", "definition_id": "gap", "requires": ["t-1"]}},
+    {"type": "StartWorkflow", "data": {"workflow_id": "wf-1"}, "actor": "alice"},
+    {"type": "ScheduleTask", "data": {"task_id": "t-1"}},
+    {
+        "type": "AssignTask",
+        "data": {"task_id": "t-1", "agent_id": "a-1", "reason": "capability_match", "pool_id": "p-1"},
+    },
+    {"type": "StartTask", "data": {"task_id": "t-1"}},
+    {"type": "Heartbeat", "data": {"agent_id": "a-1", "usage": {"cpu_percent": 65.2}, "queue_size": 1}},
+    {"type": "ReportProgress", "data": {"task_id": "t-1", "percentage": 60}},
+]
+
+XES = """<?xml version="1.0" encoding="UTF-8"?>
+<log xes.version="1.0"><trace><string key="concept:name" value="c1"/>
+<event><string key="concept:name" value="A"/><string key="org:resource" value="r1"/>
+<string key="lifecycle:transition" value="start"/><date key="time:timestamp" value="2012-01-01T10:00:00+00:00"/></event>
+<event><string key="concept:name" value="A"/><string key="org:resource" value="r1"/>
+<string key="lifecycle:transition" value="complete"/><date key="time:timestamp" value="2012-02-01T11:00:00+00:00"/></event>
+<event><string key="concept:name" value="B"/></event></trace></log>"""
+
+
+def lines(*commands: dict[str, Any]) -> str:
+    return "".join(f"{json.dumps(command)}\n" for command in commands)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh home whose servers stay up from test to test, as they would beside a worker."""
+    path = tmp_path_factory.mktemp("cli") / "h"
+    with EmbeddedServers(path):
+        yield path
+
+
+@pytest.fixture(scope="module")
+def dora_state(home: Path) -> CommandLine:
+    return CommandLine(home)
+
+
+@pytest.fixture(scope="module")
+def submitted(dora_state: CommandLine) -> Ended:
+    """The story of COMMANDS, told once."""
+    return dora_state("submit", "-", "--json", "--actor", "tester", given=lines(*COMMANDS))
+
+
+@pytest.mark.usefixtures("home")
+def test_init_says_what_it_made_and_then_that_there_is_nothing_to_do(dora_state: CommandLine) -> None:
+    first = dora_state("--tenant", "fresh", "init", "--json").json
+    assert first["tenant"] == "fresh"
+    assert first["changed"] is True
+    assert len(first["months"]) == 3
+    again = dora_state("--tenant", "fresh", "init")
+    assert again == Ended(0, "Tenant fresh is set up; there is nothing to do.\n", "")
+
+
+def test_each_submitted_command_is_answered_in_order(submitted: Ended) -> None:
+    assert submitted.code == 0
+    answers = submitted.json_lines
+    assert [answer["line"] for answer in answers] == list(range(1, len(COMMANDS) + 1))
+    assert [answer["type"] for answer in answers] == [command["type"] for command in COMMANDS]
+    assert {answer["outcome"] for answer in answers} == {"accepted"}
+    assert answers[3]["versions"] == {"workflow-wf-1": 2, "task-t-1": 1}
+    assert submitted.err == f"{len(COMMANDS)} commands: {len(COMMANDS)} accepted.\n"
+
+
+@pytest.mark.usefixtures("submitted")
+@pytest.mark.parametrize(
+    ("asked", "key", "value", "words"),
+    [
+        (("workflow", "wf-1"), "workflow_id", "wf-1", ["Workflow wf-1  running", "manual-approval", "t-2   created"]),
+        (("task", "t-1"), "task_id", "t-1", ["60 %", "a-1 since", "cpu 2, memory 4G of pool p-1", "task_created"]),
+        (("agent", "a-1"), "agent_id", "a-1", ["1 of 2 taken", "65.2 %"]),
+        (("pool", "p-1"), "resource_pool_id", "p-1", ["CPU cores", "20 %", "a-1"]),
+        (("system",), "active_workflows", 1, ["1 active", "1 running, 1 pending"]),
+    ],
+)
+def test_show_has_each_kind_for_people_and_for_programs(
+    dora_state: CommandLine, asked: tuple[str, ...], key: str, value: object, words: list[str]
+) -> None:
+    for_programs = dora_state("show", *asked, "--json")
+    assert (for_programs.code, for_programs.err) == (0, "")
+    assert for_programs.json[key] == value
+    for_people = dora_state("show", *asked)
+    assert for_people.code == 0
+    assert all(word in for_people.out for word in words), for_people.out
+    assert max(map(len, for_people.out.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("submitted")
+def test_show_tells_the_past_by_version_position_and_time(dora_state: CommandLine, submitted: Ended) -> None:
+    at_version = dora_state("show", "workflow", "wf-1", "--version", "3", "--json").json
+    assert at_version["state"] == "created"
+    added = submitted.json_lines[4]
+    at_position = dora_state("show", "workflow", "wf-1", "--position", str(added["position"]), "--json").json
+    at_time = dora_state("show", "workflow", "wf-1", "--at", added["recorded_at"], "--json").json
+    assert at_version == at_position == at_time
+
+
+@pytest.mark.usefixtures("submitted")
+def test_what_is_not_there_ends_with_3(dora_state: CommandLine) -> None:
+    for arguments, word in [
+        (("show", "workflow", "nope"), "There is no workflow nope"),
+        (("history", "agent", "nope"), "There is no agent nope"),
+        (("show", "workflow", "wf-1", "--version", "99"), "versions 1 to"),
+        (("show", "workflow", "wf-1", "--at", "2020-01-01T00:00:00+01:00"), "began at"),
+        (("rollback", "workflow", "nope", "--to-version", "1", "--dry-run"), "nope"),
+    ]:
+        ended = dora_state(*arguments)
+        assert ended.code == 3, arguments
+        assert ended.out == ""
+        assert word in ended.one_sentence()
+
+
+@pytest.mark.usefixtures("submitted")
+def test_history_lists_every_version_with_its_patch(dora_state: CommandLine) -> None:
+    entries = dora_state("history", "workflow", "wf-1", "--json").json_lines
+    assert [entry["version"] for entry in entries] == list(range(1, len(entries) + 1))
+    started = next(entry for entry in entries if entry["type"] == "WorkflowStarted")
+    assert started["actor"] == "alice"
+    assert {"op": "replace", "path": "/state", "value": "running"} in started["patch"]
+    told = dora_state("history", "workflow", "wf-1").out
+    assert "state: created -> running" in told
+    assert "by alice" in told
+
+
+def test_a_rollback_can_be_tried_and_then_done(dora_state: CommandLine) -> None:
+    create = {"type": "CreateWorkflow", "data": {"workflow_id": "wf-back", "definition_id": "d"}}
+    amend = {"type": "AmendWorkflow", "data": {"workflow_id": "wf-back", "context": {"note": "wrong"}}}
+    assert dora_state("submit", "-", given=lines(create, amend)).code == 0
+    back = ("rollback", "workflow", "wf-back", "--to-version", "1")
+
+    tried = dora_state(*back, "--dry-run", "--json").json
+    assert tried["problem"] is None
+    assert tried["patch"] == [{"op": "remove", "path": "/context/note"}]
+    assert "Nothing was recorded" in dora_state(*back, "--dry-run").out
+    assert "give both" in dora_state(*back, "--reason", "wrong").one_sentence()
+
+    done = dora_state(*back, "--reason", "wrong note", "--operator", "bob", "--json")
+    assert (done.code, done.json["outcome"]) == (0, "accepted")
+    assert dora_state("show", "workflow", "wf-back", "--json").json["context"] == {}
+    last = dora_state("history", "workflow", "wf-back", "--json").json_lines[-1]
+    assert (last["version"], last["actor"], last["reason"]) == (3, "bob", "wrong note")
+
+
+def test_a_rollback_that_is_refused_ends_with_1_or_3_and_says_why(dora_state: CommandLine, submitted: Ended) -> None:
+    back = ("rollback", "workflow", "wf-1", "--to-version", "2", "--workflow-only")
+    for arguments in ((*back, "--dry-run"), (*back, "--reason", "r", "--operator", "o")):
+        ended = dora_state(*arguments)
+        assert ended.code == 1
+        assert "t-" in ended.one_sentence()
+
+
+def test_bad_lines_are_told_and_the_rest_goes_on(dora_state: CommandLine) -> None:
+    good = {"type": "CreateWorkflow", "data": {"workflow_id": "wf-good", "definition_id": "d"}}
+    data: dict[str, Any] = {"workflow_id": "wf-bad", "definition_id": "d"}
+    deep: Any = 1
+    for _ in range(60):
+        deep = [deep]
+    add = {"workflow_id": "wf-good", "task_id": "t-bad", "definition_id": "d"}
+    bad = [
+        '{"type": "CreateWorkflow", "data": {"workflow_id": "wf-',
+        "nonsense",
+        "[1, 2]",
+        '{"type": "Heartbeat", "data": {"agent_id": "a-1", "usage": {"cpu_percent": NaN}}}',
+        "[" * 2_000,
+        "x" * 1_100_000,
+        json.dumps({"type": "Explode", "data": {}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"colour": "red"}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": ""}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": "x" * 256}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": "a\nb"}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"scheduled_completion": "2024-01-17T10:00:00"}}),
+        json.dumps({"type": "CreateWorkflow", "data": data | {"context": {"deep": deep}}}),
+        json.dumps({"type": "AddTask", "data": add | {"resource_requirements": {"memory": "4Gx"}}}),
+        json.dumps({"type": "AddTask", "data": add | {"max_attempts": -1}}),
+        json.dumps({"type": "AddTask", "data": add | {"phases": "one"}}),
+    ]
+    ended = dora_state("submit", "-", "--json", given="\n".join([*bad, "", json.dumps(good)]))
+    *refused, accepted = ended.json_lines
+    assert [answer["line"] for answer in refused] == list(range(1, len(bad) + 1))
+    assert {answer["outcome"] for answer in refused} == {"invalid"}
+    assert all(answer["problem"]["message"] for answer in refused)
+    assert (accepted["line"], accepted["outcome"]) == (len(bad) + 2, "accepted")
+    assert ended.code == 2
+    assert f"{len(bad) + 1} commands: {len(bad)} invalid, 1 accepted." in ended.err
+
+
+def test_refusals_conflicts_and_repetitions_are_told_apart(dora_state: CommandLine, tmp_path: Path) -> None:
+    create = {
+        "type": "CreateWorkflow",
+        "command_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001",
+        "data": {"workflow_id": "wf-once", "definition_id": "d"},
+    }
+    file = tmp_path / "once.json"
+    file.write_text(json.dumps(create, indent=2))
+    first, second = dora_state("submit", str(file), "--json"), dora_state("submit", str(file), "--json")
+    assert (first.code, first.json["repeated"]) == (0, False)
+    assert (second.code, second.json["repeated"]) == (0, True)
+    assert first.json["position"] == second.json["position"]
+
+    refused = dora_state("submit", "-", given=json.dumps([{"type": "StartTask", "data": {"task_id": "t-none"}}]))
+    assert refused.code == 1
+    assert "line 1: StartTask refused\n" in refused.out
+    conflict = {"type": "CancelWorkflow", "data": {"workflow_id": "wf-once", "reason": "r"}, "expected_version": 7}
+    assert dora_state("submit", "-", given=json.dumps(conflict)).code == 5
+
+
+def test_an_import_is_told_and_can_be_asked_about(dora_state: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "log.xes"
+    file.write_text(XES)
+    imported = dora_state("--tenant", "imported", "import", "xes", str(file), "--json")
+    assert imported.code == 0
+    report = imported.json
+    assert (report["traces"], report["events_imported"], report["skipped"]) == (1, 2, {"event_without_time": 1})
+    state = dora_state("--tenant", "imported", "show", "task", "c1/A#1", "--at", "2012-01-15T00:00:00Z", "--json").json
+    assert (state["state"], state["assigned_agent"]["agent_id"]) == ("running", "r1")
+    again = dora_state("--tenant", "imported", "import", "xes", str(file))
+    assert again.code == 1
+    assert "not empty" in again.one_sentence()
+
+
+def test_an_import_is_told_to_people_too(dora_state: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "log.xes.gz"
+    file.write_bytes(gzip.compress(XES.encode()))
+    told = dora_state("--tenant", "imported_too", "import", "xes", str(file))
+    assert (told.code, told.err) == (0, "")
+    for words in ("traces           1", "1 completed", "events_2012_01, events_2012_02", "event without time"):
+        assert words in told.out
+    assert max(map(len, told.out.splitlines())) <= 80
+
+
+def test_a_broken_log_is_one_sentence(dora_state: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "broken.xes.gz"
+    file.write_bytes(gzip.compress(XES.encode())[:60])
+    ended = dora_state("--tenant", "broken", "import", "xes", str(file))
+    assert ended.code == 2
+    assert "broken.xes.gz" in ended.one_sentence()
+
+
+@pytest.mark.usefixtures("submitted")
+def test_health_tells_of_each_check(dora_state: CommandLine) -> None:
+    for_programs = dora_state("health", "--json")
+    report = for_programs.json
+    # Memory and disk are this machine's own matter.
+    ours = {name: check["status"] for name, check in report["checks"].items() if name not in ("memory", "disk")}
+    assert set(ours.values()) == {"healthy"}, report
+    assert list(report["checks"])[:5] == ["database", "cache", "transactions", "memory", "disk"]
+    assert for_programs.code == {"healthy": 0, "warning": 1, "unhealthy": 4}[report["status"]]
+    assert report["checks"]["projection"]["figures"]["lag_positions"] == 0
+    for_people = dora_state("health").out
+    assert "PostgreSQL 18" in for_people
+    assert max(map(len, for_people.splitlines())) <= 80
+
+
+def test_health_of_a_tenant_that_is_not_set_up_says_so_and_makes_nothing(dora_state: CommandLine) -> None:
+    for _ in range(2):
+        ended = dora_state("--tenant", "never_made", "health", "--json")
+        assert ended.code == 4
+        assert "dora-state init" in ended.json["checks"]["database"]["message"]
+
+
+def test_a_reader_that_leaves_is_no_error(dora_state: CommandLine, submitted: Ended) -> None:
+    for arguments in (("history", "workflow", "wf-1"), ("show", "workflow", "wf-1", "--json"), ("--help",)):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        with open(write_end, "wb") as nobody:
+            ended = finish(dora_state.start(*arguments, stdout=nobody))
+        assert (ended.code, ended.err) == (0, ""), arguments
+
+
+def test_commands_are_submitted_even_if_nobody_reads_the_answers(dora_state: CommandLine) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb") as nobody:
+        process = dora_state.start("submit", "-", stdout=nobody)
+        assert process.stdin is not None
+        for number in range(3):
+            create = {"type": "CreateWorkflow", "data": {"workflow_id": f"wf-unread-{number}", "definition_id": "d"}}
+            process.stdin.write(lines(create).encode())
+        assert finish(process).code == 0
+    assert dora_state("show", "workflow", "wf-unread-2").code == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_submission_that_waits_for_more(
+    dora_state: CommandLine, number: signal.Signals, code: int
+) -> None:
+    process = dora_state.start("submit", "-")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    create = {"type": "CreateWorkflow", "data": {"workflow_id": f"wf-{number.name}", "definition_id": "d"}}
+    process.stdin.write(lines(create).encode())
+    process.stdin.flush()
+    assert b"accepted" in process.stdout.readline()
+    ended = finish(process, number)
+    assert ended.code == code
+    assert ended.err.splitlines() == [
+        "Stopped after the answer to line 1; what follows it may have been recorded.",
+        "Interrupted.",
+    ]
+
+
+def test_the_worker_ends_when_it_is_told_to(dora_state: CommandLine) -> None:
+    worker = dora_state.start("worker")
+    assert worker.stderr is not None
+    assert b"is running" in worker.stderr.readline()
+    ended = finish(worker, signal.SIGTERM)
+    assert (ended.code, ended.out) == (0, "")

@@ -1,0 +1,149 @@
+"""What append refuses because it is not well-formed, from this house or from another client."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from domain.errors import AppendRejected
+from domain.log import Appended
+from infrastructure.database import Role
+from infrastructure.event_store import PostgresEventLog
+from tests.support.log import command
+from tests.support.postgres import connected, rows
+
+
+@pytest.mark.parametrize(
+    "stream_id",
+    [
+        "",
+        "-",
+        "task",
+        "task-",
+        "-1",
+        "task-a\x00b",
+        "task-\n",
+        "ta\tsk-1",
+        "task-\x85",
+        "task-\udc00",
+        "task-" + "x" * 508,
+    ],
+)
+async def test_a_stream_id_that_is_none_is_refused(log: PostgresEventLog, stream_id: str) -> None:
+    with pytest.raises(AppendRejected, match="no id of a stream"):
+        await log.append([command({stream_id: 0})])
+    assert (await log.head()).position == 0
+
+
+async def test_the_longest_stream_id_and_strange_characters_are_fine(log: PostgresEventLog) -> None:
+    for stream_id in ("task-" + "x" * 507, "task-TRACE/A%2F#1", "task-ü'\"\\ --;{}%s", "task-1-2-3"):
+        await log.append([command({stream_id: 0})])
+        assert [e.stream_id async for e in log.read_stream(stream_id)] == [stream_id]
+
+
+async def test_an_event_whose_stream_is_not_expected_is_refused(log: PostgresEventLog) -> None:
+    with pytest.raises(AppendRejected, match="without an expected version"):
+        await log.append([command({"task-1": 0}, {"task-2": 1})])
+
+
+@pytest.mark.parametrize("type", ["", "a\x00", "a\nb", "\ud800"])
+async def test_an_event_type_that_is_none_is_refused(log: PostgresEventLog, type: str) -> None:
+    with pytest.raises(AppendRejected, match="no type of an event"):
+        await log.append([command({"task-1": 0}, type=type)])
+
+
+async def test_a_time_of_recording_is_an_imports_only(log: PostgresEventLog) -> None:
+    with pytest.raises(AppendRejected, match="An import says recorded_at"):
+        await log.append([command({"task-1": 0}, at=datetime(2011, 10, 1, tzinfo=UTC))])
+
+
+async def test_a_rejected_call_records_nothing_and_the_same_ids_may_come_again(log: PostgresEventLog) -> None:
+    good = command({"task-1": 0})
+    with pytest.raises(AppendRejected, match="out of range"):
+        await log.append([good, command({"task-2": 2**70})])
+
+    assert await log.find_command(good.command_id) is None
+    assert isinstance((await log.append([good]))[0], Appended)
+
+
+APPEND = """SELECT outcome, first_position FROM append(%s::uuid[], %s::bytea[], NULL, %s::text[], %s::int[], %s::int[],
+    %s::bigint[], %s::int[], %s::uuid[], %s::text[], %s::int[], %s::bytea[], %s::bytea[])"""
+
+
+async def test_another_client_may_start_its_versions_at_zero(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        for expected in (-1, 0):
+            await connection.execute(
+                APPEND,
+                (
+                    [uuid4()],
+                    [b""],
+                    ["order-1"],
+                    [1],
+                    [1],
+                    [expected],
+                    [1],
+                    [uuid4()],
+                    ["placed"],
+                    [1],
+                    [b"{}"],
+                    [b"{}"],
+                ),
+            )
+        conflict = await rows(
+            connection,
+            APPEND,
+            *([uuid4()], [b""], ["order-1"], [1], [1], [-1], [1], [uuid4()], ["placed"], [1], [b"{}"], [b"{}"]),
+        )
+    assert conflict == [("conflict", None)]
+    assert [e.version async for e in log.read_stream("order-1", after_version=-1)] == [0, 1]
+    assert [e.version for e in (await log.read_streams(["order-1"]))["order-1"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {0: [uuid4()] * 2, 1: [b"", b""]},  # one id twice
+        {1: []},  # no answer
+        {2: ["task-1", "task-1"]},  # a stream twice
+        {3: [2]},  # a claim of no command
+        {4: [2]},  # of no stream
+        {4: [0]},
+        {3: [1, 1], 4: [1, 1], 5: [0, 0]},  # two claims on one stream
+        {5: [None]},
+        {6: [2]},  # an event of no claim
+        {6: [None]},
+        {7: []},  # an event without an id
+        {0: [uuid4(), uuid4()], 1: [b"", b""], 2: ["task-1", "task-2"], 3: [1, 2], 4: [1, 2], 5: [0, 0], 6: [2, 1]}
+        | {n: [v, v] for n, v in ((8, "a"), (9, 1), (10, b""), (11, b""))}
+        | {7: [uuid4(), uuid4()]},  # events out of order
+    ],
+)
+async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
+    database_url: str, tenant: str, broken: dict[int, list[object]]
+) -> None:
+    arguments: list[list[object]] = [
+        [uuid4()],
+        [b""],
+        ["task-1"],
+        [1],
+        [1],
+        [0],
+        [1],
+        [uuid4()],
+        ["a"],
+        [1],
+        [b""],
+        [b""],
+    ]
+    for place, instead in broken.items():
+        arguments[place] = instead
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        with pytest.raises(psycopg.Error) as refused:
+            await connection.execute(APPEND, arguments)
+        assert refused.value.sqlstate == "DS002"
+        assert "rule" in str(refused.value.diag.message_detail)
+        assert await rows(connection, "SELECT * FROM commands") == []

@@ -1,0 +1,146 @@
+"""The runner of migrations, the roles, and what people see when there is no server or no tenant."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from domain.errors import InvalidInput, LogUnavailable
+from infrastructure.database import Role, open_pool, tenant_schema
+from infrastructure.event_store import PostgresEventLog
+from infrastructure.migrations import SchemaMismatch, drop_tenant, migrate
+from tests.support.log import appended, command
+from tests.support.postgres import connected, rows, value
+
+MIGRATE = """
+import asyncio, json, sys
+from infrastructure.migrations import migrate
+print(json.dumps(asyncio.run(migrate(*sys.argv[1:]))))
+"""
+
+
+async def test_migrating_again_runs_nothing(database_url: str, tenant: str) -> None:
+    assert await migrate(database_url, tenant) == []
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        names = [str(name) for (name,) in await rows(connection, "SELECT name FROM migrations ORDER BY name")]
+        assert names[0] == "0001_log"
+        assert "functions" in names
+        assert await rows(connection, "SELECT schema FROM dora_state_control.tenants WHERE name = %s", tenant) == [
+            (f"tenant_{tenant}",)
+        ]
+
+
+async def test_sixteen_processes_migrate_a_new_tenant_at_once(database_url: str) -> None:
+    tenant = f"test_{uuid4().hex[:16]}"
+    root = Path(__file__).parents[2]
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATE, database_url, tenant,
+            cwd=root, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    tasks = [asyncio.create_task(migrate(database_url, tenant)) for _ in range(12)]
+    said = [await process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, said
+    done = [await task for task in tasks] + [json.loads(out) for out, _ in said]
+    assert sum("0001_log" in run for run in done) == 1
+    async with await open_pool(database_url, tenant, Role.WRITER) as pool:
+        assert appended((await PostgresEventLog(pool).append([command({"task-1": 0})]))[0]).first_position == 1
+    await drop_tenant(database_url, tenant)
+
+
+async def test_a_schema_that_is_newer_than_this_release_is_refused_in_one_sentence(
+    database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute("INSERT INTO migrations (name, checksum) VALUES ('9999_from_the_future', '')")
+        await connection.execute("UPDATE migrations SET checksum = 'newer' WHERE name = 'functions'")
+    with pytest.raises(SchemaMismatch, match=r"newer than this release.*9999_from_the_future.*install"):
+        await migrate(database_url, tenant)
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        assert await value(connection, "SELECT checksum FROM migrations WHERE name = 'functions'") == "newer"
+
+
+async def test_a_migration_that_was_changed_after_it_ran_is_refused(database_url: str, tenant: str) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute("UPDATE migrations SET checksum = 'other' WHERE name = '0001_log'")
+    with pytest.raises(SchemaMismatch, match="another text of 0001_log"):
+        await migrate(database_url, tenant)
+
+
+async def test_functions_that_changed_are_run_again(database_url: str, tenant: str) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute("UPDATE migrations SET checksum = 'older' WHERE name = 'functions'")
+    assert await migrate(database_url, tenant) == ["functions"]
+
+
+@pytest.mark.parametrize("name", ["", "Bank", "1bank", "bank-one", "bank;drop", "b" * 51, "bänk"])
+async def test_a_name_that_is_none_for_a_tenant_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="no name for a tenant"):
+        tenant_schema(name)
+
+
+async def test_everything_of_a_tenant_is_owned_by_the_role_that_migrates(database_url: str, tenant: str) -> None:
+    async with connected(database_url, tenant) as connection:
+        owners = await rows(
+            connection,
+            "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class"
+            " WHERE relnamespace = current_schema()::regnamespace"
+            " UNION SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = current_schema()"
+            " UNION SELECT pg_get_userbyid(proowner)::text FROM pg_proc"
+            " WHERE pronamespace = current_schema()::regnamespace",
+        )
+    assert owners == [(Role.MIGRATOR,)]
+
+
+async def test_an_ordinary_login_with_the_roles_can_migrate_and_append(database_url: str) -> None:
+    """As on a managed server: no superuser, an administrator made the roles and granted them."""
+    tenant, login = f"test_{uuid4().hex[:16]}", f"login_{uuid4().hex[:12]}"
+    await migrate(database_url, tenant)  # so that the roles exist
+    await drop_tenant(database_url, tenant)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:
+        await admin.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'secret'".encode())
+        await admin.execute(f"GRANT {', '.join(Role)} TO {login}".encode())
+    theirs = psycopg.conninfo.make_conninfo(database_url, user=login, password="secret")
+    try:
+        await migrate(theirs, tenant)
+        async with await open_pool(theirs, tenant, Role.WRITER) as pool:
+            assert appended((await PostgresEventLog(pool).append([command({"task-1": 0})]))[0]).first_position == 1
+    finally:
+        await drop_tenant(database_url, tenant)
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:
+            await admin.execute(f"DROP ROLE {login}".encode())
+
+
+async def test_a_server_that_can_not_be_reached_is_named_with_what_to_do(tmp_path: Path) -> None:
+    url = f"postgresql://someone:secret@/state?host={tmp_path}&port=5999"
+    for attempt in (migrate(url, "bank"), open_pool(url, "bank", Role.WRITER)):
+        with pytest.raises(LogUnavailable) as refused:
+            await attempt
+        said = str(refused.value)
+        assert str(tmp_path) in said
+        assert "5999" in said
+        assert "DORA_STATE_DATABASE_URL" in said
+        assert "secret" not in said
+        assert "\n" not in said
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://[", "postgresql://nobody.invalid/x"])
+async def test_a_url_that_names_no_server_is_one_sentence_too(url: str) -> None:
+    with pytest.raises(LogUnavailable, match="DORA_STATE_DATABASE_URL") as refused:
+        await open_pool(url, "bank", Role.WRITER)
+    assert "\n" not in str(refused.value)
+
+
+async def test_a_tenant_that_is_not_set_up_is_told_apart(database_url: str, tenant: str) -> None:
+    async with await open_pool(database_url, f"{tenant}_none", Role.WRITER) as pool:
+        log = PostgresEventLog(pool)
+        with pytest.raises(LogUnavailable, match="dora-state init"):
+            await log.head()
+        with pytest.raises(LogUnavailable, match="dora-state init"):
+            await log.append([command({"task-1": 0})])

@@ -1,0 +1,272 @@
+"""Months: made ahead, pruned, archived; positions go on."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from domain.errors import AppendRejected, LogUnavailable
+from domain.log import Cut
+from infrastructure import sql
+from infrastructure.database import Role
+from infrastructure.event_store import PostgresEventLog
+from tests.support.log import appended, command
+from tests.support.postgres import Connection, connected, rows, set_clock, value
+
+BEGIN = datetime(2010, 1, 15, 12, tzinfo=UTC)
+MONTHS = 24
+EACH = 20  # commands a month, one event each
+
+
+def _month(number: int) -> datetime:
+    """The middle of the nth month of the log, from 0."""
+    return BEGIN.replace(year=BEGIN.year + number // 12, month=1 + number % 12)
+
+
+@pytest.fixture
+async def old_log(log: PostgresEventLog) -> PostgresEventLog:
+    """Two years: in each month 20 events, of a stream of that month's and of one that goes on for ever."""
+    import_id = uuid4()
+    importing = await log.begin_import(import_id)
+    await log.ensure_months(_month(0), _month(MONTHS - 1))
+    for month in range(MONTHS):
+        group = [
+            command({f"agent-{month}": n}, at=_month(month) + timedelta(hours=n))
+            if n < EACH - 1
+            else command({"pool-all": month}, at=_month(month) + timedelta(hours=n))
+            for n in range(EACH)
+        ]
+        for outcome in await importing.append(group):
+            appended(outcome)
+    await log.end_import(import_id)
+    return log
+
+
+async def _touched(database_url: str, tenant: str, query: LiteralString, arguments: Sequence[object]) -> list[str]:
+    """The partitions that a query really scans, nested statements included, as EXPLAIN ANALYZE tells them."""
+    plans: list[str] = []
+    async with connected(database_url, tenant) as connection:
+        for statement in (
+            "LOAD 'auto_explain'",
+            "SET auto_explain.log_min_duration = 0",
+            "SET auto_explain.log_analyze = on",
+            "SET auto_explain.log_nested_statements = on",
+            "SET client_min_messages = log",
+        ):
+            await connection.execute(statement)
+        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        await connection.execute(sql.load(query), arguments)
+    lines = [line for plan in plans for line in plan.splitlines() if "never executed" not in line]
+    assert any("Scan" in line for line in lines)
+    return sorted({found for line in lines for found in re.findall(r" on (events_\d{4}_\d\d)\b", line)})
+
+
+async def test_months_are_made_ahead_by_migrating_and_by_maintaining(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        ahead = "SELECT count(*) FROM months WHERE starts_at >= clock_timestamp()"
+        assert await value(connection, ahead) == 2
+        assert await log.maintain() == []
+        (last,) = (await rows(connection, "SELECT partition FROM months ORDER BY starts_at DESC LIMIT 1"))[0]
+        await connection.execute(f"ALTER TABLE events DETACH PARTITION {last}; DROP TABLE {last}".encode())
+        await connection.execute("DELETE FROM months WHERE partition = %s", (last,))
+        assert await log.maintain() == [last]
+        assert await value(connection, ahead) == 2
+
+
+async def test_months_are_made_once_and_within_reason(log: PostgresEventLog) -> None:
+    made = await log.ensure_months(datetime(2011, 10, 31, 23, tzinfo=UTC), datetime(2012, 3, 1, tzinfo=UTC))
+
+    assert made == [f"events_{month}" for month in ("2011_10", "2011_11", "2011_12", "2012_01", "2012_02", "2012_03")]
+    assert await log.ensure_months(_month(21), datetime(2012, 3, 31, tzinfo=UTC)) == []
+    with pytest.raises(AppendRejected):
+        await log.ensure_months(datetime(2012, 1, 1, tzinfo=UTC), datetime(2011, 1, 1, tzinfo=UTC))
+    with pytest.raises(AppendRejected):
+        await log.ensure_months(datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+
+async def test_months_are_those_of_utc(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    await log.ensure_months(datetime(2012, 3, 31, 23, 30, tzinfo=UTC), datetime(2012, 3, 31, 23, 30, tzinfo=UTC))
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        await connection.execute("SET timezone = 'Pacific/Auckland'")
+        await connection.execute("SELECT ensure_months('2012-04-30 23:30+00', '2012-04-30 23:30+00')")
+        await connection.execute("SET timezone = 'UTC'")
+        found = await rows(
+            connection,
+            "SELECT partition, starts_at, ends_at FROM months WHERE starts_at < '2013-01-01' ORDER BY starts_at",
+        )
+    assert found == [
+        ("events_2012_03", datetime(2012, 3, 1, tzinfo=UTC), datetime(2012, 4, 1, tzinfo=UTC)),
+        ("events_2012_04", datetime(2012, 4, 1, tzinfo=UTC), datetime(2012, 5, 1, tzinfo=UTC)),
+    ]
+
+
+async def test_each_month_keeps_its_positions_and_times_when_it_is_over(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    (outcome,) = await old_log.append([command({"task-1": 0})])
+    assert appended(outcome).first_position == MONTHS * EACH + 1
+    async with connected(database_url, tenant, Role.PROJECTOR) as connection:
+        kept = await rows(
+            connection,
+            "SELECT first_position, last_position, first_recorded_at, last_recorded_at FROM months"
+            " WHERE first_position IS NOT NULL ORDER BY starts_at",
+        )
+    assert kept[:MONTHS] == [
+        (n * EACH + 1, (n + 1) * EACH, _month(n), _month(n) + timedelta(hours=EACH - 1)) for n in range(MONTHS)
+    ]
+    assert kept[MONTHS:] == [(MONTHS * EACH + 1, None, appended(outcome).recorded_at, None)]
+
+
+async def test_reading_a_stream_touches_its_own_months_only(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    def whole(stream_id: str, at: datetime | None, position: int | None) -> tuple[object, ...]:
+        return (stream_id, 0, None, None, at, position, False, 100)
+
+    assert await _touched(database_url, tenant, "read_stream", whole("agent-7", None, None)) == ["events_2010_08"]
+    assert len(await _touched(database_url, tenant, "read_stream", whole("pool-all", None, None))) == MONTHS
+    by_time = await _touched(database_url, tenant, "read_stream", whole("pool-all", _month(2), None))
+    assert by_time == ["events_2010_01", "events_2010_02", "events_2010_03"]
+    by_position = await _touched(database_url, tenant, "read_stream", whole("pool-all", None, 2 * EACH))
+    assert by_position == ["events_2010_01", "events_2010_02"]
+    several = await _touched(database_url, tenant, "read_streams", (["agent-3", "agent-20"], None))
+    assert several == ["events_2010_04", "events_2011_09"]
+
+
+async def test_reading_the_log_touches_the_months_of_those_positions_only(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async def months(after: int, limit: int, categories: list[str] | None = None) -> list[str]:
+        return await _touched(database_url, tenant, "read_log", (after, limit, categories, None))
+
+    head = "events_2011_12"  # looked up each time
+    assert await months(0, 5) == ["events_2010_01", head]
+    assert await months(10 * EACH, 2 * EACH) == ["events_2010_11", "events_2010_12", head]
+    assert await months(MONTHS * EACH - 3, 5) == [head]
+    assert await months(MONTHS * EACH - EACH - 3, 10, ["pool"]) == ["events_2011_11", head]
+    assert await _touched(database_url, tenant, "position_at", (_month(5),)) == ["events_2010_06"]
+    assert await _touched(database_url, tenant, "log_head", ()) == ["events_2011_12"]
+
+
+async def test_appending_touches_the_newest_month_only(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await old_log.append([command({"task-1": 0})])
+    from infrastructure.event_store.group import Group
+
+    group = Group()
+    group.add(command({"task-1": 1, "agent-3": EACH - 1}))
+    now = f"events_{datetime.now(UTC):%Y_%m}"
+    assert await _touched(database_url, tenant, "append", group.arguments(None)) == [now]
+
+
+async def test_every_position_and_time_is_found_across_months(old_log: PostgresEventLog) -> None:
+    read = await old_log.read_log(after_position=0, limit=10_000)
+    assert [e.position for e in read] == list(range(1, MONTHS * EACH + 1))
+    for e in read[:: EACH // 2 + 1]:
+        assert await old_log.position_at(e.recorded_at) == e.position
+        assert await old_log.position_at(e.recorded_at - timedelta(microseconds=1)) == e.position - 1
+        assert await old_log.position_at(e.recorded_at + timedelta(days=0.01)) == e.position
+    assert [e.version async for e in old_log.read_stream("pool-all")] == list(range(1, MONTHS + 1))
+
+
+async def _archive(connection: Connection, partition: str) -> None:
+    await connection.execute("SELECT archive_month(%s)", (partition,))
+
+
+async def test_positions_go_on_after_the_oldest_month_is_archived(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, "events_2010_01")
+
+    (outcome,) = await old_log.append([command({"pool-all": MONTHS})])
+    assert appended(outcome).first_position == MONTHS * EACH + 1
+    assert len(await old_log.read_log(after_position=EACH, limit=10_000)) == (MONTHS - 1) * EACH + 1
+    assert [e.version async for e in old_log.read_stream("pool-all", after_version=1)] == list(range(2, MONTHS + 2))
+    assert [e.version async for e in old_log.read_stream("pool-all", backwards=True, limit=3)] == [25, 24, 23]
+
+
+async def test_what_is_archived_is_never_left_out_silently(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, "events_2010_01")
+
+    with pytest.raises(LogUnavailable, match="positions 1 to 20 are archived") as refused:
+        await old_log.read_log(after_position=0, limit=10)
+    assert refused.value.facts["partition"] == "events_2010_01"
+    with pytest.raises(LogUnavailable):
+        await old_log.position_at(_month(0) + timedelta(hours=1))
+    reads = [
+        old_log.read_stream("pool-all"),
+        old_log.read_stream("agent-0"),
+        old_log.read_stream("pool-all", backwards=True),
+        old_log.read_stream("pool-all", cut=Cut(at=_month(0) + timedelta(days=2))),
+        old_log.read_stream("pool-all", cut=Cut(position=EACH)),
+        old_log.read_stream("pool-all", cut=Cut(version=1)),
+    ]
+    for read in reads:
+        with pytest.raises(LogUnavailable, match="are archived"):
+            [e async for e in read]
+    with pytest.raises(LogUnavailable, match="are archived"):
+        await old_log.read_streams(["pool-all"])
+    assert [e async for e in old_log.read_stream("pool-all", cut=Cut(at=_month(0)))] == []
+    assert len([e async for e in old_log.read_stream("agent-1")]) == EACH - 1
+    assert [e async for e in old_log.read_stream("pool-all", after_version=MONTHS)] == []
+
+
+async def test_months_are_archived_from_the_oldest_on(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        with pytest.raises(psycopg.Error, match="from the oldest on"):
+            await _archive(connection, "events_2010_02")
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["archived", "detached by hand"])
+async def test_positions_and_time_go_on_after_the_only_month_is_detached(
+    log: PostgresEventLog, database_url: str, tenant: str, by_hand: bool
+) -> None:
+    (before,) = await log.append([command({"task-1": 0}, {"task-1": 4})])
+    only = f"events_{datetime.now(UTC):%Y_%m}"
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        if by_hand:
+            await connection.execute(f"ALTER TABLE events DETACH PARTITION {only} CONCURRENTLY".encode())
+        else:
+            await _archive(connection, only)
+
+    outcomes = [(await log.append([command({"task-1": 4 + n})]))[0] for n in range(3)]
+
+    assert [appended(one).first_position for one in outcomes] == [5, 6, 7]
+    assert appended(outcomes[0]).recorded_at > appended(before).recorded_at
+    assert [e.position for e in await log.read_log(after_position=4, limit=10)] == [5, 6, 7]
+    assert [e.version async for e in log.read_stream("task-1", after_version=4)] == [5, 6, 7]
+
+
+async def test_time_never_falls_below_what_is_archived(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    (before,) = await log.append([command({"task-1": 0})])
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, f"events_{datetime.now(UTC):%Y_%m}")
+        assert (await log.head()).recorded_at == appended(before).recorded_at
+        assert (await log.head()).position == 1
+    await set_clock(database_url, tenant, "clock_timestamp() - interval '30 seconds'")
+
+    (after,) = await log.append([command({"task-1": 1})])
+    assert appended(after).recorded_at == appended(before).recorded_at + timedelta(microseconds=1)
+
+
+async def test_an_empty_month_is_detached_and_forgotten(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    await log.ensure_months(_month(0), _month(0))
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, "events_2010_01")
+        assert await value(connection, "SELECT count(*) FROM months WHERE partition = 'events_2010_01'") == 0
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await _archive(connection, "events_2010_01")

@@ -1,0 +1,85 @@
+"""`dora-state` as its users run it: a process of its own, in a home, with what it printed and how it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def json_lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def one_sentence(self) -> str:
+        """What stderr says of an error: one line, and never a traceback."""
+        lines = [line for line in self.err.splitlines() if line.startswith("Error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+class CommandLine:
+    """Runs commands in one home. Variables of our own that the surroundings have set don't reach it."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
+        self._environment = kept | {"DORA_STATE_HOME": str(home), "COLUMNS": "80"} | variables
+
+    def __call__(self, *arguments: str, given: str | bytes = b"", variables: Mapping[str, str] | None = None) -> Ended:
+        """Run to the end; `given` comes in by stdin."""
+        done = subprocess.run(
+            self._command(arguments),
+            input=given.encode() if isinstance(given, str) else given,
+            capture_output=True,
+            cwd=ROOT,
+            env=self._environment | (variables or {}),
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        """Start and leave it running; end it with `finish`."""
+        return subprocess.Popen(
+            self._command(arguments),
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env=self._environment,
+        )
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "dora_state", *arguments]
+
+
+def finish(process: subprocess.Popen[bytes], number: signal.Signals | None = None) -> Ended:
+    """Send a signal, if any, and wait for the end."""
+    if number is not None:
+        process.send_signal(number)
+    try:
+        if number is not None and process.stdin is not None:
+            # An open stdin is what it waits for, so it must leave in spite of it.
+            process.wait(PATIENCE)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return Ended(process.returncode, (out or b"").decode(), err.decode())

@@ -1,0 +1,169 @@
+"""The log in memory: a second adapter of the port, which the contract suite holds to the first one's promises.
+
+It is no mock: versions, command ids, whole commands and cuts are checked as PostgreSQL checks them.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain.errors import AppendRejected, InvalidInput, LogError
+from domain.log import (
+    NOW,
+    AlreadyRecorded,
+    Appended,
+    AppendOutcome,
+    CommandAppend,
+    Conflicted,
+    Cut,
+    Head,
+    LogFilter,
+    RecordedEvent,
+)
+
+TICK = timedelta(microseconds=1)
+
+
+class MemoryEventLog:
+    """One tenant's log. Set `outage` to have every call fail with it; `appends` counts the calls that wrote."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.events: list[RecordedEvent] = []
+        self.commands: dict[UUID, AlreadyRecorded] = {}
+        self.outage: LogError | None = None
+        self.appends = 0
+        self._clock = clock
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._streams: dict[str, list[RecordedEvent]] = {}
+
+    async def head(self) -> Head:
+        self._reach()
+        last = self.events[-1] if self.events else None
+        return Head(last.position, last.recorded_at) if last else Head(0, None)
+
+    async def position_at(self, at: datetime) -> int:
+        self._reach()
+        return sum(event.recorded_at <= at for event in self.events)
+
+    async def stream_version(self, stream_id: str) -> int:
+        self._reach()
+        return self._version(stream_id)
+
+    async def read_stream(
+        self,
+        stream_id: str,
+        *,
+        after_version: int = 0,
+        cut: Cut = NOW,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        self._reach()
+        found = [event for event in self._up_to(stream_id, cut) if event.version > after_version]
+        for event in (found[::-1] if backwards else found)[:limit]:
+            yield event
+
+    async def read_streams(
+        self, stream_ids: Sequence[str], *, up_to_position: int | None = None
+    ) -> dict[str, list[RecordedEvent]]:
+        self._reach()
+        cut = Cut(position=up_to_position)
+        return {stream_id: list(self._up_to(stream_id, cut)) for stream_id in stream_ids}
+
+    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
+        self._reach()
+        if limit < 1:
+            raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
+        batch: list[RecordedEvent] = []
+        whole = 0
+        for event in self.events[max(after_position, 0) :]:
+            if not _wanted(event, only):
+                continue
+            if len(batch) >= limit and event.position > whole:
+                break
+            batch.append(event)
+            whole = event.position + event.following
+        return batch
+
+    async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
+        self._reach()
+        return self.commands.get(command_id)
+
+    async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        self._reach()
+        for command in commands:
+            _require_well_formed(command)
+        self.appends += 1
+        failed: dict[UUID, Conflicted] = {}
+        return [self._append_one(command, failed) for command in commands]
+
+    def _append_one(self, command: CommandAppend, failed: dict[UUID, Conflicted]) -> AppendOutcome:
+        known = self.commands.get(command.command_id)
+        if known is not None:
+            return known
+        if command.command_id in failed:
+            return failed[command.command_id]
+        for stream_id, expected in command.expected.items():
+            actual = self._version(stream_id)
+            if expected != actual:
+                conflict = Conflicted(stream_id, expected, actual)
+                failed[command.command_id] = conflict
+                return conflict
+        self._last = recorded_at = max(self._clock(), self._last + TICK)
+        first = len(self.events) + 1
+        for place, event in enumerate(command.events, start=1):
+            recorded = RecordedEvent(
+                position=len(self.events) + 1,
+                event_id=event.event_id,
+                stream_id=event.stream_id,
+                version=self._version(event.stream_id) + 1,
+                type=event.type,
+                schema_version=event.schema_version,
+                data=event.data,
+                metadata=event.metadata,
+                recorded_at=recorded_at,
+                following=len(command.events) - place,
+            )
+            self.events.append(recorded)
+            self._streams.setdefault(event.stream_id, []).append(recorded)
+        positions = (first, len(self.events)) if command.events else (None, None)
+        self.commands[command.command_id] = AlreadyRecorded(command.answer, recorded_at, *positions)
+        return Appended(recorded_at, *positions)
+
+    def _version(self, stream_id: str) -> int:
+        return len(self._streams.get(stream_id, ()))
+
+    def _up_to(self, stream_id: str, cut: Cut) -> Iterator[RecordedEvent]:
+        for event in self._streams.get(stream_id, ()):
+            if (
+                (cut.version is None or event.version <= cut.version)
+                and (cut.at is None or event.recorded_at <= cut.at)
+                and (cut.position is None or event.position + event.following <= cut.position)
+            ):
+                yield event
+
+    def _reach(self) -> None:
+        if self.outage is not None:
+            raise self.outage
+
+
+def _wanted(event: RecordedEvent, only: LogFilter | None) -> bool:
+    if only is None:
+        return True
+    category = event.stream_id.partition("-")[0]
+    return (not only.categories or category in only.categories) and (not only.types or event.type in only.types)
+
+
+def _require_well_formed(command: CommandAppend) -> None:
+    if command.recorded_at is not None:
+        raise AppendRejected("An import says recorded_at for each command, and nobody else does.")
+    for stream_id in command.expected:
+        category, dash, name = stream_id.partition("-")
+        if not (category and dash and name) or not stream_id.isprintable():
+            raise AppendRejected(f"{stream_id[:80]!r} is no id of a stream: use category-id.", stream_id=stream_id)
+    for event in command.events:
+        if event.stream_id not in command.expected:
+            raise AppendRejected(
+                f"Command {command.command_id} writes {event.stream_id!r} without an expected version: name one.",
+                stream_id=event.stream_id,
+            )

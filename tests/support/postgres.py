@@ -1,0 +1,67 @@
+"""The PostgreSQL that the tests run on, and ways to look into it with any rights."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import LiteralString, cast
+
+import psycopg
+
+from domain.log import AppendOutcome, CommandAppend
+from infrastructure import sql
+from infrastructure.database import Role, assume, connect, tenant_schema
+from infrastructure.event_store.group import Group, OutcomeRow, outcomes
+
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+@asynccontextmanager
+async def connected(database_url: str, tenant: str, role: Role | None = None) -> AsyncIterator[Connection]:
+    """A connection that sees a tenant with a role's rights; without a role, with the login's."""
+    async with await connect(database_url, "dora-state tests") as connection:
+        await assume(connection, tenant_schema(tenant), role or Role.MIGRATOR)
+        if role is None:
+            await connection.execute("RESET ROLE")
+        yield connection
+
+
+async def rows(connection: Connection, query: LiteralString, *arguments: object) -> list[tuple[object, ...]]:
+    return await (await connection.execute(query, arguments or None)).fetchall()
+
+
+async def value(connection: Connection, query: LiteralString, *arguments: object) -> object:
+    ((only,),) = await rows(connection, query, *arguments)
+    return only
+
+
+async def set_clock(database_url: str, tenant: str, expression: LiteralString) -> None:
+    """Make a tenant's clock tell what a SQL expression says; only the migrating role can."""
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute(
+            "CREATE OR REPLACE FUNCTION log_clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT "
+            + expression
+            + " $$"
+        )
+
+
+async def append_in(connection: Connection, *commands: CommandAppend) -> list[AppendOutcome]:
+    """Append on a connection of one's own, say in the middle of a transaction."""
+    group = Group()
+    for command in commands:
+        group.add(command)
+    cursor = await connection.execute(sql.load("append"), group.arguments(None), binary=True)
+    return outcomes(commands, group, cast(list[OutcomeRow], await cursor.fetchall()))
+
+
+async def until_waiting(connection: Connection, backend: Connection) -> str:
+    """Wait until another backend waits for a lock; returns the kind of lock."""
+    for _ in range(500):
+        found = await rows(
+            connection,
+            "SELECT wait_event FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+            backend.info.backend_pid,
+        )
+        if found:
+            return str(found[0][0])
+        await asyncio.sleep(0.01)
+    raise AssertionError("the other backend does not wait for anything")

@@ -1,0 +1,75 @@
+"""What is typed is checked before anything is started."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.errors import InvalidInput
+from domain.log import NOW, Cut
+from dora_state.cli.arguments import check_id, check_kind, make_cut, parse_time
+
+NAMES = ("--version", "--at", "--position")
+
+
+def test_no_cut_means_now() -> None:
+    assert make_cut(None, None, None, NAMES) == NOW
+
+
+def test_each_of_the_three_makes_a_cut() -> None:
+    assert make_cut(3, None, None, NAMES) == Cut(version=3)
+    assert make_cut(None, None, 7, NAMES) == Cut(position=7)
+    at = datetime(2024, 1, 17, 9, 0, tzinfo=UTC)
+    assert make_cut(None, "2024-01-17T10:00:00+01:00", None, NAMES) == Cut(at=at)
+
+
+def test_two_cuts_at_once_are_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match="--version and --position"):
+        make_cut(1, None, 2, NAMES)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63])
+def test_versions_and_positions_count_from_one_and_end_somewhere(number: int) -> None:
+    with pytest.raises(InvalidInput, match="--version"):
+        make_cut(number, None, None, NAMES)
+    with pytest.raises(InvalidInput, match="--position"):
+        make_cut(None, None, number, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("2024-01-17T10:00:00", "has no zone"),
+        ("2024-01-17", "has no zone"),
+        ("yesterday", "no ISO 8601 time"),
+        ("", "no ISO 8601 time"),
+        ("1705485600", "no ISO 8601 time"),
+        ("0001-01-01T00:00:00+10:00", "outside the years"),
+    ],
+)
+def test_a_time_without_a_zone_or_sense_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        parse_time(text, "--at")
+
+
+def test_any_zone_is_taken_to_utc() -> None:
+    assert parse_time("2024-01-17T10:00:00.5-05:30", "--at") == datetime(2024, 1, 17, 15, 30, 0, 500_000, tzinfo=UTC)
+
+
+def test_a_kind_is_one_of_five() -> None:
+    assert check_kind("pool") == "pool"
+    with pytest.raises(InvalidInput, match="workflow, task, agent, pool, system"):
+        check_kind("workflows")
+
+
+def test_the_system_needs_no_id_and_all_others_do() -> None:
+    assert check_id("system", None) == check_id("system", "platform") == "platform"
+    with pytest.raises(InvalidInput, match="only one system"):
+        check_id("system", "other")
+    with pytest.raises(InvalidInput, match="Which task"):
+        check_id("task", None)
+
+
+@pytest.mark.parametrize("id", ["x" * 256, "a\nb", "a\x00", "\udcff"])
+def test_what_can_be_no_id_is_refused(id: str) -> None:
+    with pytest.raises(InvalidInput, match="no id of a task"):
+        check_id("task", id)
