@@ -42,7 +42,7 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@echo "Setting up $(VENV), once; about a minute ..."
 	@$(PYTHON) -m venv $$(test ! -e $(INSTALLED) || test "$$(cat $(INSTALLED))" = "$(CURDIR)" || echo --clear) $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@echo "$(CURDIR)" > $@
 
 # Only the public index answers: what a machine's pip is configured with besides must not reach the locks.
