@@ -29,8 +29,8 @@ lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(INSTALLED)
-	@$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## Measure the write side against its peer; ARGS=--quick for a look
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 # An environment holds absolute paths: one that came here with a moved or copied tree is made anew.
 ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
