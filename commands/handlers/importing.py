@@ -41,8 +41,7 @@ def import_event(work: Work, command: ImportEvent) -> None:
         outputs_before = before.outputs if before else {}
         for operation in command.operations:
             _operate(work, command, command.task_id, operation)
-        if command.operations != ("create",):
-            steps.note_on_workflow(work, work.get(TASK, command.task_id), outputs_before)
+        steps.note_on_workflow(work, work.get(TASK, command.task_id), outputs_before)
     if command.ends and not work.get(WORKFLOW, command.workflow_id).open_tasks:
         workflow = work.get(WORKFLOW, command.workflow_id)
         work.record(WORKFLOW, command.workflow_id, workflows.complete(workflow, work.now))

@@ -1,5 +1,6 @@
 """How values look to people: times, durations, states, bars."""
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -71,7 +72,17 @@ def bar(percentage: float, width: int = 20) -> Text:
     if percentage > 0:
         filled = max(filled, 1)
     style = "red" if percentage > 100 else "cyan"
-    return Text.assemble(("█" * filled, style), ("░" * (width - filled), "dim"), f" {percentage:g} %")
+    full, empty = _bar_signs()
+    return Text.assemble((full * filled, style), (empty * (width - filled), "dim"), f" {percentage:g} %")
+
+
+def _bar_signs() -> tuple[str, str]:
+    """What this terminal can show."""
+    try:
+        "█░".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "#", "."
+    return "█", "░"
 
 
 def number(value: float | None, unit: str = "") -> str:

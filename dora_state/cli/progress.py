@@ -26,6 +26,8 @@ class Bars:
             TaskProgressColumn(),
             TimeElapsedColumn(),
             console=console,
+            # Answers that are printed meanwhile go where they were going.
+            redirect_stdout=False,
             disable=not (wanted and console.is_terminal),
         )
         self._phase = self._progress.add_task("", visible=False)

@@ -131,7 +131,7 @@ def _reviews(run: Assessment) -> Story:
         Step(
             "policy-analyzer-002 falls silent and is marked offline: the task it runs fails, "
             "the one that waits is given back.",
-            (run.submission("MarkOffline", "monitoring", agent_id=ANALYZER_2, reason="no heartbeat for 60 seconds"),),
+            (run.submission("MarkOffline", "monitoring", agent_id=ANALYZER_2, reason="its node does not answer"),),
             seconds=1.6,
             tone="trouble",
             mark=AGENT_LOST,

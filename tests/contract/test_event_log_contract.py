@@ -29,8 +29,10 @@ async def any_log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
     tenant = f"test_{uuid4().hex[:16]}"
     await migrate(database_url, tenant)
     async with await open_pool(database_url, tenant, Role.WRITER, min_size=1, max_size=4) as pool:
-        yield PostgresEventLog(pool)
-    await drop_tenant(database_url, tenant)
+        try:
+            yield PostgresEventLog(pool)
+        finally:
+            await drop_tenant(database_url, tenant)
 
 
 async def places(log: EventLog, cut: Cut = NOW, stream_id: str = "task-1", **how: bool | int) -> list[int]:
@@ -88,7 +90,7 @@ async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log:
     outcomes = await any_log.append(
         [
             command({"task-1": 0}),
-            command({"task-1": 0, "agent-1": 0}),
+            command({"task-2": 5, "agent-1": 0}),
             command({"agent-1": 1}),
             command({"task-1": 1}),
             command({"agent-1": 0}),
@@ -96,8 +98,20 @@ async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log:
     )
 
     assert [type(outcome) for outcome in outcomes] == [Appended, Conflicted, Conflicted, Appended, Appended]
-    assert outcomes[1:3] == [Conflicted("task-1", 0, 1), Conflicted("agent-1", 1, 0)]
+    assert outcomes[1:3] == [Conflicted("task-2", 5, 0), Conflicted("agent-1", 1, 0)]
     assert (await any_log.stream_version("task-1"), await any_log.stream_version("agent-1")) == (2, 1)
+
+
+async def test_what_was_decided_on_a_conflicted_command_conflicts_though_another_reached_the_same_version(
+    any_log: EventLog,
+) -> None:
+    await any_log.append([command({"workflow-1": 0})])
+    await any_log.append([command({"workflow-1": 1})])  # another process
+    started, added = command({"workflow-1": 1}), command({"workflow-1": 2, "task-1": 0})
+
+    outcomes = await any_log.append([started, added, command({"task-1": 1}), command({"task-1": 0})])
+    assert outcomes[:3] == [Conflicted("workflow-1", 1, 2), Conflicted("workflow-1", 2, 2), Conflicted("task-1", 1, 0)]
+    assert isinstance(outcomes[3], Appended)
 
 
 async def test_a_command_without_events_is_recorded_and_its_versions_are_checked(any_log: EventLog) -> None:

@@ -1,7 +1,6 @@
 """The command line as its users run it, on real servers in a fresh home."""
 
 import gzip
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from infrastructure.embedded import EmbeddedServers
-from tests.support.command_line import CommandLine, Ended, finish
+from tests.support.command_line import CommandLine, Ended, finish, lines
 
 COMMANDS: list[dict[str, Any]] = [
     {
@@ -47,14 +46,12 @@ COMMANDS: list[dict[str, Any]] = [
 XES = """<?xml version="1.0" encoding="UTF-8"?>
 <log xes.version="1.0"><trace><string key="concept:name" value="c1"/>
 <event><string key="concept:name" value="A"/><string key="org:resource" value="r1"/>
-<string key="lifecycle:transition" value="start"/><date key="time:timestamp" value="2012-01-01T10:00:00+00:00"/></event>
+<string key="lifecycle:transition" value="start"/>
+<date key="time:timestamp" value="2012-01-01T10:00:00+00:00"/></event>
 <event><string key="concept:name" value="A"/><string key="org:resource" value="r1"/>
-<string key="lifecycle:transition" value="complete"/><date key="time:timestamp" value="2012-02-01T11:00:00+00:00"/></event>
+<string key="lifecycle:transition" value="complete"/>
+<date key="time:timestamp" value="2012-02-01T11:00:00+00:00"/></event>
 <event><string key="concept:name" value="B"/></event></trace></log>"""
-
-
-def lines(*commands: dict[str, Any]) -> str:
-    return "".join(f"{json.dumps(command)}\n" for command in commands)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +73,6 @@ def submitted(dora_state: CommandLine) -> Ended:
     return dora_state("submit", "-", "--json", "--actor", "tester", given=lines(*COMMANDS))
 
 
-@pytest.mark.usefixtures("home")
 def test_init_says_what_it_made_and_then_that_there_is_nothing_to_do(dora_state: CommandLine) -> None:
     first = dora_state("--tenant", "fresh", "init", "--json").json
     assert first["tenant"] == "fresh"
@@ -175,67 +171,13 @@ def test_a_rollback_can_be_tried_and_then_done(dora_state: CommandLine) -> None:
     assert (last["version"], last["actor"], last["reason"]) == (3, "bob", "wrong note")
 
 
-def test_a_rollback_that_is_refused_ends_with_1_or_3_and_says_why(dora_state: CommandLine, submitted: Ended) -> None:
+@pytest.mark.usefixtures("submitted")
+def test_a_rollback_that_is_refused_ends_with_1_and_says_why(dora_state: CommandLine) -> None:
     back = ("rollback", "workflow", "wf-1", "--to-version", "2", "--workflow-only")
     for arguments in ((*back, "--dry-run"), (*back, "--reason", "r", "--operator", "o")):
         ended = dora_state(*arguments)
         assert ended.code == 1
         assert "t-" in ended.one_sentence()
-
-
-def test_bad_lines_are_told_and_the_rest_goes_on(dora_state: CommandLine) -> None:
-    good = {"type": "CreateWorkflow", "data": {"workflow_id": "wf-good", "definition_id": "d"}}
-    data: dict[str, Any] = {"workflow_id": "wf-bad", "definition_id": "d"}
-    deep: Any = 1
-    for _ in range(60):
-        deep = [deep]
-    add = {"workflow_id": "wf-good", "task_id": "t-bad", "definition_id": "d"}
-    bad = [
-        '{"type": "CreateWorkflow", "data": {"workflow_id": "wf-',
-        "nonsense",
-        "[1, 2]",
-        '{"type": "Heartbeat", "data": {"agent_id": "a-1", "usage": {"cpu_percent": NaN}}}',
-        "[" * 2_000,
-        "x" * 1_100_000,
-        json.dumps({"type": "Explode", "data": {}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"colour": "red"}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": ""}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": "x" * 256}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"workflow_id": "a\nb"}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"scheduled_completion": "2024-01-17T10:00:00"}}),
-        json.dumps({"type": "CreateWorkflow", "data": data | {"context": {"deep": deep}}}),
-        json.dumps({"type": "AddTask", "data": add | {"resource_requirements": {"memory": "4Gx"}}}),
-        json.dumps({"type": "AddTask", "data": add | {"max_attempts": -1}}),
-        json.dumps({"type": "AddTask", "data": add | {"phases": "one"}}),
-    ]
-    ended = dora_state("submit", "-", "--json", given="\n".join([*bad, "", json.dumps(good)]))
-    *refused, accepted = ended.json_lines
-    assert [answer["line"] for answer in refused] == list(range(1, len(bad) + 1))
-    assert {answer["outcome"] for answer in refused} == {"invalid"}
-    assert all(answer["problem"]["message"] for answer in refused)
-    assert (accepted["line"], accepted["outcome"]) == (len(bad) + 2, "accepted")
-    assert ended.code == 2
-    assert f"{len(bad) + 1} commands: {len(bad)} invalid, 1 accepted." in ended.err
-
-
-def test_refusals_conflicts_and_repetitions_are_told_apart(dora_state: CommandLine, tmp_path: Path) -> None:
-    create = {
-        "type": "CreateWorkflow",
-        "command_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001",
-        "data": {"workflow_id": "wf-once", "definition_id": "d"},
-    }
-    file = tmp_path / "once.json"
-    file.write_text(json.dumps(create, indent=2))
-    first, second = dora_state("submit", str(file), "--json"), dora_state("submit", str(file), "--json")
-    assert (first.code, first.json["repeated"]) == (0, False)
-    assert (second.code, second.json["repeated"]) == (0, True)
-    assert first.json["position"] == second.json["position"]
-
-    refused = dora_state("submit", "-", given=json.dumps([{"type": "StartTask", "data": {"task_id": "t-none"}}]))
-    assert refused.code == 1
-    assert "line 1: StartTask refused\n" in refused.out
-    conflict = {"type": "CancelWorkflow", "data": {"workflow_id": "wf-once", "reason": "r"}, "expected_version": 7}
-    assert dora_state("submit", "-", given=json.dumps(conflict)).code == 5
 
 
 def test_an_import_is_told_and_can_be_asked_about(dora_state: CommandLine, tmp_path: Path) -> None:
@@ -292,45 +234,14 @@ def test_health_of_a_tenant_that_is_not_set_up_says_so_and_makes_nothing(dora_st
         assert "dora-state init" in ended.json["checks"]["database"]["message"]
 
 
-def test_a_reader_that_leaves_is_no_error(dora_state: CommandLine, submitted: Ended) -> None:
+@pytest.mark.usefixtures("submitted")
+def test_a_reader_that_leaves_is_no_error(dora_state: CommandLine) -> None:
     for arguments in (("history", "workflow", "wf-1"), ("show", "workflow", "wf-1", "--json"), ("--help",)):
         read_end, write_end = os.pipe()
         os.close(read_end)
         with open(write_end, "wb") as nobody:
             ended = finish(dora_state.start(*arguments, stdout=nobody))
         assert (ended.code, ended.err) == (0, ""), arguments
-
-
-def test_commands_are_submitted_even_if_nobody_reads_the_answers(dora_state: CommandLine) -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    with open(write_end, "wb") as nobody:
-        process = dora_state.start("submit", "-", stdout=nobody)
-        assert process.stdin is not None
-        for number in range(3):
-            create = {"type": "CreateWorkflow", "data": {"workflow_id": f"wf-unread-{number}", "definition_id": "d"}}
-            process.stdin.write(lines(create).encode())
-        assert finish(process).code == 0
-    assert dora_state("show", "workflow", "wf-unread-2").code == 0
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_submission_that_waits_for_more(
-    dora_state: CommandLine, number: signal.Signals, code: int
-) -> None:
-    process = dora_state.start("submit", "-")
-    assert process.stdin is not None
-    assert process.stdout is not None
-    create = {"type": "CreateWorkflow", "data": {"workflow_id": f"wf-{number.name}", "definition_id": "d"}}
-    process.stdin.write(lines(create).encode())
-    process.stdin.flush()
-    assert b"accepted" in process.stdout.readline()
-    ended = finish(process, number)
-    assert ended.code == code
-    assert ended.err.splitlines() == [
-        "Stopped after the answer to line 1; what follows it may have been recorded.",
-        "Interrupted.",
-    ]
 
 
 def test_the_worker_ends_when_it_is_told_to(dora_state: CommandLine) -> None:

@@ -11,7 +11,8 @@ from domain.errors import CutOutOfRange, NotFound
 from domain.log import Cut
 from domain.task import TaskCancelled, TaskFailed
 from domain.workflow import WorkflowCompleted, WorkflowCreated, WorkflowStarted
-from projections.errors import NotProjectedYet
+from infrastructure.presence import PresenceBook
+from projections.errors import NotProjectedYet, ReadModelsUnavailable
 from projections.ports import NoHotCopies
 from tests.support import spec_shapes as shapes
 from tests.support.read_side import ReadSide, read_side
@@ -278,6 +279,18 @@ async def test_heartbeats_are_written_in_the_background_and_once_more_at_the_end
     stop.set()
     await running
     assert await side.rows("SELECT agent_id FROM presence") == [("a",)]
+
+
+async def test_heartbeats_that_cannot_be_written_wait(side: ReadSide, database_url: str, redis_url: str) -> None:
+    async with read_side(database_url, side.tenant, redis_url) as closed:
+        presence = PresenceBook(closed.pool, None, side.tenant)
+    presence.heard("a", at(50), USAGE, 1)
+    with pytest.raises(ReadModelsUnavailable):
+        await presence.flush()
+    presence.heard("b", at(51), USAGE, 1)
+    presence._pool = side.pool
+    assert await presence.flush() == 2
+    assert await side.rows("SELECT agent_id FROM presence ORDER BY 1") == [("a",), ("b",)]
 
 
 async def test_silent_agents_are_those_that_were_heard_of_once(side: ReadSide) -> None:

@@ -22,9 +22,7 @@ objects = st.dictionaries(
     st.sampled_from(["a", "b"]), st.sampled_from([None, 1, 0.5, "x", [1, {"y": None}]]), max_size=2
 )
 names = st.lists(st.sampled_from(["read", "write"]), unique=True, max_size=2).map(tuple)
-TIMES = (
-    "start_at", "scheduled_completion", "estimated_completion", "reservation_expires_at", "expires_at", "end"
-)
+TIMES = ("start_at", "scheduled_completion", "estimated_completion", "reservation_expires_at", "expires_at", "end")
 
 
 def any_command(now: datetime) -> st.SearchStrategy[Command]:

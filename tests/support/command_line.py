@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -43,32 +42,39 @@ class CommandLine:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
         self._environment = kept | {"DORA_STATE_HOME": str(home), "COLUMNS": "80"} | variables
 
-    def __call__(self, *arguments: str, given: str | bytes = b"", variables: Mapping[str, str] | None = None) -> Ended:
+    def __call__(self, *arguments: str, given: str = "") -> Ended:
         """Run to the end; `given` comes in by stdin."""
         done = subprocess.run(
             self._command(arguments),
-            input=given.encode() if isinstance(given, str) else given,
+            input=given.encode(),
             capture_output=True,
             cwd=ROOT,
-            env=self._environment | (variables or {}),
+            env=self._environment,
             timeout=PATIENCE,
             check=False,
         )
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE, stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
         """Start and leave it running; end it with `finish`."""
         return subprocess.Popen(
             self._command(arguments),
             stdin=subprocess.PIPE,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             cwd=ROOT,
             env=self._environment,
         )
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "dora_state", *arguments]
+
+
+def lines(*commands: dict[str, Any]) -> str:
+    """Commands as JSON lines."""
+    return "".join(f"{json.dumps(command)}\n" for command in commands)
 
 
 def finish(process: subprocess.Popen[bytes], number: signal.Signals | None = None) -> Ended:
@@ -82,4 +88,4 @@ def finish(process: subprocess.Popen[bytes], number: signal.Signals | None = Non
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
-    return Ended(process.returncode, (out or b"").decode(), err.decode())
+    return Ended(process.returncode, (out or b"").decode(), (err or b"").decode())

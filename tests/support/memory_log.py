@@ -95,9 +95,25 @@ class MemoryEventLog:
             _require_well_formed(command)
         self.appends += 1
         failed: dict[UUID, Conflicted] = {}
-        return [self._append_one(command, failed) for command in commands]
+        missing: dict[str, int] = {}
+        outcomes: list[AppendOutcome] = []
+        for command in commands:
+            outcome = self._append_one(command, failed, missing)
+            if isinstance(outcome, Conflicted):
+                for stream_id in {event.stream_id for event in command.events}:
+                    base = command.expected[stream_id]
+                    missing[stream_id] = min(base, missing.get(stream_id, base))
+            outcomes.append(outcome)
+        return outcomes
 
-    def _append_one(self, command: CommandAppend, failed: dict[UUID, Conflicted]) -> AppendOutcome:
+    def _append_one(
+        self, command: CommandAppend, failed: dict[UUID, Conflicted], missing: dict[str, int]
+    ) -> AppendOutcome:
+        """`missing`: by stream, the version on which a command before would have built, and did not.
+
+        Whoever expects a later one was decided on what that command would have left; that another process has
+        brought the stream to the same version meanwhile makes it no better.
+        """
         known = self.commands.get(command.command_id)
         if known is not None:
             return known
@@ -105,7 +121,7 @@ class MemoryEventLog:
             return failed[command.command_id]
         for stream_id, expected in command.expected.items():
             actual = self._version(stream_id)
-            if expected != actual:
+            if expected != actual or expected > missing.get(stream_id, expected):
                 conflict = Conflicted(stream_id, expected, actual)
                 failed[command.command_id] = conflict
                 return conflict

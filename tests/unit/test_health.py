@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from dora_state import health
-from dora_state.health import Check, HealthReport
+from dora_state import health_checks as checks
+from dora_state.health import HealthReport
+from dora_state.health_checks import Check, Status
 from infrastructure.vitals import (
     CacheVitals,
     DatabaseVitals,
@@ -37,21 +38,21 @@ DATABASE = DatabaseVitals(0.01, 0.001, SERVER, 0.0, None, TENANT)
 
 
 def test_all_is_well_when_all_figures_are() -> None:
-    checks = [
-        health.judge_database(DATABASE, "t"),
-        health.judge_transactions(DATABASE),
-        health.judge_snapshots(DATABASE),
-        health.judge_projection(TENANT, NOW),
-        health.judge_months(TENANT, NOW),
-        health.judge_clock(DATABASE, TENANT),
-        health.judge_dead_letters(TENANT),
-        health.judge_mode(TENANT),
-        health.judge_cache(CacheVitals(0.001, "9", 1, 0)),
-        health.judge_cache(None),
-        health.judge_memory(MemoryVitals(100, 50, 1)),
-        health.judge_disk(DiskVitals(Path("/"), 100, 50)),
+    found = [
+        checks.judge_database(DATABASE, "t"),
+        checks.judge_transactions(DATABASE),
+        checks.judge_snapshots(DATABASE),
+        checks.judge_projection(TENANT, NOW),
+        checks.judge_months(TENANT, NOW),
+        checks.judge_clock(DATABASE, TENANT),
+        checks.judge_dead_letters(TENANT),
+        checks.judge_mode(TENANT),
+        checks.judge_cache(CacheVitals(0.001, "9", 1, 0)),
+        checks.judge_cache(None),
+        checks.judge_memory(MemoryVitals(100, 50, 1)),
+        checks.judge_disk(DiskVitals(Path("/"), 100, 50)),
     ]
-    assert {check.status for check in checks} == {"healthy"}
+    assert {check.status for check in found} == {"healthy"}
 
 
 def _tenant(**changes: object) -> TenantVitals:
@@ -61,49 +62,57 @@ def _tenant(**changes: object) -> TenantVitals:
 @pytest.mark.parametrize(
     ("check", "status", "word"),
     [
-        (health.judge_database(replace(DATABASE, tenant=None), "t"), "unhealthy", "dora-state init"),
-        (health.judge_database(replace(DATABASE, server=replace(SERVER, read_only=True)), "t"), "warning", "standby"),
-        (health.judge_database(replace(DATABASE, server=replace(SERVER, connections=95)), "t"), "warning", "95 of 100"),
-        (health.judge_transactions(replace(DATABASE, transaction_seconds=1.0)), "warning", "1000.0 ms"),
-        (health.judge_transactions(replace(DATABASE, transaction_seconds=9.0)), "unhealthy", "9000.0 ms"),
+        (checks.judge_database(replace(DATABASE, tenant=None), "t"), "unhealthy", "dora-state init"),
         (
-            health.judge_snapshots(replace(DATABASE, oldest=OldestTransaction(7, "psql", "idle in transaction", 99.0))),
+            checks.judge_database(replace(DATABASE, server=replace(SERVER, read_only=True)), "t"),
+            "warning",
+            "standby",
+        ),
+        (
+            checks.judge_database(replace(DATABASE, server=replace(SERVER, connections=95)), "t"),
+            "warning",
+            "95 of 100",
+        ),
+        (checks.judge_transactions(replace(DATABASE, transaction_seconds=1.0)), "warning", "1000.0 ms"),
+        (checks.judge_transactions(replace(DATABASE, transaction_seconds=9.0)), "unhealthy", "9000.0 ms"),
+        (
+            checks.judge_snapshots(replace(DATABASE, oldest=OldestTransaction(7, "psql", "idle in transaction", 99.0))),
             "warning",
             "process 7, psql",
         ),
         (
-            health.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(seconds=60)), NOW),
+            checks.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(seconds=60)), NOW),
             "warning",
             "6 events behind",
         ),
         (
-            health.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(hours=1)), NOW),
+            checks.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(hours=1)), NOW),
             "unhealthy",
             "dora-state worker",
         ),
-        (health.judge_projection(_tenant(checkpoint=9, unapplied_since=NOW), NOW), "healthy", "1 events behind"),
-        (health.judge_months(_tenant(months_end=NOW + timedelta(days=9)), NOW), "warning", "9 days"),
-        (health.judge_months(_tenant(months_end=NOW), NOW), "unhealthy", "0 days"),
-        (health.judge_months(_tenant(months_end=None), NOW), "unhealthy", "0 days"),
-        (health.judge_clock(replace(DATABASE, clock_offset=-5.0), TENANT), "warning", "differ by 5.0 s"),
+        (checks.judge_projection(_tenant(checkpoint=9, unapplied_since=NOW), NOW), "healthy", "1 events behind"),
+        (checks.judge_months(_tenant(months_end=NOW + timedelta(days=9)), NOW), "warning", "9 days"),
+        (checks.judge_months(_tenant(months_end=NOW), NOW), "unhealthy", "0 days"),
+        (checks.judge_months(_tenant(months_end=None), NOW), "unhealthy", "0 days"),
+        (checks.judge_clock(replace(DATABASE, clock_offset=-5.0), TENANT), "warning", "differ by 5.0 s"),
         (
-            health.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=10))),
+            checks.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=10))),
             "warning",
             "10.0 s ahead",
         ),
         (
-            health.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=90))),
+            checks.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=90))),
             "unhealthy",
             "nothing can be appended",
         ),
-        (health.judge_dead_letters(_tenant(dead_letters=2)), "warning", "2 events"),
-        (health.judge_mode(_tenant(import_id=UUID(int=1))), "warning", "--continue"),
-        (health.judge_cache("Away."), "unhealthy", "Away."),
-        (health.judge_cache(CacheVitals(0.5, "9", 1, 0)), "warning", "500.0 ms"),
-        (health.judge_memory(MemoryVitals(100, 5, 1)), "warning", "memory"),
-        (health.judge_memory(MemoryVitals(100, 1, 1)), "unhealthy", "memory"),
-        (health.judge_disk(DiskVitals(Path("/"), 100, 5)), "warning", "free"),
-        (health.judge_disk(DiskVitals(Path("/"), 100, 1)), "unhealthy", "free"),
+        (checks.judge_dead_letters(_tenant(dead_letters=2)), "warning", "2 events"),
+        (checks.judge_mode(_tenant(import_id=UUID(int=1))), "warning", "--continue"),
+        (checks.judge_cache("Away."), "unhealthy", "Away."),
+        (checks.judge_cache(CacheVitals(0.5, "9", 1, 0)), "warning", "500.0 ms"),
+        (checks.judge_memory(MemoryVitals(100, 5, 1)), "warning", "memory"),
+        (checks.judge_memory(MemoryVitals(100, 1, 1)), "unhealthy", "memory"),
+        (checks.judge_disk(DiskVitals(Path("/"), 100, 5)), "warning", "free"),
+        (checks.judge_disk(DiskVitals(Path("/"), 100, 1)), "unhealthy", "free"),
     ],
 )
 def test_what_is_wrong_is_said(check: Check, status: str, word: str) -> None:
@@ -119,7 +128,7 @@ def test_what_is_wrong_is_said(check: Check, status: str, word: str) -> None:
         (["unhealthy", "warning"], "unhealthy", "degraded"),
     ],
 )
-def test_the_worst_check_is_the_report(found: list[health.Status], status: str, overall: str) -> None:
+def test_the_worst_check_is_the_report(found: list[Status], status: str, overall: str) -> None:
     report = HealthReport({str(n): Check(one, "") for n, one in enumerate(found)}, NOW)
     assert (report.status, report.overall) == (status, overall)
     assert report.to_json()["overall"] == overall

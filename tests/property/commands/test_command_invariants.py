@@ -165,9 +165,7 @@ class Commands(RuleBasedStateMachine):
     @rule(which=several, percentage=st.sampled_from([None, 10.0, 50.0]), seconds=ahead)
     def progress(self, which: int, percentage: float | None, seconds: int | None) -> None:
         task_id = self.running_task(which)
-        self.do(
-            task.ReportProgress(task_id=task_id, percentage=percentage, estimated_completion=self.later(seconds))
-        )
+        self.do(task.ReportProgress(task_id=task_id, percentage=percentage, estimated_completion=self.later(seconds)))
 
     @rule(workflow_id=workflow_ids, dependency=dependencies)
     def satisfy(self, workflow_id: str, dependency: str) -> None:

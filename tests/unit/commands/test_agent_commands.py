@@ -10,7 +10,9 @@ from commands.work import Telemetry
 from tests.support.command_world import World, add_task, assign, create_workflow, register_agent, running_world, start
 
 HEARTBEAT = agents.Heartbeat(
-    agent_id="agent", usage=agents.ResourceUsage(cpu_percent=65.2, network_io=agents.NetworkIO(rx=1, tx=2)), queue_size=1
+    agent_id="agent",
+    usage=agents.ResourceUsage(cpu_percent=65.2, network_io=agents.NetworkIO(rx=1, tx=2)),
+    queue_size=1,
 )
 OFFLINE = agents.MarkOffline(agent_id="agent", reason="no heartbeat")
 DEREGISTER = agents.DeregisterAgent(agent_id="agent", reason="scaled down")

@@ -68,9 +68,7 @@ def test_a_reservation_has_an_id_that_follows_from_the_commands_and_is_released_
     world.commit(given, given)
 
     reservation_id = f"res-{given.command_id}-1"
-    assert world.pool().reservations == {
-        reservation_id: Reservation({"cpu": "2"}, world.clock(), agent_id="agent")
-    }
+    assert world.pool().reservations == {reservation_id: Reservation({"cpu": "2"}, world.clock(), agent_id="agent")}
     release = pools.Release(pool_id="pool", reservation_id=reservation_id)
     world.accept(release)
     world.unchanged(release)

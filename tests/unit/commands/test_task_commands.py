@@ -246,7 +246,12 @@ def test_outputs_are_recorded_while_it_runs_and_after_it_is_completed() -> None:
 
 @pytest.mark.parametrize(
     ("command", "state", "counted"),
-    [(COMPLETE, "completed", (1, 0)), (FAIL, "failed", (0, 1)), (TIME_OUT, "timed_out", (0, 1)), (CANCEL, "cancelled", (0, 0))],
+    [
+        (COMPLETE, "completed", (1, 0)),
+        (FAIL, "failed", (0, 1)),
+        (TIME_OUT, "timed_out", (0, 1)),
+        (CANCEL, "cancelled", (0, 0)),
+    ],
     ids=["complete", "fail", "time out", "cancel"],
 )
 def test_ending_a_task_frees_the_slot_and_the_reservation_and_moves_the_workflow_in_one_append(

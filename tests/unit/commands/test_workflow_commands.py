@@ -74,7 +74,8 @@ def test_a_task_is_added_with_its_workflows_priority_and_told_what_is_met_alread
     task = world.task("t3")
     assert (task.priority, task.max_attempts) == ("high", 1)
     assert (task.satisfied, task.blocked_by) == (("t1", "data"), ("t2", "approval"))
-    world.refuse(add_task("t3"), "task_exists")
+    world.refuse(add_task("t3"), "task_id_taken")
+    world.refuse(add_task("data"), "task_id_taken")
     world.refuse(add_task("t4", requires=("nobody",)), "required_task_unknown")
     world.refuse(add_task("t4", awaits=("nothing",)), "dependency_unknown")
     world.given(create_workflow("other"))
@@ -397,7 +398,9 @@ def test_cancelling_a_workflow_cancels_its_open_tasks_and_frees_what_they_held_i
     world.refuse(tasks.ScheduleTask(task_id="t4"), "task_state")
 
 
-@pytest.mark.parametrize(("first", "then", "reason"), [(COMPLETE, CANCEL, "workflow_state"), (CANCEL, FAIL, "workflow_state")])
+@pytest.mark.parametrize(
+    ("first", "then", "reason"), [(COMPLETE, CANCEL, "workflow_state"), (CANCEL, FAIL, "workflow_state")]
+)
 def test_an_ended_workflow_does_not_end_otherwise(first: Command, then: Command, reason: str) -> None:
     world = running_world()
     world.given(first)
@@ -405,12 +408,14 @@ def test_an_ended_workflow_does_not_end_otherwise(first: Command, then: Command,
     world.refuse(then, reason)
 
 
-def test_a_failed_workflow_may_be_cancelled() -> None:
+def test_only_a_retry_or_a_rollback_leaves_an_end_state() -> None:
     world = running_world("t1")
-    world.given(FAIL, CANCEL)
+    world.given(FAIL)
 
-    assert world.workflow().state == "cancelled"
-    assert world.task("t1").state == "cancelled"
+    world.refuse(CANCEL, "workflow_state")
+    world.refuse(COMPLETE, "workflow_state")
+    world.given(RETRY, CANCEL)
+    assert (world.workflow().state, world.task("t1").state) == ("cancelled", "cancelled")
 
 
 def test_long_reasons_are_cut_where_they_are_passed_on() -> None:

@@ -155,6 +155,22 @@ async def test_a_fold_that_stops_half_way_leaves_no_trace() -> None:
     assert decode(store.documents["task", "t"].body)["state"] == "assigned"
 
 
+async def test_a_stream_that_can_be_folded_no_more_is_parked_and_its_document_stays() -> None:
+    def evolve(task: Task | None, event: Event) -> Task:
+        raise ValueError("a later release")
+
+    log, store = ToldLog(), MemoryReadModels()
+    log.tell(*full_task("t")[:1])
+    await run_all(log, store)
+    log.tell(*full_task("t")[1:3], *full_agent())
+    aggregates = AGGREGATES | {"task": replace(TASK, evolve=evolve)}
+    await Projector(log, store, NoHotCopies(), aggregates, CATALOGUE).run_once()  # type: ignore[arg-type]  # writes only
+    assert store.documents["task", "t"].position == 1
+    assert sorted(store.dead_letters) == [2, 3]
+    assert "a later release" in store.dead_letters[2].error
+    assert store.documents["agent", "policy-analyzer-001"].position == len(log.events)
+
+
 async def test_what_follows_a_parked_event_is_parked_by_the_next_projector_too() -> None:
     log, store = ToldLog(), MemoryReadModels()
     log.put("task-t", "TaskScheduled", b'{"at":"2024-01-17T10:00:00Z"}')

@@ -1,0 +1,204 @@
+"""The checks of health: each judges one thing by its figures, and says in one sentence how it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, TenantVitals
+
+Status = Literal["healthy", "warning", "unhealthy"]
+Figure = str | int | float | bool | None
+
+SLOW_TRANSACTION = 0.5
+VERY_SLOW_TRANSACTION = 5.0
+LONG_TRANSACTION = 60.0
+VERY_LONG_TRANSACTION = 900.0
+SLOW_CACHE = 0.1
+LAG = 30.0
+LONG_LAG = 300.0
+CLOCK_OFFSET = 2.0
+MONTHS_AHEAD = timedelta(days=28)
+LAST_DAYS = timedelta(days=3)
+MEMORY_LEFT = 0.10
+MEMORY_NEARLY_GONE = 0.03
+DISK_LEFT = 0.10
+DISK_NEARLY_FULL = 0.02
+GIGA = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one thing is. Figures are in seconds and bytes where their names say so."""
+
+    status: Status
+    message: str
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def judge_database(found: DatabaseVitals, tenant: str) -> Check:
+    server = found.server
+    figures: dict[str, Figure] = {
+        "connect_seconds": round(found.connect_seconds, 4),
+        "server_version": server.version,
+        "bytes": server.bytes,
+        "connections": server.connections,
+        "max_connections": server.max_connections,
+        "read_only": server.read_only,
+    }
+    if found.tenant is None:
+        message = f"PostgreSQL answers, but tenant {tenant} is not set up: run `dora-state init`."
+        return Check("unhealthy", message, figures)
+    if server.read_only:
+        return Check("warning", "PostgreSQL is a standby: it can be read and not written.", figures)
+    if server.connections > 0.9 * server.max_connections:
+        message = f"{server.connections} of {server.max_connections} connections of PostgreSQL are taken."
+        return Check("warning", message, figures)
+    return Check("healthy", f"PostgreSQL {server.version} answers.", figures)
+
+
+def judge_transactions(found: DatabaseVitals) -> Check:
+    seconds = found.transaction_seconds
+    figures: dict[str, Figure] = {
+        "seconds": round(seconds, 4),
+        "committed": found.server.committed,
+        "rolled_back": found.server.rolled_back,
+        "deadlocks": found.server.deadlocks,
+    }
+    message = f"A transaction takes {1000 * seconds:.1f} ms."
+    return Check(_graded(seconds, SLOW_TRANSACTION, VERY_SLOW_TRANSACTION), message, figures)
+
+
+def judge_snapshots(found: DatabaseVitals) -> Check:
+    oldest = found.oldest
+    if oldest is None:
+        return Check("healthy", "No transaction is open.", {"oldest_seconds": None})
+    figures: dict[str, Figure] = {
+        "oldest_seconds": round(oldest.seconds, 3),
+        "pid": oldest.pid,
+        "application": oldest.application,
+        "state": oldest.state,
+    }
+    status = _graded(oldest.seconds, LONG_TRANSACTION, VERY_LONG_TRANSACTION)
+    message = f"The oldest open transaction is {oldest.seconds:.1f} s old."
+    if status != "healthy":
+        message = (
+            f"{message[:-1]} (process {oldest.pid}, {oldest.application or 'unnamed'}): end it, it slows all down."
+        )
+    return Check(status, message, figures)
+
+
+def judge_projection(tenant: TenantVitals, clock: datetime) -> Check:
+    behind = max(tenant.position - tenant.checkpoint, 0)
+    since = tenant.unapplied_since
+    seconds = max((clock - since).total_seconds(), 0.0) if since is not None else 0.0
+    figures: dict[str, Figure] = {
+        "position": tenant.position,
+        "checkpoint": tenant.checkpoint,
+        "lag_positions": behind,
+        "lag_seconds": round(seconds, 3),
+    }
+    if not behind:
+        return Check("healthy", f"The read models are at the log's end, position {tenant.position}.", figures)
+    status = _graded(seconds, LAG, LONG_LAG)
+    advice = "" if status == "healthy" else ": run `dora-state worker`"
+    return Check(status, f"The read models are {behind} events behind, {seconds:.0f} s{advice}.", figures)
+
+
+def judge_months(tenant: TenantVitals, clock: datetime) -> Check:
+    end = tenant.months_end
+    left = end - clock if end is not None else timedelta(0)
+    figures: dict[str, Figure] = {
+        "end": end.isoformat() if end is not None else None,
+        "days_ahead": round(left / timedelta(days=1), 1),
+    }
+    if left >= MONTHS_AHEAD:
+        return Check("healthy", f"Months are made {left.days} days ahead.", figures)
+    status: Status = "warning" if left >= LAST_DAYS else "unhealthy"
+    return Check(status, f"Months are made only {max(left.days, 0)} days ahead: run `dora-state init`.", figures)
+
+
+def judge_clock(found: DatabaseVitals, tenant: TenantVitals) -> Check:
+    last = tenant.last_recorded_at
+    ahead = max((last - found.server.clock).total_seconds(), 0.0) if last is not None else 0.0
+    figures: dict[str, Figure] = {
+        "offset_seconds": round(found.clock_offset, 4),
+        "last_recorded_ahead_seconds": round(ahead, 3),
+        "bound_seconds": tenant.clock_bound_seconds,
+    }
+    if ahead > tenant.clock_bound_seconds:
+        message = f"The last event lies {ahead:.0f} s ahead of the database's clock: nothing can be appended, mend it."
+        return Check("unhealthy", message, figures)
+    if ahead > CLOCK_OFFSET:
+        return Check("warning", f"The last event lies {ahead:.1f} s ahead of the database's clock: mend it.", figures)
+    if abs(found.clock_offset) > CLOCK_OFFSET:
+        message = f"The database's clock and ours differ by {abs(found.clock_offset):.1f} s: mend one of them."
+        return Check("warning", message, figures)
+    return Check("healthy", "The clocks agree.", figures)
+
+
+def judge_dead_letters(tenant: TenantVitals) -> Check:
+    count = tenant.dead_letters
+    figures: dict[str, Figure] = {"count": count}
+    if count:
+        return Check("warning", f"{count} events could not be applied; their documents stand still.", figures)
+    return Check("healthy", "Every event could be applied.", figures)
+
+
+def judge_mode(tenant: TenantVitals) -> Check:
+    importing = tenant.import_id
+    figures: dict[str, Figure] = {
+        "mode": "live" if importing is None else "importing",
+        "import_id": None if importing is None else str(importing),
+    }
+    if importing is None:
+        return Check("healthy", "The tenant is live.", figures)
+    message = "The tenant is importing; if no import runs, go on with `dora-state import xes FILE --continue`."
+    return Check("warning", message, figures)
+
+
+def judge_cache(found: CacheVitals | str | None) -> Check:
+    if found is None:
+        return Check("healthy", "No Redis is set; answers come from PostgreSQL.", {"configured": False})
+    if isinstance(found, str):
+        return Check("unhealthy", found, {"configured": True})
+    figures: dict[str, Figure] = {
+        "configured": True,
+        "seconds": round(found.seconds, 5),
+        "server_version": found.server_version,
+        "used_bytes": found.used_bytes,
+        "max_bytes": found.max_bytes or None,
+    }
+    message = f"Redis {found.server_version} answers in {1000 * found.seconds:.1f} ms."
+    return Check("warning" if found.seconds > SLOW_CACHE else "healthy", message, figures)
+
+
+def judge_memory(found: MemoryVitals) -> Check:
+    figures: dict[str, Figure] = {
+        "total_bytes": found.total_bytes,
+        "available_bytes": found.available_bytes,
+        "own_bytes": found.own_bytes,
+    }
+    if not found.total_bytes or found.available_bytes is None:
+        return Check("healthy", "This machine does not tell how much memory it has.", figures)
+    left = found.available_bytes / found.total_bytes
+    message = f"{found.available_bytes / GIGA:.1f} of {found.total_bytes / GIGA:.1f} GB of memory are available."
+    return Check(_graded(-left, -MEMORY_LEFT, -MEMORY_NEARLY_GONE), message, figures)
+
+
+def judge_disk(found: DiskVitals) -> Check:
+    figures: dict[str, Figure] = {
+        "path": str(found.path),
+        "total_bytes": found.total_bytes,
+        "free_bytes": found.free_bytes,
+    }
+    left = found.free_bytes / found.total_bytes if found.total_bytes else 1.0
+    message = f"{found.free_bytes / GIGA:.1f} of {found.total_bytes / GIGA:.1f} GB are free where the home is."
+    return Check(_graded(-left, -DISK_LEFT, -DISK_NEARLY_FULL), message, figures)
+
+
+def _graded(value: float, warning: float, unhealthy: float) -> Status:
+    """Above the one it is a warning, above the other worse."""
+    if value > unhealthy:
+        return "unhealthy"
+    return "warning" if value > warning else "healthy"
