@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 
 from commands.decider import Decider, Decision
-from commands.envelope import Answer, Envelope, Problem
+from commands.envelope import Answer, Envelope, Outcome, Problem
 from commands.messages.agent import Heartbeat
 from commands.work import Loaded, Telemetry
 from domain.all_events import CATALOGUE
@@ -102,8 +102,9 @@ class Committer:
             work = decided.work
             if work.telemetry is not None and decided.problem is None:
                 heartbeats.append(work.telemetry)
-            if work.telemetry is not None and not work.events:
-                answers[index] = Answer(envelope.command_id, envelope.command.type, "accepted")
+            if isinstance(envelope.command, Heartbeat) and not work.events:
+                outcome: Outcome = "refused" if decided.problem else "accepted"
+                answers[index] = Answer(envelope.command_id, envelope.command.type, outcome, problem=decided.problem)
                 continue
             prepared.append((index, self.prepare(decided)))
             if decided.problem is None:
@@ -178,11 +179,11 @@ class Committer:
 
     async def _refresh_agents(self, group: list[tuple[int, Envelope]]) -> None:
         """A heartbeat appends nothing, so nothing else would tell that another process took the agent off."""
-        streams = {one.command.stream_id for _, one in group if isinstance(one.command, Heartbeat)}
-        for stream_id in streams:
-            cached = self._decider.cached_version(stream_id)
-            if cached is not None and cached != await self._log.stream_version(stream_id):
-                self._decider.forget([stream_id])
+        beating = {one.command.stream_id for _, one in group if isinstance(one.command, Heartbeat)}
+        cached = {stream_id: version for stream_id in beating if (version := self._decider.cached_version(stream_id))}
+        if cached:
+            versions = await self._log.stream_versions(list(cached))
+            self._decider.forget(stream_id for stream_id in cached if cached[stream_id] != versions.get(stream_id))
 
     def prepare(self, decision: Decision, recorded_at: datetime | None = None) -> Prepared:
         """What the log is to keep of a decision."""

@@ -210,7 +210,10 @@ def take_holdings(
         estimated_completion=estimated_completion,
     )
     work.record(AGENT, agent_id, agents.take_slot(work.get(AGENT, agent_id), task.capabilities, slot))
-    if pool_id is None or not task.resource_requirements:
+    if pool_id is None:
+        return None, None
+    pool = work.get(POOL, pool_id)
+    if not task.resource_requirements:
         return None, None
     reservation = pools.ResourcesReserved(
         at=work.now,
@@ -220,5 +223,5 @@ def take_holdings(
         agent_id=agent_id,
         expires_at=expires_at,
     )
-    work.record(POOL, pool_id, pools.reserve(work.get(POOL, pool_id), reservation))
+    work.record(POOL, pool_id, pools.reserve(pool, reservation))
     return reservation.reservation_id, dict(task.resource_requirements)

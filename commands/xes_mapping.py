@@ -8,15 +8,21 @@ of each agent is known before the first task is assigned, and how an import that
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol
 
-from domain.values import MAX_ID_LENGTH
+from pydantic import TypeAdapter, ValidationError
+
+from domain.values import Id
 
 Operation = Literal["create", "start", "complete", "suspend", "resume", "cancel"]
 CANCELLING = frozenset({"ate_abort", "pi_abort", "withdraw", "autoskip", "manualskip"})
 NOBODY = "no-resource"
 MAX_NAMES = 20
 """How many different odd transitions are named; the rest is counted as "other"."""
+MAX_NAME_LENGTH = 80
+EXAMPLES = 5
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class LoggedEvent(Protocol):
@@ -75,10 +81,14 @@ class AgentProfile:
 
 
 class XesMapping:
-    """Feed it the events in order; it answers with steps and counts what it can't use."""
+    """Feed it the events in order; it answers with steps, and counts and names what it can't use.
+
+    Of a trace whose id is not usable nothing may be imported; the events are counted here.
+    """
 
     def __init__(self, nobody: str = NOBODY) -> None:
         self.skipped: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
         self.transitions: Counter[str] = Counter()
         self.agents: dict[str, AgentProfile] = {}
         self._nobody = nobody
@@ -89,14 +99,16 @@ class XesMapping:
         case = self._cases.setdefault(event.trace_id, {})
         if event.last_of_trace:
             del self._cases[event.trace_id]
-        activity, transition = event.activity, event.transition or "none"
-        agent_id = event.resource or self._nobody
+        activity, resource = event.activity, event.resource
+        agent_id = resource or self._nobody
+        if not usable(event.trace_id):
+            return self._skip("event of a trace whose id is no usable name", event)
         if activity is None:
-            return self._skip("event without an activity")
-        if not (usable(activity) and usable(agent_id)):
-            return self._skip("event whose activity or resource is no usable name")
+            return self._skip("event without an activity", event)
+        if not usable(activity) or (resource and not usable(resource)):
+            return self._skip("event whose activity or resource is no usable name", event)
         items = case.setdefault(activity, _Items())
-        found = self._operate(items, transition, event.resource)
+        found = self._operate(items, event)
         if found is None:
             return Step()
         operations, item = found
@@ -105,21 +117,20 @@ class XesMapping:
             number = items.created
             item = _Item(number, f"{escape(event.trace_id)}/{escape(activity)}#{number}")
             if not usable(item.task_id):
-                return self._skip("event whose trace and activity are too long together for a task's id")
-        self._move(items, item, operations, event.resource, activity, agent_id)
+                return self._skip("event whose trace and activity are too long together for a task's id", event)
+        self._move(items, item, operations, resource, activity, agent_id)
         return Step(operations, item.task_id, activity, agent_id)
 
-    def _operate(
-        self, items: _Items, transition: str, resource: str | None
-    ) -> tuple[tuple[Operation, ...], _Item | None] | None:
+    def _operate(self, items: _Items, event: LoggedEvent) -> tuple[tuple[Operation, ...], _Item | None] | None:
         """The table of the mapping: which operations, on which open item; None for a new item."""
+        transition = event.transition or "none"
         if transition == "schedule":
             return ("create",), None
         if transition == "start" or (transition == "resume" and not _suspended(items)):
             return (("start",), items.scheduled[0]) if items.scheduled else (("create", "start"), None)
         if transition == "complete":
             if items.running:
-                own = [item for item in items.running if item.resource == resource]
+                own = [item for item in items.running if item.resource == event.resource]
                 return ("complete",), (own or items.running)[0]
             if items.scheduled:
                 return ("start", "complete"), items.scheduled[0]
@@ -128,7 +139,7 @@ class XesMapping:
             going = [item for item in items.running if not item.suspended]
             if going:
                 return ("suspend",), going[0]
-            self.skipped["suspend without a running item"] += 1
+            self._skip("suspend without a running item", event)
             return None
         if transition == "resume":
             return ("resume",), _suspended(items)[0]
@@ -136,10 +147,11 @@ class XesMapping:
             still_open = sorted(items.scheduled + items.running, key=lambda item: item.number)
             if still_open:
                 return ("cancel",), still_open[0]
-            self.skipped[f"{transition} without an open item"] += 1
+            self._skip(f"{transition} without an open item", event)
             return None
-        known = transition in self.transitions or len(self.transitions) < MAX_NAMES
-        self.transitions[transition if known else "other"] += 1
+        name = _short(transition)
+        known = name in self.transitions or len(self.transitions) < MAX_NAMES
+        self.transitions[name if known else "other"] += 1
         return None
 
     def _move(
@@ -174,8 +186,12 @@ class XesMapping:
                 case "suspend" | "resume":
                     item.suspended = operation == "suspend"
 
-    def _skip(self, reason: str) -> Step:
+    def _skip(self, reason: str, event: LoggedEvent) -> Step:
         self.skipped[reason] += 1
+        named = self.examples.setdefault(reason, [])
+        if len(named) < EXAMPLES:
+            what = f"{_short(event.activity)} of " if event.activity else ""
+            named.append(f'{what}trace "{_short(event.trace_id)}"')
         return Step()
 
 
@@ -183,14 +199,23 @@ def _suspended(items: _Items) -> list[_Item]:
     return [item for item in items.running if item.suspended]
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
+
+
 def escape(name: str) -> str:
     """So that no two pairs of trace and activity can give one task id."""
     return name.replace("%", "%25").replace("/", "%2F").replace("#", "%23")
 
 
+@lru_cache(maxsize=4096)
 def usable(name: str) -> bool:
-    """Whether a name of the log can be an id here."""
-    return 0 < len(name) <= MAX_ID_LENGTH and name.isprintable() and name == name.strip()
+    """Whether a name of the log can be an id here, by the rule of all ids."""
+    try:
+        _ID.validate_python(name, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def name_for_nobody(resources: Iterable[str] | Mapping[str, object]) -> str:

@@ -142,6 +142,10 @@ class EventReader(Protocol):
         """The stream's current version, 0 if it does not exist."""
         ...
 
+    async def stream_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
+        """The current versions of those streams that exist, in one round trip."""
+        ...
+
     def read_stream(
         self,
         stream_id: str,

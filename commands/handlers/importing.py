@@ -39,8 +39,12 @@ def import_event(work: Work, command: ImportEvent) -> None:
     if command.task_id is not None:
         before = work.find(TASK, command.task_id)
         outputs_before = before.outputs if before else {}
+        if "cancel" in command.operations:
+            _keep_attributes(work, command, command.task_id)
         for operation in command.operations:
             _operate(work, command, command.task_id, operation)
+        if "create" not in command.operations:
+            _keep_attributes(work, command, command.task_id)
         steps.note_on_workflow(work, work.get(TASK, command.task_id), outputs_before)
     if command.ends and not work.get(WORKFLOW, command.workflow_id).open_tasks:
         workflow = work.get(WORKFLOW, command.workflow_id)
@@ -102,6 +106,13 @@ def _operate(work: Work, command: ImportEvent, task_id: str, operation: Operatio
         case "suspend" | "resume":
             note = TaskProgressed(at=work.now, note="suspended" if operation == "suspend" else "resumed")
             work.record(TASK, task_id, tasks.report_progress(work.get(TASK, task_id), note))
+
+
+def _keep_attributes(work: Work, command: ImportEvent, task_id: str) -> None:
+    """What is said of a task while it runs, by neither its first event nor its completion, is among its outputs."""
+    task = work.get(TASK, task_id)
+    if command.attributes and task.state == "running":
+        work.record(TASK, task_id, tasks.record_outputs(task, command.attributes, work.now))
 
 
 def _start(work: Work, command: ImportEvent, task_id: str) -> None:

@@ -46,6 +46,8 @@ def roll_back(work: Work, command: RollBackWorkflow) -> None:
     by_version = command.to_version is not None
     cut = Cut(position=past.position) if by_version else Cut(at=command.to_time, position=command.to_position)
     plan = _plan(work, workflow, cut)
+    if past.version == work.version(WORKFLOW, command.workflow_id) and (by_version or not plan):
+        raise _to_now(workflow, past.version)
     if command.workflow_only:
         _require_no_task(command.workflow_id, plan)
     for step in plan:
@@ -93,15 +95,18 @@ def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Targe
             workflow_id=command.workflow_id,
             versions=[1, current],
         )
-    if past.version == current:
-        raise Refusal(
-            "rollback_to_now",
-            f"Workflow {command.workflow_id} is at version {current} now; roll back to an earlier one.",
-            workflow_id=command.workflow_id,
-            versions=[1, current],
-        )
     _require_whole(work, command.workflow_id, past)
     return _Target(past.version, past.position, past.state)
+
+
+def _to_now(workflow: Workflow, current: int) -> Refusal:
+    return Refusal(
+        "rollback_to_now",
+        f"Workflow {workflow.workflow_id} is at version {current} and nothing of it has changed since; "
+        "roll back to an earlier moment.",
+        workflow_id=workflow.workflow_id,
+        versions=[1, current],
+    )
 
 
 def _require_whole(work: Work, workflow_id: str, past: Past[Workflow]) -> None:

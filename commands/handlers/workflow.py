@@ -74,9 +74,14 @@ def start(work: Work, command: messages.StartWorkflow) -> None:
     if events:
         system = steps.system_of(work)
         systems.require_no_maintenance(system, f"Workflow {command.workflow_id}", work.now)
-        if system is not None and system.max_concurrent_workflows is not None:
-            systems.require_room_for_workflow(system, work.active_workflows())
+        _require_room(work, system)
     work.record(WORKFLOW, command.workflow_id, events)
+
+
+def _require_room(work: Work, system: systems.System | None) -> None:
+    """The read model is asked only where there is a limit."""
+    if system is not None and system.max_concurrent_workflows is not None:
+        systems.require_room_for_workflow(system, work.active_workflows())
 
 
 def pause(work: Work, command: messages.PauseWorkflow) -> None:
@@ -124,6 +129,7 @@ def retry(work: Work, command: messages.RetryWorkflow) -> None:
     """Back to running; what had failed begins again with fresh attempts."""
     workflow = work.get(WORKFLOW, command.workflow_id)
     events = workflows.retry(workflow, work.now)
+    _require_room(work, steps.system_of(work))
     failed = [task_id for task_id, view in workflow.tasks.items() if view.state in ("failed", "timed_out")]
     work.fetch(Key.of(TASK, task_id) for task_id in failed)
     work.record(WORKFLOW, command.workflow_id, events)

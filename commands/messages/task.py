@@ -1,8 +1,8 @@
 """Commands that name a task."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from commands.messages.base import Command
 from domain.task import TASK
@@ -28,6 +28,12 @@ class AssignTask(TaskCommand):
     reason: Text
     pool_id: Id | None = None
     reservation_expires_at: Time | None = None
+
+    @model_validator(mode="after")
+    def _expiry_of_a_reservation(self) -> Self:
+        if self.reservation_expires_at is not None and self.pool_id is None:
+            raise ValueError("reservation_expires_at needs a pool_id: without a pool nothing is reserved")
+        return self
 
 
 class StartTask(TaskCommand):

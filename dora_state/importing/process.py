@@ -1,41 +1,28 @@
 """The whole of an import: sort the file, see what it needs, import it, bring the read models up to it."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
-from domain.errors import DoraStateError
-from domain.system import SYSTEM, SYSTEM_ID, LogImport
+from domain.errors import InvalidInput
 from dora_state.importing import ids
 from dora_state.importing.importer import Importer
 from dora_state.importing.projecting import project_meanwhile
 from dora_state.importing.report import ImportReport, Progress, Resume
-from dora_state.platform import Platform, Say, Servers, now, open_on, open_servers, quiet
+from dora_state.importing.tenant import ImportRefused, Unfinished, alone, empty_tenant, inspect_tenant, other_file
+from dora_state.platform import Platform, Say, now, open_on, open_servers, quiet
 from dora_state.settings import Settings
-from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.migrations import migrate
 from infrastructure.xes.sort import sort_xes
-from infrastructure.xes.sorted_log import SortedLog
+from infrastructure.xes.sorted_log import SortedLog, clear
+from infrastructure.xes.source import sha256_of
 
-
-class ImportRefused(DoraStateError):
-    """The import can't begin here."""
-
-    code = "import_refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """An import that was cut short. `log` is None if it had recorded nothing yet."""
-
-    import_id: UUID
-    log: LogImport | None
-    position: int
-    recorded_at: datetime | None
+COLLECT_EVERY = 50_000
 
 
 async def import_xes(
@@ -43,80 +30,42 @@ async def import_xes(
 ) -> ImportReport:
     """Import an XES log into the settings' tenant, which has to be empty.
 
-    Raises XesError for a file that is no usable log, ImportRefused where the tenant is not empty or holds
-    an import that was cut short and `resume` is "new", and LogError when the log can't be written.
+    The tenant is live when everything is recorded and the read models are complete; whatever ends it before
+    leaves an import that can go on (`resume`), or an empty tenant. Raises XesError for a file that is no
+    usable log, InvalidInput for one without a usable event, ImportRefused where the tenant is not empty or
+    holds an import that was cut short and `resume` is "new", and LogError when the log can't be written.
     """
     seconds: dict[str, float] = {}
     async with open_servers(settings, say) as servers:
-        unfinished = await _prepare_tenant(servers, settings, resume)
-        told_at = unfinished.log.began_at if unfinished and unfinished.log else now()
-        with _timed(seconds, "sorting"):
-            sorted_log = await _sort(path, settings.home / "imports" / settings.tenant, told_at, progress)
-        with sorted_log:
-            import_id = ids.import_id(sorted_log.report.sha256)
-            if unfinished is not None and unfinished.import_id != import_id:
-                raise _other_file(settings, path, unfinished)
+        with alone(settings) as scratch:
+            await migrate(servers.database_url, settings.tenant)
             async with open_on(servers, settings) as platform:
-                return await _import(platform, sorted_log, import_id, progress, seconds)
+                unfinished = await inspect_tenant(platform, resume)
+                going_on = unfinished if resume == "continue" else None
+                with _timed(seconds, "sorting"):
+                    sorted_log = await _sorted(settings, path, scratch, going_on, progress)
+                if unfinished is not None and going_on is None:
+                    await empty_tenant(platform)
+            with _few_collections():
+                async with open_on(servers, settings) as platform:
+                    return await _import(platform, sorted_log, going_on, progress, seconds)
 
 
-async def _prepare_tenant(servers: Servers, settings: Settings, resume: Resume) -> Unfinished | None:
-    """An empty tenant, or the import in it that is to go on."""
-    await migrate(servers.database_url, settings.tenant)
-    async with open_on(servers, settings) as platform:
-        unfinished = await _unfinished(platform)
-        head = await platform.log.head()
-        if unfinished is None and head.position == 0:
-            return None
-        if unfinished is None:
-            raise ImportRefused(
-                f"Tenant {settings.tenant} is not empty, it has {head.position} events; import into an empty one, "
-                "for example with --tenant imported.",
-                tenant=settings.tenant,
-                events=head.position,
-            )
-        if resume == "continue":
-            return unfinished
-        if resume == "new" and head.position > 0:
-            raise _cut_short(settings, unfinished)
-        if platform.redis_copies is not None:
-            await platform.redis_copies.clear()
-    await drop_tenant(servers.database_url, settings.tenant)
-    await migrate(servers.database_url, settings.tenant)
-    return None
-
-
-async def _unfinished(platform: Platform) -> Unfinished | None:
-    import_id = await platform.log.importing()
-    if import_id is None:
-        return None
-    head = await platform.log.head()
-    system = await platform.fold(SYSTEM, SYSTEM_ID)
-    log = system.imports[-1] if system is not None and system.imports else None
-    return Unfinished(import_id, log, head.position, head.recorded_at)
-
-
-def _cut_short(settings: Settings, unfinished: Unfinished) -> ImportRefused:
-    file_name = unfinished.log.file_name if unfinished.log else "a log"
-    upto = unfinished.recorded_at.isoformat() if unfinished.recorded_at else "its beginning"
-    return ImportRefused(
-        f"Tenant {settings.tenant} holds an import of {file_name} that was cut short after {unfinished.position} "
-        f"events, up to {upto}; run it again with --continue to go on, or with --start-anew to drop what is there.",
-        tenant=settings.tenant,
-        file_name=file_name,
-        events=unfinished.position,
-        upto=upto,
-    )
-
-
-def _other_file(settings: Settings, path: Path, unfinished: Unfinished) -> ImportRefused:
-    file_name = unfinished.log.file_name if unfinished.log else "another log"
-    return ImportRefused(
-        f"Tenant {settings.tenant} holds an import of {file_name}, and {path.name} is another file; "
-        "continue with that one, or start anew with --start-anew.",
-        tenant=settings.tenant,
-        file_name=file_name,
-    )
+async def _sorted(
+    settings: Settings, path: Path, scratch: Path, going_on: Unfinished | None, progress: Progress
+) -> SortedLog:
+    """The same events in the same order as those of the import that goes on, whatever time it is now."""
+    if going_on is None:
+        # What another run sorted knows another present: some of its future may be past by now.
+        await asyncio.to_thread(clear, scratch)
+        return await _sort(path, scratch, now(), progress)
+    if ids.import_id(await asyncio.to_thread(sha256_of, path)) != going_on.import_id:
+        raise other_file(settings, path, going_on)
+    sorted_log = await _sort(path, scratch, going_on.log.began_at, progress)
+    if sorted_log.report.now != going_on.log.began_at:
+        clear(scratch)
+        return await _sort(path, scratch, going_on.log.began_at, progress)
+    return sorted_log
 
 
 async def _sort(path: Path, scratch: Path, told_at: datetime, progress: Progress) -> SortedLog:
@@ -140,15 +89,28 @@ def _size(path: Path) -> int | None:
 
 
 async def _import(
-    platform: Platform, sorted_log: SortedLog, import_id: UUID, progress: Progress, seconds: dict[str, float]
+    platform: Platform,
+    sorted_log: SortedLog,
+    going_on: Unfinished | None,
+    progress: Progress,
+    seconds: dict[str, float],
 ) -> ImportReport:
-    importer = Importer(platform, sorted_log, import_id, progress)
-    with _timed(seconds, "importing"):
-        async with project_meanwhile(platform.servers, platform.settings):
-            await importer.run()
+    file = sorted_log.report
+    file_name = going_on.log.file_name if going_on else file.file_name
+    importer = Importer(platform, sorted_log, ids.import_id(file.sha256), file_name, progress)
+    try:
+        with _timed(seconds, "importing"):
+            async with project_meanwhile(platform.servers, platform.settings):
+                await importer.run()
+    except (InvalidInput, ImportRefused):
+        sorted_log.remove()
+        raise
     with _timed(seconds, "read models"):
         await _catch_up(platform, progress)
     report = await importer.report(seconds)
+    # Last of all the tenant is live: whoever is killed before can still --continue.
+    sorted_log.remove()
+    await importer.end()
     total = sum(seconds.values())
     rates = {
         "file_events_per_second": round(report.events_imported / total, 1),
@@ -170,6 +132,21 @@ async def _catch_up(platform: Platform, progress: Progress) -> None:
             await asyncio.sleep(0.05)
         done = reached
     progress.end()
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let Python look for unreachable cycles less often: by default it spends a third of an import on that.
+
+    The caches hold some hundred thousand objects that live long and form no cycles, and each collection
+    looks at them again.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -47,6 +47,11 @@ class PostgresEventReader:
         rows = await self._rows("stream_version", stream_id)
         return int(rows[0][0]) if rows else 0
 
+    async def stream_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
+        return {
+            str(stream_id): int(version) for stream_id, version in await self._rows("stream_versions", list(stream_ids))
+        }
+
     async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
         """What a command answered and where it is, None if it is not recorded."""
         rows = await self._rows("find_command", command_id)

@@ -56,10 +56,7 @@ class SortReport:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """From what orjson made of a report."""
-        times = {
-            key: datetime.fromisoformat(data[key]) if data[key] else None
-            for key in ("first_time", "last_time")
-        }
+        times = {key: datetime.fromisoformat(data[key]) if data[key] else None for key in ("first_time", "last_time")}
         return cls(
             **{
                 **data,

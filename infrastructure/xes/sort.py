@@ -73,9 +73,7 @@ def sort_xes(
             raise
 
 
-def _sort(
-    source: XesSource, directory: Path, now: datetime, run_size: int, progress: Progress | None
-) -> SortedLog:
+def _sort(source: XesSource, directory: Path, now: datetime, run_size: int, progress: Progress | None) -> SortedLog:
     runs = Runs(directory, run_size)
     sorting = _Sorting(runs, now)
     told = 0

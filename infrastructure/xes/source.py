@@ -57,9 +57,7 @@ class XesSource:
         try:
             stream = io.BufferedReader(self._hashed, CHUNK)
             packed = stream.peek(2)[:2] == _GZIP_MAGIC
-            reader: gzip.GzipFile | io.BufferedReader[_HashedFile] = (
-                gzip.GzipFile(fileobj=stream) if packed else stream
-            )
+            reader: gzip.GzipFile | io.BufferedReader[_HashedFile] = gzip.GzipFile(fileobj=stream) if packed else stream
             while chunk := reader.read(CHUNK):
                 yield chunk
         except EOFError as error:

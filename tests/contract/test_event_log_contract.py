@@ -4,6 +4,7 @@ The tests of the command side drive the one in memory; what they show holds on t
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -112,6 +113,19 @@ async def test_what_was_decided_on_a_conflicted_command_conflicts_though_another
     outcomes = await any_log.append([started, added, command({"task-1": 1}), command({"task-1": 0})])
     assert outcomes[:3] == [Conflicted("workflow-1", 1, 2), Conflicted("workflow-1", 2, 2), Conflicted("task-1", 1, 0)]
     assert isinstance(outcomes[3], Appended)
+
+
+async def test_what_was_decided_on_a_command_that_was_recorded_before_conflicts_too(any_log: EventLog) -> None:
+    before = command({"workflow-1": 0})
+    await any_log.append([before])
+    await any_log.append([command({"workflow-1": 1})])  # another process
+    # Its id comes again, is decided as if it were new, and the next one is decided on what that would leave.
+    again = replace(before, expected={"workflow-1": 1})
+
+    outcomes = await any_log.append([again, command({"workflow-1": 2})])
+
+    assert isinstance(outcomes[0], AlreadyRecorded)
+    assert outcomes[1] == Conflicted("workflow-1", 2, 2)
 
 
 async def test_a_command_without_events_is_recorded_and_its_versions_are_checked(any_log: EventLog) -> None:

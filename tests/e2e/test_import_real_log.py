@@ -57,9 +57,7 @@ def raw() -> raw_xes.RawLog:
     return raw_xes.load(LOG)
 
 
-def test_the_report_counts_what_is_in_the_raw_log(
-    imported: tuple[Settings, ImportReport], raw: raw_xes.RawLog
-) -> None:
+def test_the_report_counts_what_is_in_the_raw_log(imported: tuple[Settings, ImportReport], raw: raw_xes.RawLog) -> None:
     _, report = imported
     totals = raw_xes.totals(raw)
     assert report.traces == totals.traces
@@ -91,9 +89,7 @@ def test_200_random_workflows_and_moments_agree_with_the_raw_log(
         assert _facts(document, raw) == _expected_facts(expected), (trace_id, moment)
 
 
-def test_the_command_line_shows_the_same(
-    imported: tuple[Settings, ImportReport], raw: raw_xes.RawLog
-) -> None:
+def test_the_command_line_shows_the_same(imported: tuple[Settings, ImportReport], raw: raw_xes.RawLog) -> None:
     settings, _ = imported
     checked = 0
     for trace_id, moment in raw_xes.random_pairs(raw, BY_COMMAND_LINE, seed=1):

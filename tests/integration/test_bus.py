@@ -123,7 +123,7 @@ async def test_a_rollback_reads_its_past_from_the_log(log: PostgresEventLog) -> 
             {"to_time": started.recorded_at},
             {"to_position": started.position},
         ):
-            roll_back = workflows.RollBackWorkflow(workflow_id="wf", reason="r", operator="o", **cut)  # type: ignore[arg-type]  # one of the three
+            roll_back = workflows.RollBackWorkflow(workflow_id="wf", reason="r", operator="o", **cut)
             answer = await bus.submit(envelope(roll_back))
             assert answer.outcome == "accepted", answer.problem
             again = await bus.submit(envelope(assign("t1")))

@@ -24,9 +24,12 @@ class Model:
     def append(self, command: CommandAppend) -> Conflicted | bytes | None:
         """A conflict, the answer that was recorded before, or None when it is appended."""
         if command.command_id in self.answers:
+            self._miss(command)
             return self.answers[command.command_id]
         for stream_id, expected in command.expected.items():
-            if (actual := self.versions.get(stream_id, 0)) != expected:
+            actual = self.versions.get(stream_id, 0)
+            if actual != expected or expected > self.missing.get(stream_id, expected):
+                self._miss(command)
                 return Conflicted(stream_id, expected, actual)
         self.answers[command.command_id] = command.answer
         for place, one in enumerate(command.events, 1):
@@ -35,13 +38,24 @@ class Model:
             self.events.append(row)
         return None
 
+    def _miss(self, command: CommandAppend) -> None:
+        """What the next ones may have been decided on is not what the log holds."""
+        for one in command.events:
+            base = command.expected[one.stream_id]
+            self.missing[one.stream_id] = min(base, self.missing.get(one.stream_id, base))
+
     def append_group(self, group: list[CommandAppend]) -> list[Conflicted | bytes | None]:
         """As one after the other, but an id that comes again gets what the first one of the group got."""
         first: dict[UUID, Conflicted | bytes | None] = {}
-        results = []
+        self.missing: dict[str, int] = {}  # by stream: on which version a conflicted one would have built
+        results: list[Conflicted | bytes | None] = []
+        result: Conflicted | bytes | None
         for command in group:
-            again = first.get(command.command_id)
-            result = again if isinstance(again, Conflicted) else self.append(command)
+            if command.command_id in first:
+                again = first[command.command_id]
+                result = again if isinstance(again, Conflicted) else self.answers[command.command_id]
+            else:
+                result = self.append(command)
             first.setdefault(command.command_id, result)
             results.append(result)
         return results

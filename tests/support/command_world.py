@@ -169,7 +169,7 @@ class World:
         for event in self.log.events[self._seen :]:
             before = self._folded.get(event.stream_id)
             aggregate = AGGREGATES[event.stream_id.partition("-")[0]]
-            state = before.state.copy() if before else None
+            state = before.state.copy() if before and before.state is not None else None
             self._folded[event.stream_id] = Loaded(event.version, aggregate.evolve(state, decode(event)))
         self._seen = len(self.log.events)
         return self._folded.copy()

@@ -45,6 +45,9 @@ class MemoryEventLog:
         self._reach()
         return sum(event.recorded_at <= at for event in self.events)
 
+    async def stream_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
+        return {stream_id: version for stream_id in stream_ids if (version := await self.stream_version(stream_id))}
+
     async def stream_version(self, stream_id: str) -> int:
         self._reach()
         return self._version(stream_id)
@@ -97,9 +100,10 @@ class MemoryEventLog:
         failed: dict[UUID, Conflicted] = {}
         missing: dict[str, int] = {}
         outcomes: list[AppendOutcome] = []
+        known_before = {command.command_id for command in commands if command.command_id in self.commands}
         for command in commands:
             outcome = self._append_one(command, failed, missing)
-            if isinstance(outcome, Conflicted):
+            if isinstance(outcome, Conflicted) or command.command_id in known_before:
                 for stream_id in {event.stream_id for event in command.events}:
                     base = command.expected[stream_id]
                     missing[stream_id] = min(base, missing.get(stream_id, base))

@@ -14,9 +14,7 @@ from tests.oracle import raw_xes
 from tests.oracle.raw_xes import NO_RESOURCE, Expected, ExpectedTask, RawLog, load, random_pairs, state_at
 
 REPOSITORY = Path(__file__).parents[2]
-REAL_LOG = Path(
-    os.environ.get("DORA_STATE_TEST_XES") or REPOSITORY.parent / "shared" / "data" / "bpic2012.xes.gz"
-)
+REAL_LOG = Path(os.environ.get("DORA_STATE_TEST_XES") or REPOSITORY.parent / "shared" / "data" / "bpic2012.xes.gz")
 DAY = datetime(2011, 10, 1, tzinfo=UTC)
 
 Step = tuple[int | None, str, str, str | None]  # minute of the day, activity, transition, resource
@@ -78,9 +76,7 @@ def final(loaded: Loader) -> Runner:
     return run
 
 
-def task(
-    state: raw_xes.TaskState, created: int, *work: int | raw_xes.Agent, suspended: bool = False
-) -> ExpectedTask:
+def task(state: raw_xes.TaskState, created: int, *work: int | raw_xes.Agent, suspended: bool = False) -> ExpectedTask:
     """A task by its state, the minute that made it, and maybe its agent, start and end."""
     agent, *minutes = work or (None,)
     assert not isinstance(agent, int)
@@ -329,9 +325,7 @@ def test_the_bank_log_gives_the_figures_that_are_known_of_it() -> None:
     found = raw_xes.totals(log)
     instant = [each for each in log.events() if each.transition == "complete" and each.activity[:2] != "W_"]
     starts = [each for each in log.events() if each.transition == "start"]
-    not_started = (
-        found.rules["complete: a scheduled task, at once"] + found.rules["complete: a task of one moment"]
-    )
+    not_started = found.rules["complete: a scheduled task, at once"] + found.rules["complete: a task of one moment"]
 
     assert (found.traces, found.events_read, found.events) == (13_087, 262_200, 262_200)
     assert sum(each.agent is NO_RESOURCE for each in starts) == 8_000

@@ -90,9 +90,7 @@ def test_a_name_is_text_whatever_its_type(read: Read) -> None:
 
 
 def test_trace_attributes_may_come_after_its_events(read: Read) -> None:
-    assert read(f"{HEAD}<trace><event/>{attribute('concept:name', 'late')}</trace></log>")[-1] == XesTrace(
-        "late", {}
-    )
+    assert read(f"{HEAD}<trace><event/>{attribute('concept:name', 'late')}</trace></log>")[-1] == XesTrace("late", {})
 
 
 @pytest.mark.parametrize(
@@ -195,9 +193,7 @@ def test_a_time_is_utc_to_the_microsecond_and_needs_a_zone(text: str, expected: 
         ("string", None, None),
     ],
 )
-def test_text_that_is_no_value_of_its_type_is_kept_as_text(
-    kind: str, text: str | None, expected: XesValue
-) -> None:
+def test_text_that_is_no_value_of_its_type_is_kept_as_text(kind: str, text: str | None, expected: XesValue) -> None:
     value = parse_value(kind, text)
     assert value == expected
     assert type(value) is type(expected)
@@ -231,10 +227,7 @@ def test_the_bound_of_an_element_counts_each_event_and_each_trace_for_itself(rea
     assert refused(read, split).reason == "element_too_large"
 
 
-LAUGHS = (
-    '<!DOCTYPE log [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
-    '<log><trace><string key="k" value="&b;"/></trace></log>'
-)
+LAUGHS = '<!DOCTYPE log [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><log><trace><string key="k" value="&b;"/></trace></log>'
 EXTERNAL = '<!DOCTYPE log [<!ENTITY e SYSTEM "file:///etc/hostname">]><log>&e;</log>'
 SMALL = xes(LoggedTrace("1", (LoggedEvent(),)))
 

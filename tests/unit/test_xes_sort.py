@@ -178,9 +178,7 @@ def test_progress_rises_to_the_size_of_the_file(tmp_path: Path) -> None:
 
 
 TRACES = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", "c", "d", None]), st.lists(st.integers(-3, 3) | st.none(), max_size=9)
-    ),
+    st.tuples(st.sampled_from(["a", "b", "c", "d", None]), st.lists(st.integers(-3, 3) | st.none(), max_size=9)),
     max_size=12,
 )
 
@@ -226,9 +224,7 @@ def expected(traces: Sequence[tuple[str | None, list[int | None]]]) -> list[tupl
     return [(at(second), *rest) for second, *rest in sorted(flat, key=lambda row: row[0])]
 
 
-def test_more_runs_than_can_be_open_are_merged_in_rounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_runs_than_can_be_open_are_merged_in_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "MERGE_WIDTH", 3)
     seconds = [(n * 7919) % 101 for n in range(200)]
     log = sort(tmp_path, LoggedTrace("x", events(*seconds)), run_size=2)

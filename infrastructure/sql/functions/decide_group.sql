@@ -23,6 +23,7 @@ DECLARE
     v_high     int;
     v_stream   int;
     v_writable boolean[];
+    v_missing  bigint[];  -- by stream: on which version a command before would have built, and did not
 BEGIN
     -- An array that is assigned from the middle would begin there.
     outcomes := array_fill(NULL::text, ARRAY[cardinality(p_known)]);
@@ -50,6 +51,8 @@ BEGIN
             IF conflicts[c] IS NULL AND NOT p_known[c] AND NOT (
                 coalesce(versions[v_stream] = p_claim_expected[v_claim], p_claim_expected[v_claim] IN (0, -1))
                 AND (v_writable[v_stream] OR p_counts[v_claim] = 0)
+                -- Decided on what that command would have left, whatever brought the stream to this version.
+                AND p_claim_expected[v_claim] <= coalesce(v_missing[v_stream], p_claim_expected[v_claim])
             ) THEN
                 conflicts[c] := v_claim;
                 actuals[c] := coalesce(versions[v_stream], 0);
@@ -83,6 +86,15 @@ BEGIN
                     END IF;
                     versions[v_stream] := p_claim_expected[k] + p_counts[k];
                     ended[v_stream] := times[c];
+                END IF;
+            END LOOP;
+        END IF;
+        -- What is recorded already may have been decided otherwise than in this group; an import never does that.
+        IF conflicts[c] IS NOT NULL OR (p_known[c] AND p_recorded_at IS NULL) THEN
+            FOR k IN v_from .. v_claim - 1 LOOP
+                IF p_counts[k] > 0 THEN
+                    v_stream := p_claim_streams[k];
+                    v_missing[v_stream] := least(v_missing[v_stream], p_claim_expected[k]);
                 END IF;
             END LOOP;
         END IF;

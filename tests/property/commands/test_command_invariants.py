@@ -131,7 +131,8 @@ class Commands(RuleBasedStateMachine):
         """The next step towards a task's end."""
         match self.state(TASK, task_id):
             case "scheduled":
-                self.do(assign(task_id, agent_id, pool_id=pool_id, reservation_expires_at=self.later(seconds)))
+                expires_at = self.later(seconds) if pool_id else None
+                self.do(assign(task_id, agent_id, pool_id=pool_id, reservation_expires_at=expires_at))
             case "assigned":
                 self.do(task.StartTask(task_id=task_id, estimated_completion=self.later(seconds)))
             case "running":
@@ -161,7 +162,7 @@ class Commands(RuleBasedStateMachine):
                 if self.state(TASK, task_id) == before:
                     break
 
-    @precondition(running_tasks)
+    @precondition(lambda self: bool(running_tasks(self)))
     @rule(which=several, percentage=st.sampled_from([None, 10.0, 50.0]), seconds=ahead)
     def progress(self, which: int, percentage: float | None, seconds: int | None) -> None:
         task_id = self.running_task(which)
@@ -197,7 +198,7 @@ class Commands(RuleBasedStateMachine):
 
     # --- what spoils it -------------------------------------------------------------------------------------
 
-    @precondition(running_tasks)
+    @precondition(lambda self: bool(running_tasks(self)))
     @rule(which=several, again=st.booleans())
     def a_task_fails(self, which: int, again: bool) -> None:
         task_id = self.running_task(which)
@@ -205,19 +206,19 @@ class Commands(RuleBasedStateMachine):
         if again:
             self.do(task.RetryTask(task_id=task_id))
 
-    @precondition(running_tasks)
+    @precondition(lambda self: bool(running_tasks(self)))
     @rule(which=several, seconds=st.sampled_from([0, 400]))
     def a_task_times_out(self, which: int, seconds: int) -> None:
         self.world.clock.pass_(seconds)
         self.do(task.TimeOutTask(task_id=self.running_task(which)))
 
-    @precondition(busy_agents)
+    @precondition(lambda self: bool(busy_agents(self)))
     @rule(which=several, kind=st.sampled_from([agent.MarkOffline, agent.DeregisterAgent]))
     def an_agent_is_lost(self, which: int, kind: Callable[..., Command]) -> None:
         busy = busy_agents(self)
         self.do(kind(agent_id=busy[which % len(busy)]))
 
-    @precondition(reservations)
+    @precondition(lambda self: bool(reservations(self)))
     @rule(seconds=st.sampled_from([0, 10, 700]))
     def reservations_expire(self, seconds: int) -> None:
         self.world.clock.pass_(seconds)
@@ -264,7 +265,7 @@ class Commands(RuleBasedStateMachine):
         assert {answer.outcome for answer in answers} <= {"accepted", "unchanged", "refused"}
         check_world(self.world)
 
-    @precondition(reservations)
+    @precondition(lambda self: bool(reservations(self)))
     @rule(which=several)
     def release(self, which: int) -> None:
         active = reservations(self)

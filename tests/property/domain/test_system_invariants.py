@@ -14,6 +14,7 @@ from domain.errors import Refusal
 from domain.system import (
     CONFIGURABLE,
     LIMITS,
+    Limit,
     SYSTEM,
     ComponentHealth,
     MaintenanceCancelled,
@@ -56,7 +57,7 @@ class SystemMachine(AggregateMachine):
         ),
         unset=st.lists(st.sampled_from(LIMITS), max_size=2, unique=True).map(tuple),
     )
-    def configure(self, at: datetime, told: dict[str, Any], unset: tuple[str, ...]) -> None:
+    def configure(self, at: datetime, told: dict[str, Any], unset: tuple[Limit, ...]) -> None:
         event = SystemConfigured(at=at, unset=unset, **told)
         self.decide(lambda s: system.configure(s, event))
         self.told |= told | dict.fromkeys(unset)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from commands.bus import Busy, BusClosed, CommandBus
+from commands.bus import BusClosed, Busy, CommandBus
 from commands.envelope import Answer, Envelope
 from commands.messages import workflow as workflows
 from domain.errors import LogUnavailable

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import orjson
@@ -233,7 +233,7 @@ def test_a_fault_of_ours_harms_only_its_own_command(
     def broken(work: Work, command: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(HANDLERS, workflows.PauseWorkflow, broken)  # type: ignore[arg-type]  # a dict underneath
+    monkeypatch.setitem(cast(dict[Any, Any], HANDLERS), workflows.PauseWorkflow, broken)
     world = World()
     with caplog.at_level(logging.CRITICAL):
         answers = world.commit(

@@ -129,22 +129,34 @@ def test_the_longest_id_is_fine() -> None:
         (submission(data={**WORKFLOW, "context": []}), ["data.context"]),
         (submission("AddTask", {**TASK, "timeout": 0}), ["data.timeout"]),
         (submission("AddTask", {**TASK, "max_attempts": 0}), ["data.max_attempts"]),
-        (submission("AddTask", {**TASK, "resource_requirements": {"memory": "4Gx"}}), ["data.resource_requirements.memory"]),
-        (submission("AddTask", {**TASK, "resource_requirements": {"memory": "-4Gi"}}), ["data.resource_requirements.memory"]),
+        (
+            submission("AddTask", {**TASK, "resource_requirements": {"memory": "4Gx"}}),
+            ["data.resource_requirements.memory"],
+        ),
+        (
+            submission("AddTask", {**TASK, "resource_requirements": {"memory": "-4Gi"}}),
+            ["data.resource_requirements.memory"],
+        ),
         (submission("AddTask", {**TASK, "resource_requirements": {"cpu": 2}}), ["data.resource_requirements.cpu"]),
         (submission("AddTask", {**TASK, "requires": "t1"}), ["data.requires"]),
         (submission("ReportProgress", {"task_id": "t", "percentage": 100.1}), ["data.percentage"]),
         (submission("ReportProgress", {"task_id": "t", "percentage": "50"}), ["data.percentage"]),
         (submission("ReportProgress", {"task_id": "t", "memory_peak": "4Gx"}), ["data.memory_peak"]),
-        (submission("RegisterAgent", {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 0}), ["data.max_concurrent_tasks"]),
+        (
+            submission("RegisterAgent", {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 0}),
+            ["data.max_concurrent_tasks"],
+        ),
         (submission("Heartbeat", {"agent_id": "a", "queue_size": -1}), ["data.queue_size"]),
-        (submission("Heartbeat", {"agent_id": "a", "usage": {"network_io": {"rx": -1, "tx": 0}}}), ["data.usage.network_io.rx"]),
+        (
+            submission("Heartbeat", {"agent_id": "a", "usage": {"network_io": {"rx": -1, "tx": 0}}}),
+            ["data.usage.network_io.rx"],
+        ),
         (submission("CreatePool", {"pool_id": "p", "total": {}}), ["data.total"]),
         (submission("CreatePool", {"pool_id": "p", "total": {"tea": "1"}}), ["data.total.tea.[key]"]),
         (submission("ChangePolicies", {"pool_id": "p", "overcommit": {"cpu": 0.5}}), ["data.overcommit.cpu"]),
         (submission("ConfigureSystem", {"unset": ["environment"]}), ["data.unset.0"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(raw: dict[str, Any], fields: list[str]) -> None:
     error = refused(raw)
     assert error.facts.get("fields", [error.facts.get("field")]) == fields
@@ -158,9 +170,13 @@ def test_what_is_wrong_is_named(raw: dict[str, Any], fields: list[str]) -> None:
         ("CreateWorkflow", {**WORKFLOW, "dependencies": ["a", "a"]}, "twice"),
         ("AddTask", {**TASK, "phases": ["a", "a"]}, "twice"),
         ("RollBackWorkflow", {"workflow_id": "wf", "reason": "r", "operator": "o"}, "exactly one"),
-        ("RollBackWorkflow", {"workflow_id": "wf", "reason": "r", "operator": "o", "to_version": 1, "to_position": 1}, "exactly one"),
+        (
+            "RollBackWorkflow",
+            {"workflow_id": "wf", "reason": "r", "operator": "o", "to_version": 1, "to_position": 1},
+            "exactly one",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_go_together_is_refused(type: str, data: dict[str, Any], says: str) -> None:
     assert says in refused(submission(type, data)).message
 

@@ -1,0 +1,89 @@
+"""From the sorted events of a log to commands, with the count of what can't be used."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from commands.messages.importing import ImportEvent, NewAgent, NewWorkflow
+from commands.xes_mapping import EXAMPLES, AgentProfile, Step, XesMapping, usable
+from domain.values import JsonObject
+from dora_state.importing.attributes import keepable
+from infrastructure.xes.sorted_log import SortedEvent
+
+LEFT_OUT = "attribute that can't be kept"
+
+
+class Translation:
+    """One pass over a log, from its first event on: what an event means depends on those before it."""
+
+    def __init__(self, definition_id: str, profiles: Mapping[str, AgentProfile], nobody: str) -> None:
+        """`profiles` and `nobody` are what a look ahead over the same log has found."""
+        self.mapping = XesMapping(nobody)
+        self.inferred = 0
+        self.nobody = nobody
+        self._definition_id = definition_id
+        self._profiles = profiles
+        self._registered: set[str] = set()
+        self._problems: Counter[str] = Counter()
+        self._left_out: list[str] = []
+
+    @property
+    def skipped(self) -> Counter[str]:
+        return self.mapping.skipped + self._problems
+
+    @property
+    def examples(self) -> dict[str, tuple[str, ...]]:
+        """A few of each reason."""
+        named = {**self.mapping.examples, LEFT_OUT: self._left_out}
+        return {reason: tuple(examples) for reason, examples in named.items() if examples}
+
+    def command(self, event: SortedEvent) -> tuple[ImportEvent | None, bool]:
+        """What this event asks for, None if nothing; and whether more was inferred than it says."""
+        step = self.mapping.step(event)
+        self.inferred += step.inferred
+        context, attributes = event.trace_attributes, event.attributes
+        registers = self._registers(step)
+        if not usable(event.trace_id) or (context is None and not step.operations and not event.last_of_trace):
+            return None, False
+        try:
+            return self._command(event, step, registers, context, attributes), step.inferred
+        except ValidationError:
+            # Ids are known to be usable, so it must be an attribute: the rest goes on without it.
+            context = None if context is None else self._keepable(context, event)
+            return self._command(event, step, registers, context, self._keepable(attributes, event)), step.inferred
+
+    def _registers(self, step: Step) -> NewAgent | None:
+        if step.agent_id is None or step.agent_id in self._registered or "start" not in step.operations:
+            return None
+        self._registered.add(step.agent_id)
+        profile = self._profiles[step.agent_id]
+        return NewAgent(capabilities=tuple(sorted(profile.capabilities)), capacity=profile.capacity)
+
+    def _command(
+        self,
+        event: SortedEvent,
+        step: Step,
+        registers: NewAgent | None,
+        context: JsonObject | None,
+        attributes: JsonObject,
+    ) -> ImportEvent:
+        return ImportEvent(
+            workflow_id=event.trace_id,
+            begins=None if context is None else NewWorkflow(definition_id=self._definition_id, context=context),
+            ends=event.last_of_trace,
+            operations=step.operations,
+            task_id=step.task_id,
+            activity=step.activity,
+            agent_id=step.agent_id,
+            registers=registers,
+            attributes=attributes,
+        )
+
+    def _keepable(self, attributes: Mapping[str, Any], event: SortedEvent) -> JsonObject:
+        kept, left_out = keepable(attributes)
+        self._problems[LEFT_OUT] += len(left_out)
+        room = EXAMPLES - len(self._left_out)
+        self._left_out += [f'{name[:80]!r} in trace "{event.trace_id[:80]}"' for name in left_out[:room]]
+        return kept

@@ -1,0 +1,241 @@
+"""`kill -9` in the middle of an import: the next run says what is there, goes on, or starts anew."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import psycopg
+import pytest
+
+from domain.errors import DoraStateError
+from dora_state.importing import ImportReport, projecting
+from dora_state.importing.importer import Importer
+from infrastructure.migrations import drop_tenant, migrate
+from tests.integration.test_embedded_homes import part, processes_of
+from tests.support.command_line import CommandLine, finish
+from tests.support.importing import Tenant, facts
+from tests.support.postgres import connected, value
+from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
+
+pytestmark = pytest.mark.timeout(240)
+
+TRACES = 300
+SOON = 120.0
+
+
+def traces() -> list[LoggedTrace]:
+    """Some 4,800 events in an interleaved order, with something to skip and to infer early and late."""
+    steps = ["schedule", "start", "suspend", "resume", "complete", "complete", "withdraw", "odd"]
+    return [
+        LoggedTrace(
+            f"case-{number}",
+            tuple(
+                LoggedEvent(f"A{n % 2}", steps[n % 8], at(60 * n + number), f"agent-{(number + n) % 7}", {"n": n})
+                for n in range(16)
+            ),
+            {"nel": "a\x85b"},
+        )
+        for number in range(TRACES)
+    ]
+
+
+@pytest.fixture
+def into(tenant: str, tmp_path: Path, database_url: str, redis_url: str) -> Tenant:
+    return Tenant(tenant, tmp_path / "home", database_url, redis_url)
+
+
+@pytest.fixture(scope="module")
+def whole(database_url: str, redis_url: str) -> Iterator[tuple[Tenant, ImportReport]]:
+    """The same log imported without interruption."""
+    name = f"test_{uuid4().hex[:16]}"
+    with tempfile.TemporaryDirectory(prefix="dora-state-whole-") as home:
+        tenant = Tenant(name, Path(home), database_url, redis_url)
+        asyncio.run(migrate(database_url, name))
+        yield tenant, asyncio.run(tenant.imports(tenant.write(*traces())))
+        asyncio.run(drop_tenant(database_url, name))
+
+
+def comparable(report: ImportReport) -> dict[str, object]:
+    return {key: value for key, value in report.to_json().items() if key not in ("seconds", "rates")}
+
+
+async def assert_is_whole(into: Tenant, report: ImportReport, whole: tuple[Tenant, ImportReport]) -> None:
+    tenant, expected = whole
+    assert comparable(report) == comparable(expected)
+    assert [facts(event) for event in await into.log()] == [facts(event) for event in await tenant.log()]
+    assert await into.documents() == await tenant.documents()
+    assert not await into.importing()
+    assert not into.scratch.exists()
+
+
+async def events_of(into: Tenant) -> int:
+    async with connected(into.database_url, into.name) as connection:
+        found = await value(connection, "SELECT coalesce(max(position), 0) FROM events")
+        assert isinstance(found, int)
+        return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def child_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
+    """The one that projects."""
+    for child in psutil.Process(process.pid).children():
+        if projecting.MODULE in child.cmdline():
+            return child
+    return None
+
+
+async def start_and_reach(into: Tenant, path: Path, events: int) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+    """An import in a process of its own that has recorded so many events; and its child."""
+    process = CommandLine(into.home, **into.variables).start("import", "xes", str(path))
+    async with asyncio.timeout(SOON):
+        while await events_of(into) < events or child_of(process) is None:
+            assert process.poll() is None, process.communicate()
+            await asyncio.sleep(0.05)
+    child = child_of(process)
+    assert child is not None
+    return process, child
+
+
+async def test_killed_in_the_middle_it_says_what_is_there_and_goes_on(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    path = into.write(*traces())
+    process, child = await start_and_reach(into, path, 8_000)
+    ended = finish(process, signal.SIGKILL)
+    assert "Traceback" not in ended.err
+    await until(lambda: not child.is_running())
+
+    events = await events_of(into)
+    assert 8_000 <= events < whole[1].events_recorded
+    with pytest.raises(DoraStateError, match=rf"log\.xes that was cut short after {events} events, up to 2011-10-01T"):
+        await into.imports(path)
+    other = into.write(LoggedTrace("other", (LoggedEvent(),)), name="other.xes")
+    with pytest.raises(DoraStateError, match=r"an import of log\.xes, and other\.xes is another file"):
+        await into.imports(other, "continue")
+    assert await events_of(into) == events
+    await assert_is_whole(into, await into.imports(path.rename(into.home / "renamed.xes"), "continue"), whole)
+
+
+async def test_killed_and_started_anew_nothing_of_before_is_left(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    first = into.write(LoggedTrace("gone", (LoggedEvent("A", "start", at(0)),)), *traces(), name="first.xes")
+    process, _ = await start_and_reach(into, first, 5_000)
+    finish(process, signal.SIGKILL)
+    (into.scratch / "run-99.jsonl").touch()
+    with pytest.raises(DoraStateError):  # what can't be read replaces nothing
+        await into.imports(into.home / "missing.xes", "anew")
+    assert await events_of(into) >= 5_000
+
+    await assert_is_whole(into, await into.imports(into.write(*traces()), "anew"), whole)
+    async with into.manager() as manager:
+        with pytest.raises(DoraStateError, match="There is no workflow gone"):
+            await manager.state("workflow", "gone")
+
+
+async def test_killed_before_anything_is_recorded_the_tenant_is_as_good_as_new(into: Tenant) -> None:
+    async with into.manager() as manager:
+        await manager.platform.log.begin_import(uuid4())
+    report = await into.imports(into.write(LoggedTrace("case", (LoggedEvent(),))), "continue")
+    assert report.workflows == {"completed": 1}
+    assert not await into.importing()
+
+
+async def test_without_the_sorted_files_it_sorts_again_as_of_then(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    path = into.write(*traces())
+    process, _ = await start_and_reach(into, path, 3_000)
+    finish(process, signal.SIGKILL)
+    for file in into.scratch.iterdir():
+        file.unlink()
+    await assert_is_whole(into, await into.imports(path, "continue"), whole)
+
+
+async def test_a_projecting_child_that_is_killed_costs_a_warning_and_nothing_else(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    path = into.write(*traces())
+    process, child = await start_and_reach(into, path, 2_000)
+    child.kill()
+    ended = finish(process)
+    assert ended.code == 0, ended.err
+    assert "Traceback" not in ended.err
+    assert ended.err.count("The process that projects failed (exit code -9)") == 1
+    tenant, _ = whole
+    assert await into.documents() == await tenant.documents()
+    assert not into.scratch.exists()
+
+
+async def test_interrupted_it_leaves_without_a_word_too_much_and_goes_on(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    path = into.write(*traces())
+    process, child = await start_and_reach(into, path, 4_000)
+    ended = finish(process, signal.SIGINT)
+    assert "Traceback" not in ended.err
+    assert "failed" not in ended.err
+    assert not child.is_running()
+    await assert_is_whole(into, await into.imports(path, "continue"), whole)
+
+
+async def test_a_crash_after_the_last_event_is_gone_on_from(
+    into: Tenant, whole: tuple[Tenant, ImportReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crashes(self: Importer) -> None:
+        raise RuntimeError("killed")
+
+    path = into.write(*traces())
+    monkeypatch.setattr(Importer, "end", crashes)
+    with pytest.raises(RuntimeError):
+        await into.imports(path)
+    monkeypatch.undo()
+
+    assert await into.importing()
+    with pytest.raises(DoraStateError, match="--continue"):
+        await into.imports(path)
+    await assert_is_whole(into, await into.imports(path, "continue"), whole)
+
+
+async def test_two_imports_at_once_do_not_touch_each_other(into: Tenant, whole: tuple[Tenant, ImportReport]) -> None:
+    path = into.write(*traces())
+    process, _ = await start_and_reach(into, path, 1_000)
+    with pytest.raises(DoraStateError, match="Another import into tenant"):
+        await into.imports(path, "anew")
+    assert finish(process).code == 0
+    assert await into.documents() == await whole[0].documents()
+
+
+def test_the_embedded_servers_killed_the_next_run_goes_on(whole: tuple[Tenant, ImportReport]) -> None:
+    with tempfile.TemporaryDirectory(prefix="dora-state-killed-") as directory:
+        home = Path(directory) / "home"
+        home.mkdir()
+        path = whole[0].home / "log.xes"
+        command_line = CommandLine(home)
+        process = command_line.start("import", "xes", str(path))
+        asyncio.run(until(lambda: (home / "imports" / "default").exists() and child_of(process) is not None))
+        asyncio.run(asyncio.sleep(2))
+        os.kill(part(home, "postmaster"), signal.SIGKILL)
+        ended = finish(process)
+        assert ended.code == 4, ended
+        assert ended.one_sentence()
+
+        again = command_line("import", "xes", str(path))
+        assert again.code == 1
+        assert "--continue" in again.one_sentence()
+        done = command_line("import", "xes", str(path), "--continue", "--json")
+        assert done.code == 0, done.err
+        for key in ("events_recorded", "tasks", "workflows", "skipped", "inferred", "agents"):
+            assert done.json[key] == whole[1].to_json()[key]
+        assert processes_of(home) == {}
