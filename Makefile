@@ -12,16 +12,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean FORCE
+.PHONY: help demo test test-long lint bench lock clean FORCE
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded servers
 	@$(BIN)/dora-state demo
 
 test: $(INSTALLED) ## Run all tests, and show branch coverage
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+
+test-long: $(INSTALLED) ## Run the tests that take minutes: the memory that an import needs
+	@$(BIN)/python -m pytest tests/long $(ARGS)
 
 lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/ruff check

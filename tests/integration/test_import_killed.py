@@ -4,33 +4,37 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
-import psycopg
 import pytest
+from redis.asyncio import Redis
 
 from domain.errors import DoraStateError
 from dora_state.importing import ImportReport, projecting
 from dora_state.importing.importer import Importer
+from infrastructure.hot_copies import Keys
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.xes.sort import sort_xes
 from tests.integration.test_embedded_homes import part, processes_of
-from tests.support.command_line import CommandLine, finish
+from tests.support.command_line import ROOT, CommandLine, finish
 from tests.support.importing import Tenant, facts
 from tests.support.postgres import connected, value
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
 
 pytestmark = pytest.mark.timeout(240)
 
-TRACES = 300
+TRACES = 200
 SOON = 120.0
 
 
 def traces() -> list[LoggedTrace]:
-    """Some 4,800 events in an interleaved order, with something to skip and to infer early and late."""
+    """Some 3,200 events in an interleaved order, with something to skip and to infer early and late."""
     steps = ["schedule", "start", "suspend", "resume", "complete", "complete", "withdraw", "odd"]
     return [
         LoggedTrace(
@@ -81,10 +85,21 @@ async def events_of(into: Tenant) -> int:
         return found
 
 
+@asynccontextmanager
+async def redis_of(into: Tenant) -> AsyncIterator[Redis]:
+    redis = Redis.from_url(into.redis_url)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON):
-        while not condition():
-            await asyncio.sleep(0.02)
+    for _ in range(int(SOON / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come about")
 
 
 def child_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
@@ -96,8 +111,16 @@ def child_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
 
 
 async def start_and_reach(into: Tenant, path: Path, events: int) -> tuple[subprocess.Popen[bytes], psutil.Process]:
-    """An import in a process of its own that has recorded so many events; and its child."""
-    process = CommandLine(into.home, **into.variables).start("import", "xes", str(path))
+    """An import in a process, and a group, of its own that has recorded so many events; and its child."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("DORA_STATE_")}
+    process = subprocess.Popen(  # noqa: ASYNC220  # it takes no time to begin
+        [sys.executable, "-m", "dora_state", "import", "xes", str(path)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=kept | into.variables | {"DORA_STATE_HOME": str(into.home)},
+        start_new_session=True,
+    )
     async with asyncio.timeout(SOON):
         while await events_of(into) < events or child_of(process) is None:
             assert process.poll() is None, process.communicate()
@@ -133,15 +156,27 @@ async def test_killed_and_started_anew_nothing_of_before_is_left(
     first = into.write(LoggedTrace("gone", (LoggedEvent("A", "start", at(0)),)), *traces(), name="first.xes")
     process, _ = await start_and_reach(into, first, 5_000)
     finish(process, signal.SIGKILL)
-    (into.scratch / "run-99.jsonl").touch()
+    async with redis_of(into) as redis:
+        copy = Keys(into.name).document("workflow", "gone")
+        await redis.delete(Keys(into.name).mark)
+        await redis.set(copy, b"a copy of then")
     with pytest.raises(DoraStateError):  # what can't be read replaces nothing
         await into.imports(into.home / "missing.xes", "anew")
     assert await events_of(into) >= 5_000
 
     await assert_is_whole(into, await into.imports(into.write(*traces()), "anew"), whole)
+    async with redis_of(into) as redis:
+        assert await redis.get(copy) is None
     async with into.manager() as manager:
         with pytest.raises(DoraStateError, match="There is no workflow gone"):
             await manager.state("workflow", "gone")
+
+
+async def test_what_an_earlier_run_took_for_the_future_may_be_past_by_now(into: Tenant) -> None:
+    path = into.write(LoggedTrace("case", (LoggedEvent("A", "start", at(0)), LoggedEvent("A", "complete", at(9)))))
+    sort_xes(path, into.scratch, now=at(1))
+    report = await into.imports(path)
+    assert (report.events_imported, report.skipped) == (2, {})
 
 
 async def test_killed_before_anything_is_recorded_the_tenant_is_as_good_as_new(into: Tenant) -> None:
@@ -183,7 +218,8 @@ async def test_interrupted_it_leaves_without_a_word_too_much_and_goes_on(
 ) -> None:
     path = into.write(*traces())
     process, child = await start_and_reach(into, path, 4_000)
-    ended = finish(process, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    ended = finish(process)
     assert "Traceback" not in ended.err
     assert "failed" not in ended.err
     assert not child.is_running()

@@ -14,9 +14,9 @@ from domain.errors import Refusal
 from domain.system import (
     CONFIGURABLE,
     LIMITS,
-    Limit,
     SYSTEM,
     ComponentHealth,
+    Limit,
     MaintenanceCancelled,
     MaintenanceScheduled,
     System,

@@ -1,0 +1,141 @@
+"""What time asks for becomes commands of the actor `system`; the worker gives each of them once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from dora_state.platform import now
+from dora_state.settings import Settings, load_settings
+from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.worker import do_chores_once, run_worker
+from projections.lists import Lists
+
+AGENT = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
+SOON = 20.0
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tenant: str) -> Settings:
+    """Agents fall silent at once, and a round of chores comes quickly."""
+    return load_settings(
+        database_url=database_url, redis_url=redis_url, tenant=tenant, heartbeat_timeout=0.05, worker_interval=0.05
+    )
+
+
+@pytest.fixture
+async def manager(settings: Settings) -> AsyncIterator[StateManager]:
+    async with open_state_manager(settings, default_actor="test") as manager:
+        yield manager
+
+
+async def give(manager: StateManager, *commands: tuple[str, dict[str, object]]) -> None:
+    for name, data in commands:
+        answer = await manager.submit({"type": name, "data": data})
+        assert answer.outcome == "accepted", answer.problem
+
+
+async def running_task(manager: StateManager, task_id: str, **task: object) -> None:
+    """A task of a workflow of its own, running with agent `a`."""
+    workflow_id = f"w-{task_id}"
+    pool = {"pool_id": "p"} if "resource_requirements" in task else {}
+    expires = {"reservation_expires_at": (now() + timedelta(milliseconds=300)).isoformat()} if pool else {}
+    await give(
+        manager,
+        ("CreateWorkflow", {"workflow_id": workflow_id, "definition_id": "d"}),
+        ("StartWorkflow", {"workflow_id": workflow_id}),
+        ("AddTask", {"workflow_id": workflow_id, "task_id": task_id, "definition_id": "d", "max_attempts": 2} | task),
+        ("ScheduleTask", {"task_id": task_id}),
+        ("AssignTask", {"task_id": task_id, "agent_id": "a", "reason": "test"} | pool | expires),
+        ("StartTask", {"task_id": task_id}),
+    )
+
+
+async def chores(manager: StateManager) -> int:
+    await manager.catch_up()
+    await manager.platform.presence.flush()
+    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
+    return await do_chores_once(manager.platform, manager, lists)
+
+
+async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT))
+    await running_task(manager, "t", timeout=0.2)
+    await asyncio.sleep(0.25)
+    assert await chores(manager) == 1
+    document = await manager.state("task", "t", live=True)
+    assert (document["state"], document["retry_info"]["last_error"]) == ("timed_out", "time limit exceeded")
+    assert document["audit_trail"][-1]["actor"] == "system"
+    assert await chores(manager) == 0
+
+
+async def test_an_expired_reservation_times_out_its_task_and_is_free_again(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("CreatePool", {"pool_id": "p", "total": {"cpu": "2"}}))
+    await running_task(manager, "t", resource_requirements={"cpu": "2"})
+    assert (await manager.state("pool", "p", live=True))["available_capacity"]["cpu_cores"] == 0
+    await asyncio.sleep(0.35)
+    assert await chores(manager) == 1
+    assert (await manager.state("pool", "p", live=True))["available_capacity"]["cpu_cores"] == 2
+    assert (await manager.state("task", "t", live=True))["state"] == "timed_out"
+
+
+async def test_an_agent_that_falls_silent_is_marked_offline_and_one_that_never_spoke_is_not(
+    manager: StateManager,
+) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("RegisterAgent", AGENT | {"agent_id": "b"}))
+    await running_task(manager, "t")
+    await give(manager, ("Heartbeat", {"agent_id": "a", "queue_size": 1}))
+    await asyncio.sleep(0.1)
+    assert await chores(manager) == 1
+    states = [(await manager.state("agent", agent_id, live=True))["state"] for agent_id in ("a", "b")]
+    assert states == ["offline", "healthy"]
+    task = await manager.state("task", "t", live=True)
+    assert task["state"] == "failed"
+    assert "no heartbeat for 0.05 seconds" in task["retry_info"]["last_error"]
+
+
+async def test_a_workflow_that_takes_too_long_fails(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("ConfigureSystem", {"max_workflow_duration": 0.2}))
+    await running_task(manager, "t")
+    await asyncio.sleep(0.25)
+    assert await chores(manager) == 1
+    workflow = await manager.state("workflow", "w-t", live=True)
+    assert workflow["state"] == "failed"
+    assert "longer than the 0.2 seconds" in workflow["error_info"]["message"]
+
+
+async def test_the_worker_projects_and_does_its_chores_until_it_is_told_to_stop(
+    settings: Settings, manager: StateManager
+) -> None:
+    await give(manager, ("RegisterAgent", AGENT))
+    await running_task(manager, "t", timeout=0.2)
+    stop, told = asyncio.Event(), list[str]()
+    working = asyncio.create_task(run_worker(settings, stop, told.append))
+    async with asyncio.timeout(SOON):
+        while (await manager.platform.queries.reached()) == 0 or (await manager.platform.queries.task("t"))[
+            "state"
+        ] != "timed_out":
+            await asyncio.sleep(0.05)
+        stop.set()
+        await working
+    assert told
+    assert settings.tenant in told[0]
+
+
+async def test_two_workers_give_what_is_due_once(settings: Settings, manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT))
+    await running_task(manager, "t", timeout=0.2)
+    stop = asyncio.Event()
+    workers = [asyncio.create_task(run_worker(settings, stop)) for _ in range(2)]
+    async with asyncio.timeout(SOON):
+        while (await manager.state("task", "t", live=True))["state"] != "timed_out":
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        stop.set()
+        await asyncio.gather(*workers)
+    stream = [event async for event in manager.platform.log.read_stream("task-t")]
+    timed_out = [event for event in stream if event.type == "TaskTimedOut"]
+    assert len(timed_out) == 1
+    assert orjson.loads(timed_out[0].metadata)["actor"] == "system"
