@@ -18,7 +18,7 @@ import orjson
 from commands.decider import Decider, Decision
 from commands.envelope import Answer, Envelope, Outcome, Problem
 from commands.messages.agent import Heartbeat
-from commands.work import Loaded, Telemetry
+from commands.work import Loaded, NotYetCommitted, Telemetry
 from domain.all_events import CATALOGUE
 from domain.errors import ConflictError, CorruptLog, LogError
 from domain.log import (
@@ -78,24 +78,32 @@ class Committer:
         """
         answers: dict[int, Answer] = {}
         open_indexes = list(range(len(envelopes)))
-        for _ in range(MAX_ATTEMPTS):
+        attempts = 0
+        while open_indexes and attempts < MAX_ATTEMPTS:
             group = [(index, envelopes[index]) for index in open_indexes]
-            open_indexes = await self._attempt(group, answers)
-            if not open_indexes:
-                break
+            left = await self._attempt(group, answers)
+            # What only waited for the ones before it to be committed has not failed at anything.
+            attempts += len(left) == len(open_indexes)
+            open_indexes = left
         for index in open_indexes:
             answers[index] = _failed(envelopes[index], "busy", "Too many writers want the same streams; try again.")
         return [answers[index] for index in range(len(envelopes))]
 
     async def _attempt(self, group: list[tuple[int, Envelope]], answers: dict[int, Answer]) -> list[int]:
-        """Decide and append a group once; gives the indexes that were in conflict."""
+        """Decide and append a group once; gives the indexes that are to be decided again, in order."""
         await self._refresh_agents(group)
         now = self._clock()
         ahead: dict[str, Loaded[Any]] = {}
         prepared: list[tuple[int, Prepared]] = []
         heartbeats: list[Telemetry] = []
-        for index, envelope in group:
-            decided = await self._decide(envelope, now, ahead)
+        waiting: list[int] = []
+        for place, (index, envelope) in enumerate(group):
+            try:
+                decided = await self._decide(envelope, now, ahead)
+            except NotYetCommitted:
+                # It and all after it, so that they keep their order.
+                waiting = [later for later, _ in group[place:]]
+                break
             if isinstance(decided, Answer):
                 answers[index] = decided
                 continue
@@ -112,7 +120,7 @@ class Committer:
         outcomes = await self._log.append([one.append for _, one in prepared]) if prepared else []
         if heartbeats:
             await self._presence.record(heartbeats)
-        return self._conclude(prepared, outcomes, answers)
+        return sorted(self._conclude(prepared, outcomes, answers) + waiting)
 
     async def _decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]]) -> Decision | Answer:
         """A decision, or an answer where none is to be recorded. One that can't be decided harms no other."""
@@ -123,7 +131,7 @@ class Committer:
             return await self._version_conflict(decision, now, ahead)
         except CorruptLog as error:
             return _failed(envelope, error.code, error.message, **error.facts)
-        except LogError:
+        except (LogError, NotYetCommitted):
             raise
         except Exception as error:  # a fault of ours must not take a whole group down
             logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id)
@@ -223,7 +231,7 @@ def to_answer(envelope: Envelope, answer: bytes, outcome: Appended | AlreadyReco
         return _failed(
             envelope,
             "command_id_reused",
-            f"Command id {envelope.command_id} was used for another command, a {stored['type']}; "
+            f"Command id {envelope.command_id} was used before, for a {stored['type']} with other content; "
             "take a fresh id for each command.",
             outcome="invalid",
         )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from commands.envelope import Envelope, Problem
 from commands.handlers import HANDLERS
-from commands.work import Key, Loaded, Memory, Needs, Past, PastKey, Work
+from commands.work import Key, Loaded, Memory, Needs, NotYetCommitted, Past, PastKey, Work
 from domain.all_events import CATALOGUE
 from domain.errors import Refusal
 from domain.log import Cut, EventReader, RecordedEvent
@@ -55,7 +55,8 @@ class Decider:
     ) -> Decision:
         """Decide one command; `ahead` is what earlier commands of its group leave.
 
-        Raises LogError if something could not be read.
+        Raises LogError if something could not be read, and NotYetCommitted if the command asks for the past
+        while `ahead` holds something: the past is read from the log, which lacks that.
         """
         handler = HANDLERS[type(envelope.command)]
         past: dict[PastKey, Past[Any]] = {}
@@ -67,6 +68,8 @@ class Decider:
             try:
                 handler(work, envelope.command)
             except Needs as needs:
+                if needs.past and ahead:
+                    raise NotYetCommitted from None
                 loaded.update(await self._load(needs.streams))
                 for key, cut in needs.past:
                     past[PastKey(key.stream_id, cut)] = await self._fold_past(key, cut)

@@ -5,6 +5,8 @@ The form of a submission is a JSON object: `type` and `data`, and beside them `c
 """
 
 import difflib
+import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -14,7 +16,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from commands.envelope import Envelope
-from commands.messages import COMMANDS
+from commands.messages import COMMANDS, Command
 from domain.errors import InvalidInput
 from domain.values import Id, Time
 
@@ -30,6 +32,10 @@ def _parse_uuid(value: object) -> object:
         except ValueError:
             raise ValueError("must be a UUID, for example 0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001") from None
     return value
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_UNREADABLE = object()
 
 
 class _Submission(BaseModel):
@@ -70,11 +76,7 @@ class Edge:
                 bytes=len(raw),
                 limit=MAX_BYTES,
             )
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
-        return self.check(value)
+        return self.check(_parse_json(raw))
 
     def check(self, value: object) -> Envelope:
         """The same for a value that is parsed already."""
@@ -86,14 +88,13 @@ class Edge:
             submission = _Submission.model_validate(value)
         except ValidationError as error:
             raise _invalid(error, "command", None) from error
-        self._check_circumstances(submission)
-        command_type = COMMANDS.get(submission.type)
-        if command_type is None:
-            raise _unknown_command(submission.type[:60])
         try:
-            command = command_type.model_validate(submission.data)
-        except ValidationError as error:
-            raise _invalid(error, submission.type, "data") from error
+            command = self._check_command(submission)
+        except InvalidInput as error:
+            # So that the answer can be matched with what was asked.
+            error.facts["type"] = submission.type[:60]
+            error.facts["command_id"] = str(submission.command_id) if submission.command_id else None
+            raise
         command_id = submission.command_id or self._new_id()
         return Envelope(
             command_id=command_id,
@@ -104,6 +105,16 @@ class Edge:
             occurred_at=submission.occurred_at,
             expected_version=submission.expected_version,
         )
+
+    def _check_command(self, submission: _Submission) -> Command:
+        self._check_circumstances(submission)
+        command_type = COMMANDS.get(submission.type)
+        if command_type is None:
+            raise _unknown_command(submission.type[:60])
+        try:
+            return command_type.model_validate(submission.data)
+        except ValidationError as error:
+            raise _invalid(error, submission.type, "data") from error
 
     def _check_circumstances(self, submission: _Submission) -> None:
         if submission.tenant is not None and submission.tenant != self._tenant:
@@ -120,7 +131,43 @@ class Edge:
             )
 
 
+def _parse_json(raw: bytes) -> object:
+    """The value that was written, exactly.
+
+    The fast parser turns a whole number beyond 64 bits into a fraction and refuses NaN without saying where;
+    the slow one keeps both, so that the check that follows can name the field.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        value = _parse_slowly(raw)
+        if value is _UNREADABLE:
+            raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
+        return value
+    if _LONG_NUMBER.search(raw) is None:
+        return value
+    exact = _parse_slowly(raw)
+    if exact is _UNREADABLE:
+        raise InvalidInput("The command has a number that is too long to be read; write it as text.")
+    return exact
+
+
+def _parse_slowly(raw: bytes) -> object:
+    """What Python's own parser makes of it; `_UNREADABLE` if nothing, or if it takes what JSON has not."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+    return value
+
+
+def _visible(text: str) -> str:
+    """A name from outside as a message may show it: what a terminal would obey is written out."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+
+
 def _unknown_command(name: str) -> InvalidInput:
+    name = _visible(name)
     alike = difflib.get_close_matches(name, COMMANDS, n=3)
     advice = f"did you mean {' or '.join(alike)}?" if alike else "docs/rules.md lists the commands."
     return InvalidInput(f'type: there is no command "{name}"; {advice}', field="type", type=name)
@@ -130,7 +177,7 @@ def _invalid(error: ValidationError, what: str, within: str | None) -> InvalidIn
     """One sentence that names each field and what is wrong with it."""
     findings = []
     for finding in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(part)[:60] for part in finding["loc"])
+        path = ".".join(_visible(str(part)[:60]) for part in finding["loc"])
         field = ".".join(part for part in (within, path) if part) or "command"
         findings.append((field, finding["msg"].removeprefix("Value error, ")))
     told = "; ".join(f"{field}: {message[:1].lower()}{message[1:]}" for field, message in findings[:5])

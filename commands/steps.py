@@ -6,7 +6,7 @@ stories; what a task held is freed in the same append that ends it.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from commands.work import Key, Work
 from domain import agent as agents
@@ -20,13 +20,6 @@ from domain.system import SYSTEM, SYSTEM_ID, System
 from domain.task import TASK, Task, TaskCreated
 from domain.values import same_json
 from domain.workflow import WORKFLOW, Workflow, WorkflowTaskAdded, WorkflowTaskChanged
-
-OUTCOMES: dict[str, Literal["completed", "failed", "timed_out", "cancelled"]] = {
-    "completed": "completed",
-    "failed": "failed",
-    "timed_out": "timed_out",
-    "cancelled": "cancelled",
-}
 
 
 def system_of(work: Work) -> System | None:
@@ -107,7 +100,7 @@ def end_task(
         return
     task = work.get(TASK, task_id)
     ended = TASK.evolve(task.copy(), events[-1])
-    outcome = OUTCOMES[ended.state]
+    outcome: SlotOutcome = ended.state  # type: ignore[assignment]  # an end state, and those are outcomes
     free_holdings(work, task, outcome, measured, keep_reservation=reservation_gone)
     workflow_id = task.workflow_id
     record_on_task(work, task_id, events)

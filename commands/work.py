@@ -70,6 +70,10 @@ class Needs(Exception):
         super().__init__()
 
 
+class NotYetCommitted(Exception):
+    """The handler asks for the past, and what its group did before it is not in the log yet."""
+
+
 class Memory(Protocol):
     """Where aggregates are found: what the commands before left, else the cache."""
 
@@ -78,12 +82,13 @@ class Memory(Protocol):
 
 @dataclass(slots=True)
 class Telemetry:
-    """What a heartbeat tells of an agent."""
+    """What was heard of an agent: a heartbeat, or only a sign of life."""
 
     agent_id: str
     seen_at: datetime
-    usage: Mapping[str, object] | None
-    queue_size: int | None
+    usage: Mapping[str, object] | None = None
+    queue_size: int | None = None
+    heartbeat: bool = True
 
 
 @dataclass(slots=True)

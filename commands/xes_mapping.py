@@ -139,7 +139,7 @@ class XesMapping:
             going = [item for item in items.running if not item.suspended]
             if going:
                 return ("suspend",), going[0]
-            self._skip("suspend without a running item", event)
+            self._skip("suspend without a running item that is not suspended", event)
             return None
         if transition == "resume":
             return ("resume",), _suspended(items)[0]

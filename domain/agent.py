@@ -174,9 +174,10 @@ def evolve(agent: Agent | None, event: Event) -> Agent:
                 estimated_completion=event.estimated_completion,
             )
         case AgentSlotFreed():
-            del agent.slots[event.task_id]
+            slot = agent.slots.pop(event.task_id)
             agent.completed += event.outcome == "completed"
-            agent.failed += event.outcome in ("failed", "timed_out")
+            # What was never started is nobody's failure.
+            agent.failed += event.outcome in ("failed", "timed_out") and slot.started_at is not None
             if event.execution_time is not None:
                 agent.timed += 1
                 agent.execution_time += event.execution_time
@@ -261,15 +262,25 @@ def register(agent: Agent | None, event: AgentRegistered) -> list[Event]:
         event.capabilities,
     )
     if same and agent.max_concurrent_tasks == event.max_concurrent_tasks:
-        if event.configuration_version is None:
-            return []
-        return update_configuration(agent, event.configuration_version, event.config_hash, event.at)
+        return _registered_again(agent, event)
     raise Refusal(
         "agent_exists",
         f"There already is an agent {agent.agent_id}, registered otherwise; deregister it first, or choose another id.",
         agent_id=agent.agent_id,
         state=agent.state,
     )
+
+
+def _registered_again(agent: Agent, event: AgentRegistered) -> list[Event]:
+    """The same agent once more, after a restart say: what is new of it."""
+    events: list[Event] = []
+    if event.configuration_version is not None:
+        events += update_configuration(agent, event.configuration_version, event.config_hash, event.at)
+    if agent.state == "offline":
+        events += hear_from(agent, event.at)
+    if event.state == "healthy" and agent.health == "registered":
+        events.append(AgentHealthReported(at=event.at, state="healthy", checks=agent.checks))
+    return events
 
 
 def take_slot(agent: Agent, capabilities: tuple[str, ...], event: AgentSlotTaken) -> list[Event]:

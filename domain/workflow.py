@@ -162,6 +162,8 @@ class Workflow:
     state: WorkflowState = "created"
     start_at: datetime | None = None
     started_at: datetime | None = None
+    limited_from: datetime | None = None
+    """Since when the longest duration counts: the start, or the last retry or rollback."""
     ended_at: datetime | None = None
     scheduled_completion: datetime | None = None
     context: JsonObject = field(default_factory=dict)
@@ -253,7 +255,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             workflow.scheduled_completion = event.scheduled_completion or workflow.scheduled_completion
         case WorkflowStarted():
             workflow.state = "running"
-            workflow.started_at = event.at
+            workflow.started_at = workflow.limited_from = event.at
         case WorkflowPaused():
             workflow.state = "paused"
         case WorkflowResumed():
@@ -276,6 +278,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             workflow.failed_task = event.task_id
         case WorkflowRetried():
             workflow.state = "running"
+            workflow.limited_from = event.at
             workflow.retry_count = event.retry
             workflow.started_at = workflow.started_at or event.at  # it may have failed before its start
             workflow.ended_at = workflow.error = workflow.failed_task = workflow.failed_at = None
@@ -284,6 +287,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             workflow.ended_at = event.at
         case WorkflowRolledBack():
             workflow = from_json(event.restored)
+            workflow.limited_from = event.at if workflow.started_at else None
         case _:
             raise unexpected(event)
     workflow.updated_at = event.at
@@ -421,6 +425,16 @@ def schedule(workflow: Workflow, start_at: datetime | None, completion: datetime
     ):
         return []
     _require(workflow, {"created", "scheduled"}, "scheduled")
+    end = completion or workflow.scheduled_completion
+    if start_at is not None and end is not None and end < start_at:
+        raise Refusal(
+            "schedule_times",
+            f"Workflow {workflow.workflow_id} would start at {start_at.isoformat()} and be completed by "
+            f"{end.isoformat()}; name a completion that is not before the start.",
+            workflow_id=workflow.workflow_id,
+            start_at=start_at.isoformat(),
+            scheduled_completion=end.isoformat(),
+        )
     return [WorkflowScheduled(at=at, start_at=start_at, scheduled_completion=completion)]
 
 

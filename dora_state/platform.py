@@ -101,7 +101,10 @@ class Heartbeats:
 
     async def record(self, heartbeats: Sequence[Telemetry]) -> None:
         for one in heartbeats:
-            self._presence.heard(one.agent_id, one.seen_at, one.usage, one.queue_size)
+            if one.heartbeat:
+                self._presence.heard(one.agent_id, one.seen_at, one.usage, one.queue_size)
+            else:
+                self._presence.seen(one.agent_id, one.seen_at)
 
 
 @asynccontextmanager

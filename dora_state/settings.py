@@ -41,6 +41,19 @@ class Settings(BaseSettings):
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
     """Seconds between two rounds of the worker's chores."""
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _blank_is_default(cls, value: object) -> object:
+        return _default_home() if value in ("", None) else value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
+        return value
+
     @field_validator("database_url", "redis_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:

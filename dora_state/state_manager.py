@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
 from commands.messages.workflow import RollBackWorkflow
 from domain.errors import DoraStateError, InvalidInput, NotFound
 from domain.log import NOW, Cut
+from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
+from domain.values import Priority
 from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
 from dora_state.settings import Settings, load_settings
 from projections import changes
@@ -18,6 +21,7 @@ from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
 from projections.errors import NotProjectedYet
 from projections.history import HistoryEntry
+from projections.lists import Lists
 
 KINDS = tuple(RENDERINGS)
 Submission = Mapping[str, object] | bytes | str
@@ -58,7 +62,7 @@ class StateManager:
         try:
             envelope = submission if isinstance(submission, Envelope) else self.parse(submission)
         except InvalidInput as error:
-            return Answer(None, None, "invalid", problem=Problem(error.code, error.message, error.facts))
+            return _invalid(error)
         try:
             return await self.platform.bus.submit(envelope)
         except DoraStateError as error:
@@ -167,6 +171,14 @@ class StateManager:
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]
 
+    async def pending_tasks(self, *, pool_id: str | None = None, limit: int = 100) -> list[Document]:
+        """What is to be done next in running workflows: by the weight of its priority in a pool, then by age."""
+        weights: Mapping[Priority, int] = DEFAULT_WEIGHTS
+        if pool_id is not None:
+            weights = (await self.state("pool", pool_id))["allocation_policies"]["priority_weights"]
+        lists = Lists(self.platform.read_models, self.platform.presence, now)
+        return list((await lists.pending_tasks(weights=weights, limit=limit)).items)
+
     async def catch_up(self, position: int | None = None, timeout: float = 30.0) -> bool:
         """Bring the read models up to a position (the log's end if none is named); false if there's no time."""
         target = position if position is not None else (await self.platform.log.head()).position
@@ -175,6 +187,18 @@ class StateManager:
         except NotProjectedYet:
             return False
         return True
+
+
+def _invalid(error: InvalidInput) -> Answer:
+    """As much of what was asked as could be read stands in the answer."""
+    command_id, name = error.facts.pop("command_id", None), error.facts.get("type")
+    problem = Problem(error.code, error.message, error.facts)
+    return Answer(
+        UUID(command_id) if isinstance(command_id, str) else None,
+        name if isinstance(name, str) else None,
+        "invalid",
+        problem=problem,
+    )
 
 
 def _rollback_data(

@@ -47,6 +47,9 @@ async def _do_chores(platform: Platform, stop: asyncio.Event) -> None:
     months_checked = now() - MONTHS_INTERVAL
     while not stop.is_set():
         try:
+            if (embedded := platform.servers.embedded) is not None:
+                # Nobody else may be there to do it; whoever projects tries again by itself.
+                await whole(asyncio.to_thread(embedded.bring_back))
             if await platform.log.importing() is None:
                 await do_chores_once(platform, manager, lists)
             if now() - months_checked >= MONTHS_INTERVAL:

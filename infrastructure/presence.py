@@ -38,12 +38,17 @@ class PresenceBook:
         self._keys = Keys(tenant)
         self._guarded = Guarded("presence")
         self._waiting: dict[str, Presence] = {}
+        self._seen: dict[str, datetime] = {}
 
     def heard(self, agent_id: str, at: datetime, usage: Mapping[str, Any] | None, queue_size: int | None) -> None:
         """Note a heartbeat; it is written with the next flush."""
         known = self._waiting.get(agent_id)
         if known is None or known.last_heartbeat < at:
             self._waiting[agent_id] = Presence(agent_id, at, usage, queue_size)
+
+    def seen(self, agent_id: str, at: datetime) -> None:
+        """Note another sign of life; it counts for agents that have sent a heartbeat before."""
+        self._seen[agent_id] = max(at, self._seen.get(agent_id, at))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write what is heard every half second until told to stop, and then once more."""
@@ -61,15 +66,19 @@ class PresenceBook:
     async def flush(self) -> int:
         """Write what was heard; gives how many agents. What can't be written waits on."""
         batch, self._waiting = self._waiting, {}
-        if not batch:
-            return 0
+        seen, self._seen = self._seen, {}
         heard = list(batch.values())
         try:
-            await self._store(heard)
+            if heard:
+                await self._store(heard)
+            if seen:
+                await self._store_seen(seen)
         except BaseException:
             self._waiting = batch | self._waiting
+            self._seen = seen | self._seen
             raise
-        await self._guarded(lambda: self._copy(heard), None)
+        if heard:
+            await self._guarded(lambda: self._copy(heard), None)
         return len(heard)
 
     async def of(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
@@ -94,6 +103,12 @@ class PresenceBook:
         with available():
             async with self._pool.connection() as connection:
                 await connection.execute(sql.load("read_models/put_presence"), columns)
+
+    async def _store_seen(self, seen: Mapping[str, datetime]) -> None:
+        columns = {"agent_id": list(seen), "at": list(seen.values())}
+        with available():
+            async with self._pool.connection() as connection:
+                await connection.execute(sql.load("read_models/see_agents"), columns)
 
     async def _stored(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
         if not agent_ids:

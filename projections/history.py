@@ -1,7 +1,7 @@
 """The history of one aggregate: each version with when, who, why, and what it changed."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
 from domain.log import NOW, Cut, EventReader, RecordedEvent
+from domain.workflow import Workflow
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
@@ -51,18 +52,32 @@ class History:
         """The versions after `after_version` up to a cut, in order; empty if there is nothing of that id."""
         aggregate = self._aggregates[kind]
         state = None
-        document: Document = {}
         async for record in self._reader.read_stream(aggregate.stream_id(aggregate_id), cut=cut):
             event = self._catalogue.decode(record.type, record.schema_version, record.data)
+            before = state.copy() if state is not None and record.version > after_version else None
             state = aggregate.evolve(state, event)
-            if record.version < after_version:
-                continue
-            before, document = document, self._render(kind, state, record)
             if record.version > after_version:
-                yield _entry(record, before, document)
+                told_before, told_after = _only_what_may_differ(before, state)
+                yield _entry(record, _render(kind, told_before, record), _render(kind, told_after, record))
 
-    def _render(self, kind: str, state: object, record: RecordedEvent) -> Document:
-        return decode(RENDERINGS[kind].render(state, record.version, record.position, record.recorded_at))
+
+def _render(kind: str, state: object | None, record: RecordedEvent) -> Document:
+    if state is None:
+        return {}
+    return decode(RENDERINGS[kind].render(state, record.version, record.position, record.recorded_at))
+
+
+def _only_what_may_differ(before: Any, after: Any) -> tuple[Any, Any]:
+    """Without the tasks that an event left alone: comparing all of a large workflow's at each of its versions
+    would take the square of its size. Views of tasks are replaced, never changed, so identity tells."""
+    if not (isinstance(before, Workflow) and isinstance(after, Workflow)):
+        return before, after
+    moved = [task_id for task_id, view in after.tasks.items() if before.tasks.get(task_id) is not view]
+    known = [task_id for task_id in moved if task_id in before.tasks]
+    return (
+        replace(before, tasks={task_id: before.tasks[task_id] for task_id in known}),
+        replace(after, tasks={task_id: after.tasks[task_id] for task_id in moved}),
+    )
 
 
 def _entry(record: RecordedEvent, before: Document, after: Document) -> HistoryEntry:

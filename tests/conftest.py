@@ -26,6 +26,10 @@ def _home(run: str) -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["DORA_STATE_TEST_RUN"] = uuid4().hex[:12]
+    # Whatever the environment says, a test that names no home must not touch a person's.
+    for name in [name for name in os.environ if name.startswith("DORA_STATE_") and "_TEST_" not in name]:
+        del os.environ[name]
+    os.environ["DORA_STATE_HOME"] = str(_home(os.environ["DORA_STATE_TEST_RUN"]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -24,7 +24,9 @@ def heartbeat(work: Work, command: messages.Heartbeat) -> None:
 
 
 def report_health(work: Work, command: messages.ReportHealth) -> None:
+    """Also a sign of life: an agent that reports its health is not silent."""
     agent = work.get(AGENT, command.agent_id)
+    work.telemetry = Telemetry(command.agent_id, work.now, heartbeat=False)
     work.record(AGENT, command.agent_id, agents.report_health(agent, command.state, command.checks, work.now))
 
 

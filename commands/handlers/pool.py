@@ -2,12 +2,13 @@
 
 from commands import steps
 from commands.messages import pool as messages
-from commands.work import Work
+from commands.work import Key, Work
 from domain import pool as pools
 from domain import task as tasks
 from domain.errors import Refusal
 from domain.pool import POOL, PoolCreated, ResourcesReserved
 from domain.task import TASK
+from domain.workflow import WORKFLOW
 
 
 def create(work: Work, command: messages.CreatePool) -> None:
@@ -56,7 +57,9 @@ def expire(work: Work, command: messages.ExpireReservations) -> None:
     """Each expires once; the task that held it is timed out in the same append."""
     due = work.get(POOL, command.pool_id).expired(work.now)
     holders = [work.get(POOL, command.pool_id).reservations[one].task_id for one in due]
-    steps.fetch_tasks(work, [task_id for task_id in holders if task_id is not None])
+    held = [task_id for task_id in holders if task_id is not None]
+    steps.fetch_tasks(work, held)
+    work.fetch(Key.of(WORKFLOW, work.get(TASK, task_id).workflow_id) for task_id in held)
     for reservation_id, task_id in zip(due, holders, strict=True):
         pool = work.get(POOL, command.pool_id)
         if reservation_id not in pool.reservations:

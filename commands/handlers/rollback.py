@@ -76,6 +76,13 @@ class _Target:
 def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Target:
     """The earlier workflow, or a refusal that names the range there is."""
     current = work.version(WORKFLOW, command.workflow_id)
+    if command.to_time is not None and command.to_time > work.now:
+        raise Refusal(
+            "rollback_to_future",
+            f"{command.to_time.isoformat()} lies in the future; roll back to a moment that has been.",
+            workflow_id=command.workflow_id,
+            to_time=command.to_time.isoformat(),
+        )
     cut = Cut(version=command.to_version, at=command.to_time, position=command.to_position)
     past = work.past(WORKFLOW, command.workflow_id, cut)
     began = workflow.created_at.isoformat()
@@ -180,15 +187,22 @@ def _take_again(work: Work, target: Task, cut: Cut) -> Task:
     if target.agent_id is None:
         return target
     running = target.state == "running"
-    reservation_id, allocated = steps.take_holdings(
-        work,
-        target,
-        target.agent_id,
-        pool_id=target.pool_id,
-        expires_at=_fresh_expiry(work, target, cut),
-        started_at=target.started_at if running else None,
-        estimated_completion=target.estimated_completion,
-    )
+    try:
+        reservation_id, allocated = steps.take_holdings(
+            work,
+            target,
+            target.agent_id,
+            pool_id=target.pool_id,
+            expires_at=_fresh_expiry(work, target, cut),
+            started_at=target.started_at if running else None,
+            estimated_completion=target.estimated_completion,
+        )
+    except Refusal as refusal:
+        raise Refusal(
+            refusal.reason,
+            f"Task {target.task_id} was {target.state} then and can't have again what it held: {refusal.message}",
+            **{**refusal.facts, "task_id": target.task_id},
+        ) from refusal
     system = steps.system_of(work)
     default_limit = system.default_timeout if system else None
     return replace(

@@ -21,7 +21,9 @@ from domain.values import (
 from domain.workflow import WORKFLOW
 
 
-def _check_priority(context: JsonObject) -> None:
+def _check_priorities(context: JsonObject, priority: Priority | None) -> None:
+    if priority is not None and context.get("priority", priority) != priority:
+        raise ValueError("priority and context.priority differ; give one of them")
     if context.get("priority", "medium") not in (*get_args(Priority), None):
         raise ValueError('context.priority must be "high", "medium" or "low"')
 
@@ -47,9 +49,7 @@ class CreateWorkflow(WorkflowCommand):
 
     @model_validator(mode="after")
     def _one_priority(self) -> Self:
-        _check_priority(self.context)
-        if self.priority is not None and self.context.get("priority", self.priority) != self.priority:
-            raise ValueError("priority and context.priority differ; give one of them")
+        _check_priorities(self.context, self.priority)
         if len(set(self.dependencies)) < len(self.dependencies):
             raise ValueError("dependencies must not name one twice")
         return self
@@ -111,8 +111,8 @@ class AmendWorkflow(WorkflowCommand):
     priority: Priority | None = None
 
     @model_validator(mode="after")
-    def _priority_is_one(self) -> Self:
-        _check_priority(self.context)
+    def _one_priority(self) -> Self:
+        _check_priorities(self.context, self.priority)
         return self
 
 

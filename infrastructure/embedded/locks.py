@@ -10,15 +10,12 @@ import fcntl
 import os
 from pathlib import Path
 
+from .ownership import open_for_owner
+
 
 def open_lock(path: Path) -> int:
     """Open the lock file, made if it is missing, as a descriptor that no child inherits."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if os.geteuid() == 0:
-        # What root makes in somebody's home stays usable for that somebody.
-        owner = path.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    return descriptor
+    return open_for_owner(path, os.O_RDWR | os.O_CREAT)
 
 
 def try_exclusive(descriptor: int) -> bool:

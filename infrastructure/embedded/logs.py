@@ -8,17 +8,15 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
+from .ownership import open_for_owner
+
 LIMIT_BYTES = 4 * 1024 * 1024
 _TAIL_BYTES = 4096
 
 
 def open_log(path: Path) -> BinaryIO:
     """Open a log to append to. Appending is what lets `trim` cut it under a process that has it open."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    return os.fdopen(descriptor, "wb", buffering=0)
+    return os.fdopen(open_for_owner(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb", buffering=0)
 
 
 def trim(path: Path, limit: int = LIMIT_BYTES) -> None:
@@ -32,7 +30,8 @@ def trim(path: Path, limit: int = LIMIT_BYTES) -> None:
     # A full disk is no reason to keep the log: the copy is worth less than the room.
     with contextlib.suppress(OSError):
         older.unlink(missing_ok=True)
-        shutil.copyfile(path, older)
+        with path.open("rb") as log, open_log(older) as copy:
+            shutil.copyfileobj(log, copy)
     os.truncate(path, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import struct
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from .server_process import ENVIRONMENT, ServerSpec
 from .wheels import Programs
 
 OWNER = DATABASE = "dora_state"
+
+# ControlFileData of PostgreSQL: the system's identifier, two versions, and then the state.
+_CONTROL_STATE = struct.Struct("=16xi")
+_RECOVERY_STATES = frozenset({4, 5})  # DB_IN_CRASH_RECOVERY, DB_IN_ARCHIVE_RECOVERY
 
 _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _SETTINGS = {
@@ -79,6 +84,16 @@ def postgres_spec(home: Home, programs: Programs, identity: Identity) -> ServerS
 
 def postgres_log(home: Home) -> Path:
     return home.log / "postgresql.log"
+
+
+def is_recovering(home: Home) -> bool:
+    """Whether PostgreSQL replays its log at this moment, as its control file says; False if there is none."""
+    try:
+        with (home.pgdata / "global" / "pg_control").open("rb") as control:
+            (state,) = _CONTROL_STATE.unpack(control.read(_CONTROL_STATE.size))
+    except (OSError, struct.error):
+        return False
+    return state in _RECOVERY_STATES
 
 
 def _make_data(home: Home, programs: Programs, identity: Identity, lock: int) -> None:

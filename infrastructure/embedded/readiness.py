@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .errors import EmbeddedServerError
 from .home import Home
-from .postgres import DATABASE
+from .postgres import DATABASE, is_recovering
 
 _CONNECT_SECONDS = 2
+_STARTING = "PostgreSQL is starting ..."
+_RECOVERING = "PostgreSQL is recovering from a crash; this may take a few minutes ..."
 
 
 def what_is_awaited(home: Home, database_url: str, redis_url: str) -> str | None:
@@ -21,14 +23,15 @@ def what_is_awaited(home: Home, database_url: str, redis_url: str) -> str | None
     server = psycopg.conninfo.make_conninfo(database_url, dbname="postgres", connect_timeout=_CONNECT_SECONDS)
     answer = psycopg.pq.Ping(psycopg.pq.PGconn.ping(server.encode()))
     if answer is psycopg.pq.Ping.REJECT:
-        return "PostgreSQL is recovering from a crash; this may take a few minutes ..."
+        # It rejects in every start for a moment, and longer on a slow disk.
+        return _RECOVERING if is_recovering(home) else _STARTING
     if answer is not psycopg.pq.Ping.OK:
-        return "Waiting for PostgreSQL to start ..."
+        return _STARTING
     try:
         psycopg.connect(database_url, connect_timeout=_CONNECT_SECONDS).close()
     except psycopg.OperationalError as error:
         if psycopg.pq.PGconn.ping(server.encode()) != psycopg.pq.Ping.OK:
-            return "Waiting for PostgreSQL to start ..."
+            return _STARTING
         raise EmbeddedServerError(
             "embedded.database_refused",
             f"PostgreSQL in {home.path} refuses a connection to the database {DATABASE} "

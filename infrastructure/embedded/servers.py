@@ -77,6 +77,18 @@ class EmbeddedServers:
             raise
         return self
 
+    def bring_back(self) -> None:
+        """Start the servers again if their supervisor has ended since `start`; else only a look at its lock.
+
+        A home that was deleted is not made anew: what its user wrote there is gone.
+        """
+        try:
+            ended = self._home.users_lock.exists() and locks.is_free(self._home.supervisor_lock)
+        except OSError as error:
+            raise home_not_usable(self._home, error) from error
+        if ended:
+            self.start()
+
     def stop(self) -> None:
         """Leave. The last user of the home that leaves waits until both servers have stopped."""
         if self._users_lock is None:

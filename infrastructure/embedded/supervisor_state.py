@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .errors import EmbeddedServerError
 from .home import Home
+from .ownership import open_for_owner
 
 PREPARING = "preparing"
 LAUNCHED = "launched"
@@ -32,7 +33,10 @@ def write_state(home: Home, state: SupervisorState) -> None:
         "facts": failure.facts if failure else {},
     }
     new = home.supervisor_state.with_suffix(".new")
-    new.write_text(json.dumps(document))
+    # One that was left by a start that was killed may be of somebody else.
+    new.unlink(missing_ok=True)
+    with os.fdopen(open_for_owner(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+        file.write(json.dumps(document))
     os.replace(new, home.supervisor_state)
 
 

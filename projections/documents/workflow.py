@@ -11,6 +11,7 @@ COLUMNS = (
     "priority",
     "created_at",
     "started_at",
+    "limited_from",
     "updated_at",
     "ended_at",
     "scheduled_completion",
@@ -25,6 +26,7 @@ def columns(workflow: Workflow) -> tuple[Any, ...]:
         workflow.priority,
         workflow.created_at,
         workflow.started_at,
+        workflow.limited_from,
         workflow.updated_at,
         workflow.ended_at,
         workflow.scheduled_completion,
@@ -73,7 +75,7 @@ def _task(view: TaskView) -> Document:
 
 def _metrics(workflow: Workflow) -> Document:
     """The five counts add up to the total; what was cancelled is no part of the progress."""
-    total = len(workflow.tasks)
+    total = sum(workflow.counts.values())
     completed = workflow.count("completed")
     cancelled = workflow.count("cancelled")
     return {

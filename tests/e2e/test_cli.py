@@ -199,7 +199,7 @@ def test_an_import_is_told_to_people_too(dora_state: CommandLine, tmp_path: Path
     file.write_bytes(gzip.compress(XES.encode()))
     told = dora_state("--tenant", "imported_too", "import", "xes", str(file))
     assert (told.code, told.err) == (0, "")
-    for words in ("traces           1", "1 completed", "events_2012_01, events_2012_02", "event without time"):
+    for words in ("traces           1", "1 completed", "2012-01, 2012-02", "event without time"):
         assert words in told.out
     assert max(map(len, told.out.splitlines())) <= 80
 

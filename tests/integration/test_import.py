@@ -195,7 +195,7 @@ async def test_what_cannot_be_imported_is_skipped_counted_and_named(into: Tenant
         "event_in_future": 1,
         "event of a trace whose id is no usable name": 1,
         "event without an activity": 1,
-        "suspend without a running item": 1,
+        "suspend without a running item that is not suspended": 1,
         "attribute that can't be kept": 2,
     }
     assert set(report.examples) == set(report.skipped) - {"event_of_skipped_trace"}

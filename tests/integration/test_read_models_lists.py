@@ -80,8 +80,14 @@ async def test_pending_tasks_come_by_the_weight_of_their_priority_and_then_by_ag
     ]:
         side.log.tell(*pending_task(name, created, priority))
     side.log.tell(*finished_task("done"))
+    stream = "workflow-wf-1"
+    begun = WorkflowCreated(at=at(0), workflow_id="wf-1", definition_id="d", definition_version="1")
+    side.log.tell((stream, begun))
     await side.project()
     lists = side.lists()
+    assert (await lists.pending_tasks()).items == []  # nothing is to be done in a workflow that does not run
+    side.log.tell((stream, WorkflowStarted(at=at(0))))
+    await side.project()
     items = await all_of(lambda mark: lists.pending_tasks(mark=mark, limit=2))
     assert ids(items) == ["old-high", "new-high", "old-medium", "new-medium", "old-low"]
     equal = await all_of(

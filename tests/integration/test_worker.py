@@ -1,7 +1,7 @@
 """What time asks for becomes commands of the actor `system`; the worker gives each of them once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
 import orjson
@@ -13,7 +13,7 @@ from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.worker import do_chores_once, run_worker
 from projections.lists import Lists
 
-AGENT = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
+AGENT: dict[str, object] = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
 SOON = 20.0
 
 
@@ -31,7 +31,7 @@ async def manager(settings: Settings) -> AsyncIterator[StateManager]:
         yield manager
 
 
-async def give(manager: StateManager, *commands: tuple[str, dict[str, object]]) -> None:
+async def give(manager: StateManager, *commands: tuple[str, Mapping[str, object]]) -> None:
     for name, data in commands:
         answer = await manager.submit({"type": name, "data": data})
         assert answer.outcome == "accepted", answer.problem
@@ -96,6 +96,42 @@ async def test_an_agent_that_falls_silent_is_marked_offline_and_one_that_never_s
     assert "no heartbeat for 0.05 seconds" in task["retry_info"]["last_error"]
 
 
+async def test_an_agent_that_reports_its_health_is_not_silent(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("Heartbeat", {"agent_id": "a"}))
+    await asyncio.sleep(0.1)
+    answer = await manager.submit({"type": "ReportHealth", "data": {"agent_id": "a", "state": "healthy"}})
+    assert answer.outcome == "unchanged"  # nothing new of its health, and yet a sign of life
+    assert await chores(manager) == 0
+    await asyncio.sleep(0.1)
+    assert await chores(manager) == 1
+
+
+async def test_a_workflow_that_is_retried_has_its_longest_duration_anew(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("ConfigureSystem", {"max_workflow_duration": 0.2}))
+    await running_task(manager, "t")
+    await asyncio.sleep(0.25)
+    assert await chores(manager) == 1
+    await give(manager, ("RetryWorkflow", {"workflow_id": "w-t"}))
+    assert await chores(manager) == 0
+    await asyncio.sleep(0.25)
+    assert await chores(manager) == 1
+
+
+async def test_what_is_pending_comes_by_the_weights_of_the_pool(manager: StateManager) -> None:
+    weights = {"high": 1, "medium": 5, "low": 10}
+    pool = {"pool_id": "p", "total": {"cpu": "2"}, "priority_weights": weights}
+    await give(manager, ("CreatePool", pool), ("CreateWorkflow", {"workflow_id": "w", "definition_id": "d"}))
+    for priority in weights:
+        task = {"workflow_id": "w", "task_id": priority, "definition_id": "d", "priority": priority}
+        await give(manager, ("AddTask", task))
+    await manager.catch_up()
+    assert await manager.pending_tasks() == []  # the workflow does not run yet
+    await give(manager, ("StartWorkflow", {"workflow_id": "w"}))
+    await manager.catch_up()
+    assert [one["task_id"] for one in await manager.pending_tasks()] == ["high", "medium", "low"]
+    assert [one["task_id"] for one in await manager.pending_tasks(pool_id="p")] == ["low", "medium", "high"]
+
+
 async def test_a_workflow_that_takes_too_long_fails(manager: StateManager) -> None:
     await give(manager, ("RegisterAgent", AGENT), ("ConfigureSystem", {"max_workflow_duration": 0.2}))
     await running_task(manager, "t")
@@ -106,21 +142,27 @@ async def test_a_workflow_that_takes_too_long_fails(manager: StateManager) -> No
     assert "longer than the 0.2 seconds" in workflow["error_info"]["message"]
 
 
+async def until_timed_out(manager: StateManager, *, live: bool) -> None:
+    async with asyncio.timeout(SOON):
+        while True:
+            document = await manager.state("task", "t", live=live)
+            if document["state"] == "timed_out":
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_the_worker_projects_and_does_its_chores_until_it_is_told_to_stop(
     settings: Settings, manager: StateManager
 ) -> None:
     await give(manager, ("RegisterAgent", AGENT))
     await running_task(manager, "t", timeout=0.2)
+    await manager.catch_up()
+    await manager.platform.projector.release()
     stop, told = asyncio.Event(), list[str]()
     working = asyncio.create_task(run_worker(settings, stop, told.append))
-    async with asyncio.timeout(SOON):
-        while (await manager.platform.queries.reached()) == 0 or (await manager.platform.queries.task("t"))[
-            "state"
-        ] != "timed_out":
-            await asyncio.sleep(0.05)
-        stop.set()
-        await working
-    assert told
+    await until_timed_out(manager, live=False)
+    stop.set()
+    await working
     assert settings.tenant in told[0]
 
 
@@ -129,12 +171,10 @@ async def test_two_workers_give_what_is_due_once(settings: Settings, manager: St
     await running_task(manager, "t", timeout=0.2)
     stop = asyncio.Event()
     workers = [asyncio.create_task(run_worker(settings, stop)) for _ in range(2)]
-    async with asyncio.timeout(SOON):
-        while (await manager.state("task", "t", live=True))["state"] != "timed_out":
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(0.3)
-        stop.set()
-        await asyncio.gather(*workers)
+    await until_timed_out(manager, live=True)
+    await asyncio.sleep(0.3)
+    stop.set()
+    await asyncio.gather(*workers)
     stream = [event async for event in manager.platform.log.read_stream("task-t")]
     timed_out = [event for event in stream if event.type == "TaskTimedOut"]
     assert len(timed_out) == 1

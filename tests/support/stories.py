@@ -116,6 +116,7 @@ def full_agent(agent_id: str = "policy-analyzer-001") -> Told:
         a.AgentTaskStarted(at=at(2), task_id="task-1"),
         a.AgentSlotFreed(at=at(47.2), task_id="task-1", outcome="completed", execution_time=45.2),
         a.AgentSlotTaken(at=at(48), task_id="task-2", workflow_id="wf-1"),
+        a.AgentTaskStarted(at=at(48), task_id="task-2"),
         a.AgentSlotFreed(at=at(49), task_id="task-2", outcome="timed_out"),
         a.AgentSlotTaken(at=at(50), task_id="task-3", workflow_id="wf-1", priority="high"),
         a.AgentTaskStarted(at=at(51), task_id="task-3", estimated_completion=at(90)),

@@ -15,6 +15,7 @@ CREATE TABLE workflows (
     priority             text NOT NULL,
     created_at           timestamptz NOT NULL,
     started_at           timestamptz,
+    limited_from         timestamptz,
     updated_at           timestamptz NOT NULL,
     ended_at             timestamptz,
     scheduled_completion timestamptz,
@@ -24,7 +25,7 @@ CREATE TABLE workflows (
 CREATE INDEX workflows_newest ON workflows (created_at, id);
 CREATE INDEX workflows_by_state ON workflows (state, created_at, id);
 CREATE INDEX workflows_by_definition ON workflows (definition_id, created_at, id);
-CREATE INDEX workflows_active ON workflows (started_at) WHERE state IN ('running', 'paused');
+CREATE INDEX workflows_active ON workflows (limited_from) WHERE state IN ('running', 'paused');
 CREATE INDEX workflows_completed ON workflows (ended_at) WHERE state = 'completed';
 
 CREATE TABLE tasks (

@@ -1,7 +1,8 @@
--- An agent's last heartbeat: telemetry, overwritten, never older than it was.
+-- An agent's last heartbeat, and its last sign of life of any kind: telemetry, overwritten, never older than it was.
 CREATE TABLE presence (
     agent_id       text COLLATE "C" PRIMARY KEY,
     last_heartbeat timestamptz NOT NULL,
+    last_seen      timestamptz NOT NULL,
     usage          json,
     queue_size     bigint
 ) WITH (fillfactor = 50);

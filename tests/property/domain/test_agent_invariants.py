@@ -110,7 +110,9 @@ class AgentMachine(AggregateMachine):
         assert after.able_to_work == (after.state in ("healthy", "degraded"))
         freed = [e for e in (*self.events, event) if isinstance(e, AgentSlotFreed)]
         assert after.completed == sum(e.outcome == "completed" for e in freed)
-        assert after.failed == sum(e.outcome in ("failed", "timed_out") for e in freed)
+        if before is not None and isinstance(event, AgentSlotFreed):
+            started = before.slots[event.task_id].started_at is not None
+            assert after.failed - before.failed == (started and event.outcome in ("failed", "timed_out"))
         assert after.timed == sum(e.execution_time is not None for e in freed)
         assert after.execution_time == sum(e.execution_time or 0.0 for e in freed)
         if before is not None and not isinstance(event, AgentSlotTaken):

@@ -124,7 +124,7 @@ def test_a_heartbeat_brings_an_agent_that_was_offline_back_as_healthy_as_it_was(
     world.accept(HEARTBEAT)
     assert world.agent().state == "degraded"
     assert world.types("agent-agent")[-1] == "AgentReturned"
-    assert len(world.presence.heard) == 1
+    assert [one.heartbeat for one in world.presence.heard] == [False, True]  # a report of health is a sign of life
 
 
 def test_a_heartbeat_sees_that_another_process_took_the_agent_off() -> None:

@@ -127,7 +127,7 @@ def test_what_cannot_be_used_is_counted_and_named() -> None:
     )
     assert found == [Step()] * 8
     assert mapping.skipped == {
-        "suspend without a running item": 1,
+        "suspend without a running item that is not suspended": 1,
         "withdraw without an open item": 1,
         "event without an activity": 1,
         "event whose activity or resource is no usable name": 2,

@@ -169,8 +169,14 @@ def test_a_slot_is_freed_once() -> None:
 )
 def test_counters_follow_from_what_became_of_a_task(outcome: str, completed: int, failed: int) -> None:
     freed = AgentSlotFreed.model_validate({"at": AT, "task_id": "t1", "outcome": outcome})
-    state = fold(*AT_WORK, taken("t1"), freed)
+    state = fold(*AT_WORK, taken("t1"), STARTED, freed)
     assert (state.completed, state.failed, state.timed, state.execution_time) == (completed, failed, 0, 0.0)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "timed_out"])
+def test_what_was_never_started_is_nobodys_failure(outcome: str) -> None:
+    freed = AgentSlotFreed.model_validate({"at": AT, "task_id": "t1", "outcome": outcome})
+    assert fold(*AT_WORK, taken("t1"), freed).failed == 0
 
 
 def test_health_is_recorded_when_it_changes() -> None:

@@ -222,7 +222,7 @@ async def test_an_event_of_a_later_release_halts_the_projector_after_all_command
     log.tell_all(*full_stories())
     runner = projector(log, store)
     assert await runner.run_once() == len(full_agent())
-    with pytest.raises(ProjectionHalted, match=f"Event 12 is a {type_name} of schema version {schema_version}"):
+    with pytest.raises(ProjectionHalted, match=f"Event 13 is a {type_name} of schema version {schema_version}"):
         await runner.run_once()
     assert store.position == len(full_agent())
     assert store.dead_letters == {}

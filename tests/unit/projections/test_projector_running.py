@@ -80,5 +80,5 @@ async def test_an_outage_of_the_log_is_waited_out() -> None:
 async def test_who_cannot_catch_up_in_time_is_told_how_far_it_came() -> None:
     log, store = ToldLog(), MemoryReadModels()
     log.tell_all(*full_agent())
-    with pytest.raises(NotProjectedYet, match="position 10 and 99 was asked"):
+    with pytest.raises(NotProjectedYet, match="position 11 and 99 was asked"):
         await projector(log, store).catch_up(99, timeout=0.1)

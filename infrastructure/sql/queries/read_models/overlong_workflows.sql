@@ -1,6 +1,6 @@
--- Active workflows that were started long ago, the longest first.
+-- Active workflows whose longest duration counts from long ago, the longest first.
 SELECT id
 FROM workflows
-WHERE state IN ('running', 'paused') AND started_at <= %(before)s
-ORDER BY started_at
+WHERE state IN ('running', 'paused') AND limited_from <= %(before)s
+ORDER BY limited_from
 LIMIT %(limit)s

@@ -1,7 +1,8 @@
 -- The last heartbeats of many agents; none replaces a later one.
-INSERT INTO presence (agent_id, last_heartbeat, usage, queue_size)
+INSERT INTO presence (agent_id, last_heartbeat, last_seen, usage, queue_size)
 SELECT
     agent_id,
+    last_heartbeat,
     last_heartbeat,
     usage::json,
     queue_size
@@ -13,6 +14,7 @@ FROM unnest(
 ) AS heard (agent_id, last_heartbeat, usage, queue_size)
 ON CONFLICT (agent_id) DO UPDATE SET
     last_heartbeat = excluded.last_heartbeat,
+    last_seen = greatest(presence.last_seen, excluded.last_seen),
     usage = excluded.usage,
     queue_size = excluded.queue_size
 WHERE presence.last_heartbeat < excluded.last_heartbeat
