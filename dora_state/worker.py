@@ -15,6 +15,7 @@ from domain.system import SYSTEM, SYSTEM_ID
 from dora_state.platform import Platform, Say, now, open_platform, quiet
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
+from infrastructure.embedded import EmbeddedServerError
 from projections.lists import Lists
 
 ACTOR = "system"
@@ -35,8 +36,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event, say: Say = quiet) 
             await asyncio.wait({projecting, chores}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             stop.set()
+            # Also when cancelled: the servers are not to be left while a chore may be starting them.
+            outcomes = await asyncio.gather(projecting, chores, return_exceptions=True)
         # A fault of either is told, once both have come to their end.
-        for outcome in await asyncio.gather(projecting, chores, return_exceptions=True):
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
 
@@ -49,13 +52,13 @@ async def _do_chores(platform: Platform, stop: asyncio.Event) -> None:
         try:
             if (embedded := platform.servers.embedded) is not None:
                 # Nobody else may be there to do it; whoever projects tries again by itself.
-                await whole(asyncio.to_thread(embedded.bring_back))
+                await asyncio.to_thread(embedded.bring_back)
             if await platform.log.importing() is None:
                 await do_chores_once(platform, manager, lists)
             if now() - months_checked >= MONTHS_INTERVAL:
                 await platform.log.maintain()
                 months_checked = now()
-        except DoraStateError as error:
+        except (DoraStateError, EmbeddedServerError) as error:
             logger.warning("The worker tries again in %.1f s: %s", platform.settings.worker_interval, error)
         await _pause(stop, platform.settings.worker_interval)
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import InvalidInput, LogUnavailable
+from domain.errors import InvalidInput, LogError, LogUnavailable
 from infrastructure import sql
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -16,6 +17,9 @@ Pool = AsyncConnectionPool[Connection]
 
 CONTROL_SCHEMA = "dora_state_control"
 CONNECT_TIMEOUT_SECONDS = 10
+_PORTS = re.compile(r"[0-9, ]*")
+_HINT = re.compile(r" ?Is the server running [^?]*\?")
+_NO_ANSWER = ("08", "28", "3D000", "53300", "57P")  # SQLSTATEs
 _TENANT = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
 
@@ -42,40 +46,97 @@ def search_path(schema: str) -> str:
     return f"{schema}, pg_temp"
 
 
+def _parts(database_url: str) -> dict[str, object]:
+    """What a URL says. Raises LogUnavailable without a word of a URL that is none: it may hold a password.
+
+    A host, port or database with an @, or a port that is no number, is what is left of a password that is
+    not percent-encoded.
+    """
+    try:
+        parts: dict[str, object] = dict(conninfo_to_dict(database_url))
+    except (psycopg.Error, ValueError):
+        parts = {}
+        well_formed = False
+    else:
+        places = (str(parts.get(name) or "").lstrip("@") for name in ("host", "hostaddr", "dbname"))
+        well_formed = bool(_PORTS.fullmatch(str(parts.get("port") or ""))) and not any("@" in place for place in places)
+    if not well_formed:
+        raise LogUnavailable(
+            "DORA_STATE_DATABASE_URL is no PostgreSQL URL: write it like postgresql://user:password@host:5432/database,"
+            " with special characters percent-encoded."
+        )
+    return parts
+
+
 def _server(database_url: str) -> str:
     """Which server a URL names, without its password."""
-    try:
-        parts = conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError:
-        return "a URL that is none"
+    parts = _parts(database_url)
     host = str(parts.get("host") or parts.get("hostaddr") or "the local socket")
     port = str(parts.get("port") or "5432")
     return f"{host}, port {port}, database {parts.get('dbname') or 'the default'}"
 
 
+def _reason(error: Exception) -> str:
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return _HINT.sub("", " ".join((primary or str(error)).split())).rstrip(".")
+
+
 def unreachable(database_url: str, error: Exception) -> LogUnavailable:
     """No server answers: one sentence with what was tried, why not, and what to do."""
-    reason = " ".join(str(error).split()).rstrip(".")
+    server = _server(database_url)
     return LogUnavailable(
-        f"PostgreSQL can't be reached at {_server(database_url)} ({reason}): start it, or correct"
-        " DORA_STATE_DATABASE_URL.",
-        server=_server(database_url),
+        f"PostgreSQL can't be reached at {server} ({_reason(error)}): start it, or correct DORA_STATE_DATABASE_URL.",
+        server=server,
     )
 
 
+def refused(database_url: str, error: psycopg.Error) -> LogError:
+    """What a server's error means while a connection or the schema is set up: one sentence, with what to do."""
+    facts = {"server": _server(database_url), "sqlstate": error.sqlstate}
+    match error:
+        case psycopg.errors.QueryCanceled():
+            said = (
+                f"PostgreSQL cancelled a statement ({_reason(error)}): raise the login's statement_timeout; try again."
+            )
+        case psycopg.errors.LockNotAvailable():
+            said = f"Another session holds a lock for too long ({_reason(error)}): end it, and try again."
+        case psycopg.errors.ReadOnlySqlTransaction():
+            said = (
+                f"The database is read-only, and its schema is not up to date ({_reason(error)}):"
+                " run `dora-state init` where it can be written."
+            )
+        case psycopg.OperationalError() if (error.sqlstate or "08").startswith(_NO_ANSWER):
+            return unreachable(database_url, error)
+        case psycopg.OperationalError():
+            said = f"PostgreSQL can't do it just now ({_reason(error)}): mend that, and try again."
+        case _:
+            return LogError(f"PostgreSQL refused it ({_reason(error)}): mend that, and run `dora-state init`.", **facts)
+    return LogUnavailable(said, **facts)
+
+
 async def connect(database_url: str, application_name: str = "dora-state") -> Connection:
-    """One connection with the login's own rights, in autocommit. Raises LogUnavailable."""
+    """One connection with the login's own rights, in autocommit. Raises LogUnavailable; LogError when refused."""
+    _parts(database_url)
     try:
-        return await psycopg.AsyncConnection.connect(
-            database_url,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name=application_name,
-        )
+        connection = await psycopg.AsyncConnection.connect(database_url, **_parameters(application_name))
+    except (psycopg.Error, UnicodeError) as error:
+        raise unreachable(database_url, error) from None
+    try:
+        await connection.execute(sql.load("setup/isolation"))
     except psycopg.Error as error:
-        raise unreachable(database_url, error) from None
-    except UnicodeError as error:
-        raise unreachable(database_url, error) from None
+        await connection.close()
+        raise refused(database_url, error) from None
+    return connection
+
+
+def _parameters(application_name: str) -> dict[str, Any]:
+    """What each connection needs, whatever the URL, the environment or the server would choose."""
+    return {
+        "autocommit": True,
+        "client_encoding": "UTF8",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": application_name,
+    }
 
 
 async def assume(connection: Connection, schema: str, role: Role) -> None:
@@ -100,22 +161,22 @@ def _configure(schema: str, role: Role) -> Callable[[Connection], Awaitable[None
 async def open_pool(database_url: str, tenant: str, role: Role, min_size: int = 1, max_size: int = 4) -> Pool:
     """A pool of connections that see one tenant with the rights of one role; close it after use.
 
-    Raises LogUnavailable at once when there is no server or the role does not exist.
+    Raises LogUnavailable at once when there is no server or the role does not exist, LogError when the
+    server refuses for another reason.
     """
     schema = tenant_schema(tenant)
     async with await connect(database_url) as probe:
-        await assume(probe, schema, role)
+        try:
+            await assume(probe, schema, role)
+        except psycopg.Error as error:
+            raise refused(database_url, error) from None
     pool: Pool = AsyncConnectionPool(
         database_url,
         min_size=min_size,
         max_size=max_size,
         open=False,
         configure=_configure(schema, role),
-        kwargs={
-            "autocommit": True,
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "application_name": f"dora-state {role.name.lower()} {tenant}",
-        },
+        kwargs=_parameters(f"dora-state {role.name.lower()} {tenant}"),
         name=f"{tenant}-{role.name.lower()}",
     )
     await pool.open()

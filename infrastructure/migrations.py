@@ -1,10 +1,14 @@
 """The runner of migrations: makes roles, schemas, tables and months, and brings them up to this release.
 
-Many processes may start at once: one migrates, the others wait and find nothing to do. Each script runs in
-a transaction of its own and is recorded with its checksum.
+Where nothing is to be done, nothing is locked or written, so that a read-only server will do. Else many
+processes may start at once: one migrates, the others wait and find nothing to do. Each script runs in a
+transaction of its own and is recorded with its checksum.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from typing import NamedTuple
 
 import psycopg
 
@@ -16,11 +20,22 @@ from infrastructure.database import (
     Role,
     assume,
     connect,
+    refused,
     tenant_schema,
-    unreachable,
 )
 
+LOCK_SECONDS = 60
 _FUNCTIONS = "functions"
+_CONTROL: tuple[str, tuple[str, ...]] = ("control", ())
+_TENANT: tuple[str, tuple[str, ...]] = ("migrations", ("functions", "views"))
+
+
+class _Run(NamedTuple):
+    """Scripts that are run in one transaction and recorded under one name."""
+
+    name: str
+    checksum: str
+    scripts: tuple[sql.Script, ...]
 
 
 class SchemaMismatch(LogError):
@@ -33,36 +48,88 @@ async def migrate(database_url: str, tenant: str) -> list[str]:
     """Bring the control schema and a tenant's up to this release; returns what was run, in order.
 
     Raises SchemaMismatch when the schema is newer than this release or was changed by hand, LogUnavailable
-    when the server can't be reached or the login may not do it.
+    when the server can't be reached, is read-only or locked, or the login or the database won't do, and
+    LogError when the server refuses for another reason.
     """
     schema = tenant_schema(tenant)
     async with await connect(database_url, f"dora-state migrate {tenant}") as connection:
-        try:
-            await connection.execute(sql.load("setup/lock"))  # until the connection closes
-            await _make_roles(connection)
-            done = await _bring_up(connection, CONTROL_SCHEMA, "control", ())
-            await connection.execute(sql.load("setup/record_tenant"), (tenant, schema))
-            done += await _bring_up(connection, schema, "migrations", ("functions", "views"))
-            await connection.execute(sql.load("months_ahead"))
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise LogUnavailable(
-                f"The login may not set up the database ({str(error).splitlines()[0]}): let an administrator create"
-                f" the roles {', '.join(Role)}, grant them to the login, and grant CREATE on the database to"
-                f" {Role.MIGRATOR}.",
-            ) from None
-        except psycopg.OperationalError as error:
-            raise unreachable(database_url, error) from None
+        with _no_driver_errors(database_url):
+            _refuse_encoding(connection)
+            await connection.execute(sql.load("setup/lock_timeout"), (f"{LOCK_SECONDS}s",))
+            done = []
+            roles_exist = await _value(connection, "setup/roles_exist")
+            if not roles_exist or not await _is_current(connection, tenant, schema):
+                await _lock(connection)
+                if not roles_exist:
+                    await connection.execute(sql.load("setup/roles"))
+                done += await _bring_up(connection, CONTROL_SCHEMA, *_CONTROL)
+                await connection.execute(sql.load("setup/record_tenant"), (tenant, schema))
+                done += await _bring_up(connection, schema, *_TENANT)
+            await connection.execute(sql.load("months_ahead"))  # writes only where one is missing
     return done
 
 
 async def drop_tenant(database_url: str, tenant: str) -> None:
-    """Drop a tenant's schema with everything in it, for good."""
+    """Drop a tenant's schema with everything in it, for good. Raises LogUnavailable or LogError."""
     schema = tenant_schema(tenant)
     async with await connect(database_url, f"dora-state drop {tenant}") as connection:
+        with _no_driver_errors(database_url):
+            await connection.execute(sql.load("setup/lock_timeout"), (f"{LOCK_SECONDS}s",))
+            await _lock(connection)
+            await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
+            await connection.execute(_for_schema("setup/drop_schema", schema))
+            await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
+
+
+@contextmanager
+def _no_driver_errors(database_url: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LogUnavailable(
+            f"The login may not set up the database ({str(error).splitlines()[0]}): let an administrator create"
+            f" the roles {', '.join(Role)}, grant them to the login, and grant CREATE on the database to"
+            f" {Role.MIGRATOR}.",
+        ) from None
+    except psycopg.Error as error:
+        raise refused(database_url, error) from None
+
+
+def _refuse_encoding(connection: Connection) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise LogUnavailable(
+            f"The database {connection.info.dbname} is encoded in {encoding}, not in UTF8: create another with"
+            " TEMPLATE template0 ENCODING 'UTF8', and name it in DORA_STATE_DATABASE_URL.",
+            database=connection.info.dbname,
+            encoding=encoding,
+        )
+
+
+async def _lock(connection: Connection) -> None:
+    """Until the connection closes; raises LogUnavailable when another has it for too long."""
+    try:
         await connection.execute(sql.load("setup/lock"))
-        await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
-        await connection.execute(_for_schema("setup/drop_schema", schema))
-        await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
+    except psycopg.errors.LockNotAvailable:
+        holder = await _value(connection, "setup/lock_holder") or "gone by now"
+        raise LogUnavailable(
+            f"Another process has been setting up this database for more than {LOCK_SECONDS} s ({holder}): wait for"
+            " it or end it, and try again.",
+            holder=holder,
+        ) from None
+
+
+async def _is_current(connection: Connection, tenant: str, schema: str) -> bool:
+    """Whether there is nothing to run or record; looks without a lock and leaves the tenant's schema in sight."""
+    for name, directories in ((CONTROL_SCHEMA, _CONTROL), (schema, _TENANT)):
+        await assume(connection, name, Role.MIGRATOR)
+        if not await _value(connection, "setup/schema_exists", f"{name}.migrations"):
+            return False
+        if await _pending(connection, name, *directories):
+            return False
+        if name == CONTROL_SCHEMA and not await _value(connection, "setup/tenant_recorded", tenant):
+            return False
+    return True
 
 
 def _for_schema(query: str, schema: str) -> bytes:
@@ -76,29 +143,29 @@ async def _value(connection: Connection, query: str, *arguments: object) -> obje
     return None if row is None else row[0]
 
 
-async def _make_roles(connection: Connection) -> None:
-    if not await _value(connection, "setup/roles_exist"):
-        await connection.execute(sql.load("setup/roles"))
-
-
 async def _bring_up(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> list[str]:
     await assume(connection, schema, Role.MIGRATOR)
     if not await _value(connection, "setup/schema_exists", f"{schema}.migrations"):
         await connection.execute(_for_schema("setup/schema", schema))
+    runs = await _pending(connection, schema, numbered, repeatable)
+    for run in runs:
+        await _run(connection, run)
+    return [run.name for run in runs]
+
+
+async def _pending(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> list[_Run]:
+    """What a schema lacks, in order. Raises SchemaMismatch."""
     rows = await (await connection.execute(sql.load("setup/applied"))).fetchall()
     applied = {str(name): str(checksum) for name, checksum in rows}
     _refuse_mismatch(applied, numbered, schema)
-    done = []
-    for script in sql.scripts(numbered):
-        if script.name not in applied:
-            await _run(connection, script.name, script.checksum, (script,))
-            done.append(script.name)
+    runs = [
+        _Run(script.name, script.checksum, (script,)) for script in sql.scripts(numbered) if script.name not in applied
+    ]
     again = tuple(script for directory in repeatable for script in sql.scripts(directory))
     checksum = sha256("".join(script.checksum for script in again).encode()).hexdigest()
     if again and applied.get(_FUNCTIONS) != checksum:
-        await _run(connection, _FUNCTIONS, checksum, again)
-        done.append(_FUNCTIONS)
-    return done
+        runs.append(_Run(_FUNCTIONS, checksum, again))
+    return runs
 
 
 def _refuse_mismatch(applied: dict[str, str], numbered: str, schema: str) -> None:
@@ -121,9 +188,9 @@ def _refuse_mismatch(applied: dict[str, str], numbered: str, schema: str) -> Non
         )
 
 
-async def _run(connection: Connection, name: str, checksum: str, scripts: tuple[sql.Script, ...]) -> None:
+async def _run(connection: Connection, run: _Run) -> None:
     async with connection.transaction():
         await connection.execute(sql.load("setup/any_order"))
-        for script in scripts:
+        for script in run.scripts:
             await connection.execute(script.text)
-        await connection.execute(sql.load("setup/record"), (name, checksum))
+        await connection.execute(sql.load("setup/record"), (run.name, run.checksum))

@@ -171,7 +171,26 @@ def test_recovery_is_waited_for_with_a_word(home: Path) -> None:
     with EmbeddedServers(home, say=words.append) as servers:
         timer.join()
         assert time.monotonic() - began > 3
-        assert words == ["PostgreSQL is recovering from a crash; this may take a few minutes ..."]
+        assert "PostgreSQL is recovering from a crash; this may take a few minutes ..." in words
+        assert read(servers)[0] == ["before"]
+
+
+def test_a_slow_start_after_an_orderly_end_is_not_called_a_recovery(home: Path) -> None:
+    with EmbeddedServers(home) as servers:
+        write(servers, "before")
+    # PostgreSQL reads its statistics while it starts; from this pipe it gets none until somebody opens it.
+    statistics = home / "pgdata" / "pg_stat" / "pgstat.stat"
+    statistics.unlink()
+    os.mkfifo(statistics, 0o600)
+    os.chown(statistics, (home / "pgdata").stat().st_uid, (home / "pgdata").stat().st_gid)
+    timer = threading.Timer(3, lambda: os.close(os.open(statistics, os.O_WRONLY | os.O_NONBLOCK)))
+    timer.start()
+    words: list[str] = []
+    began = time.monotonic()
+    with EmbeddedServers(home, say=words.append) as servers:
+        timer.join()
+        assert time.monotonic() - began > 3
+        assert words == ["PostgreSQL is starting ..."]
         assert read(servers)[0] == ["before"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.embedded.identity import Identity
+from infrastructure.embedded.logs import LIMIT_BYTES
 from tests.integration.test_embedded_homes import (
     User,
     fresh_home,
@@ -158,9 +159,18 @@ def test_as_an_ordinary_user_with_a_name_or_without_one(uid: int) -> None:
         assert {os.stat(f"/proc/{pid}").st_uid for pid in processes_of(home)} == {uid}
         user.leave()
         assert processes_of(home) == {}
-        # Root may use it afterwards, and leaves it usable for its owner.
+        # Root may use it afterwards, together with its owner, and leaves it usable for its owner.
+        (home / "log" / "postgresql.log").write_bytes(b"x" * (LIMIT_BYTES + 1))
         with EmbeddedServers(home) as servers:
             write(servers, "by root")
+            user = User(home, become)
+            user.wait_until_ready()
+            user.leave()
+            assert read(servers) == (["by root"], ["by root"])
+            # The capability above also reads what is root's, so look at the owners too.
+            assert (home / "log" / "postgresql.log.1").exists()
+            places = [*home.iterdir(), *(home / "log").iterdir()]
+            assert {str(place) for place in places if place.stat().st_uid != uid} == set()
         user = User(home, become)
         user.wait_until_ready()
         user.leave()

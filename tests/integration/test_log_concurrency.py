@@ -3,7 +3,7 @@
 import asyncio
 import random
 from itertools import pairwise
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -132,11 +132,26 @@ async def test_duplicates_sent_at_once_give_one_append(log: PostgresEventLog) ->
     assert (await log.head()).position == 20
 
 
-async def test_groups_with_the_same_ids_in_another_order_do_not_deadlock(log: PostgresEventLog) -> None:
-    for number in range(15):
-        group = [command({f"task-{number}-{n}": 0}) for n in range(20)]
-        results = await asyncio.gather(*(log.append(random.sample(group, len(group))) for _ in range(6)))
-        assert sum(isinstance(outcome, Appended) for result in results for outcome in result) == 20
+async def test_groups_with_the_same_ids_in_another_order_do_not_deadlock(database_url: str, tenant: str) -> None:
+    """A third holds the middle id: without an order of their own, each of the two would have taken an end first."""
+    low, middle, high = (command({f"task-{n}": 0}, command_id=UUID(int=n)) for n in (1, 2, 3))
+    async with (
+        connected(database_url, tenant, Role.WRITER) as holder,
+        connected(database_url, tenant, Role.WRITER) as one,
+        connected(database_url, tenant, Role.WRITER) as two,
+        connected(database_url, tenant) as watch,
+    ):
+        async with holder.transaction(force_rollback=True):
+            await append_in(holder, middle)
+            upwards = asyncio.create_task(append_in(one, low, middle, high))
+            await until_waiting(watch, one)
+            downwards = asyncio.create_task(append_in(two, high, middle, low))
+            await until_waiting(watch, two)
+        results = await asyncio.gather(upwards, downwards, return_exceptions=True)
+    assert [[type(outcome) for outcome in result] for result in results if not isinstance(result, BaseException)] == [
+        [Appended] * 3,
+        [AlreadyRecorded] * 3,
+    ], results
 
 
 async def test_commands_that_cross_their_streams_do_not_deadlock(log: PostgresEventLog) -> None:
