@@ -14,6 +14,7 @@ from domain.log import NOW, Cut
 from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
 from domain.values import Priority
+from dora_state.effects import Effect, effect_of
 from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
 from dora_state.settings import Settings, load_settings
 from projections import changes
@@ -31,14 +32,14 @@ Submission = Mapping[str, object] | bytes | str
 class RollbackPreview:
     """What a rollback would do: the workflow's document before and after, and what else it touches.
 
-    `effects` are lines such as "agent a-1: slot of task t-2 freed"; `problem` says why it would be refused.
+    `effects` are what it does to tasks, agents and pools; `problem` says why it would be refused.
     """
 
     before: Document
     after: Document
     patch: changes.Patch
     lines: tuple[str, ...]
-    effects: tuple[str, ...]
+    effects: tuple[Effect, ...]
     problem: Problem | None
 
 
@@ -95,13 +96,15 @@ class StateManager:
         to_version: int | None = None,
         to_time: datetime | None = None,
         to_position: int | None = None,
-        reason: str = "preview",
-        operator: str = "preview",
+        reason: str | None = None,
+        operator: str | None = None,
         workflow_only: bool = False,
     ) -> RollbackPreview:
         """Decide a rollback without recording anything. Raises NotFound, InvalidInput."""
-        data = _rollback_data(workflow_id, to_version, to_time, to_position, reason, operator, workflow_only)
-        envelope = self.parse({"type": RollBackWorkflow.type, "actor": operator, "data": data})
+        # The command can't be without them; what nobody has given is not told either.
+        why, who = reason or "preview", operator or "preview"
+        data = _rollback_data(workflow_id, to_version, to_time, to_position, why, who, workflow_only)
+        envelope = self.parse({"type": RollBackWorkflow.type, "actor": who, "data": data})
         before = await self.state("workflow", workflow_id, live=True)
         # A decider of its own: what is only tried must not be seen by the bus.
         decision = await self.platform.new_decider().decide(envelope, now())
@@ -111,7 +114,7 @@ class StateManager:
         rendered = RENDERINGS["workflow"].render(left.state, left.version, 0, now())
         after = decode(rendered)
         effects = tuple(
-            f"{key.aggregate.category} {key.aggregate_id}: {event.type}{_facts(event)}"
+            effect_of(key.aggregate.category, key.aggregate_id, event, reason_given=reason is not None)
             for key, event in decision.work.events
             if key.aggregate.category != "workflow"
         )
@@ -219,13 +222,6 @@ def _rollback_data(
         "operator": operator,
         "workflow_only": workflow_only,
     }
-
-
-def _facts(event: object) -> str:
-    """The ids in an event, for a line that people read."""
-    names = ("task_id", "agent_id", "reservation_id", "outcome", "reason")
-    facts = [f"{name}={getattr(event, name)}" for name in names if getattr(event, name, None) is not None]
-    return f" ({', '.join(facts)})" if facts else ""
 
 
 @asynccontextmanager

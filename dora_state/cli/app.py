@@ -40,9 +40,10 @@ class Globals:
 
     def settings(self) -> "Settings":
         """The settings of the environment, with what was said instead. Raises InvalidInput."""
+        from dora_state.cli.arguments import check_tenant
         from dora_state.settings import load_settings
 
-        given = {"home": self.home and self.home.expanduser().absolute(), "tenant": self.tenant}
+        given = {"home": self.home and self.home.expanduser().absolute(), "tenant": check_tenant(self.tenant)}
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -68,6 +69,10 @@ def everything(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
+
+    from dora_state.cli.logs import speak_warnings
+
+    speak_warnings(debug=debug)
     context.obj = Globals(home, tenant)
 
 
@@ -193,21 +198,15 @@ def import_xes(
 
 
 @app.command()
-def worker(context: Context) -> int:
+def worker(context: Context, as_json: Json = False) -> int:
     """Keep the read models up with the log and do the chores, until told to stop."""
     import asyncio
 
-    from dora_state.cli.output import say
     from dora_state.cli.running import run
-    from dora_state.worker import run_worker
+    from dora_state.cli.working import work
 
-    settings, stop = _settings(context), asyncio.Event()
-
-    async def work() -> int:
-        await run_worker(settings, stop, say)
-        return 0
-
-    return run(work(), on_signal=stop.set)
+    stop = asyncio.Event()
+    return run(work(_settings(context), stop, Output(as_json=as_json)), on_signal=stop.set)
 
 
 @app.command()
@@ -223,9 +222,13 @@ def health(context: Context, as_json: Json = False) -> int:
 def demo(context: Context, as_json: Json = False) -> int:
     """Watch a DORA compliance assessment happen."""
     from dora_state.cli.running import run
-    from dora_state.demo import perform
+    from dora_state.demo import TENANT, perform
 
-    return run(perform(_settings(context), Output(as_json=as_json).console, as_json=as_json))
+    settings = _settings(context)
+    if context.obj.tenant is None:
+        # A tenant that the environment names has a state of its own; only one asked for is played on.
+        settings = settings.model_copy(update={"tenant": TENANT})
+    return run(perform(settings, Output(as_json=as_json)))
 
 
 def _settings(context: Context) -> "Settings":

@@ -1,5 +1,6 @@
 """What a person types, checked: kinds, ids, cuts. Everything raises InvalidInput with one sentence."""
 
+import os
 from datetime import UTC, datetime
 
 from domain.errors import InvalidInput
@@ -30,6 +31,16 @@ def check_id(kind: str, id: str | None) -> str:
             kind=kind,
         )
     return id
+
+
+def check_tenant(option: str | None) -> str | None:
+    """The tenant that was asked for; the one in the environment is checked just so where none was."""
+    from infrastructure.database import tenant_schema
+
+    chosen = os.environ.get("DORA_STATE_TENANT") if option is None else option
+    if chosen is not None:
+        tenant_schema(chosen)
+    return option
 
 
 def make_cut(version: int | None, at: str | None, position: int | None, options: tuple[str, str, str]) -> Cut:

@@ -1,27 +1,42 @@
 """The way in: runs one command and turns whatever happens into an exit code and one sentence."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 from domain.errors import DoraStateError
 from dora_state.cli.exits import Exit, exit_of
-from dora_state.cli.output import OutputClosed, give_up_stdout, say
+from dora_state.cli.output import OutputClosed, OutputFailed, flush_stdout, give_up_stdout, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `dora-state` with these arguments (sys.argv's if none) and give its exit code."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in typed
+    _hold_standard_streams()
     _be_lenient_about_letters()
     try:
-        return _run(typed)
+        return _ended(typed, debug)
     except (OutputClosed, BrokenPipeError):
         give_up_stdout()
         return Exit.DONE
+    except OutputFailed as failed:
+        say(f"Error: the answer can't be written to stdout ({failed}); give it room, or another place to go.")
+        return Exit.OUTPUT_FAILED
+
+
+def _ended(typed: list[str], debug: bool) -> int:
+    try:
+        return _run(typed)
+    except (OutputClosed, OutputFailed, BrokenPipeError):
+        raise
     except KeyboardInterrupt:
         say("Interrupted.")
         return Exit.INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError):
+            # Help is not written by us: is it the output that fails?
+            flush_stdout()
         return _tell(error, debug)
 
 
@@ -73,6 +88,17 @@ def _expected(error: BaseException) -> Exception | None:
         found = [_expected(one) for one in error.exceptions]
         return found[0] if None not in found else None
     return None
+
+
+def _hold_standard_streams() -> None:
+    """Where one of the three was closed, nothing that is opened later may come to stand in its place."""
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.close(opened)  # it is not that one which is closed
+            else:
+                os.set_inheritable(opened, True)
 
 
 def _be_lenient_about_letters() -> None:

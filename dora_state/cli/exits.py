@@ -15,6 +15,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     CONFLICT = 5
     BUG = 70
+    OUTPUT_FAILED = 74
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -79,7 +79,7 @@ def bar(percentage: float, width: int = 20) -> Text:
 def _bar_signs() -> tuple[str, str]:
     """What this terminal can show."""
     try:
-        "█░".encode(sys.stdout.encoding or "ascii")
+        "█░".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return "#", "."
     return "█", "░"

@@ -21,6 +21,8 @@ class Source:
     def __init__(self, file: str) -> None:
         """`-` is stdin. Raises InvalidInput when it can't be opened."""
         self.name = "stdin" if file == "-" else file
+        if file == "-" and sys.stdin is None:
+            raise InvalidInput("stdin can't be read (it is closed); give it something, or name a file.", file="stdin")
         try:
             self._fd = os.dup(sys.stdin.fileno()) if file == "-" else os.open(Path(file), os.O_RDONLY)
             found = os.fstat(self._fd)

@@ -24,20 +24,26 @@ async def rollback(
     output: Output,
 ) -> int:
     """A dry run needs no reason and no operator. Raises NotFound, InvalidInput."""
+    reason, operator = _given(reason), _given(operator)
     if not dry_run and (reason is None or operator is None):
-        raise InvalidInput("A rollback is recorded with --reason and --operator: give both, or --dry-run.")
+        raise InvalidInput("A rollback is recorded with --reason and --operator: give both, not blank, or --dry-run.")
     where: dict[str, Any] = {
         "to_version": cut.version,
         "to_time": cut.at,
         "to_position": cut.position,
-        "reason": reason or "dry run",
-        "operator": operator or "dry run",
+        "reason": reason,
+        "operator": operator,
         "workflow_only": workflow_only,
     }
     async with open_state_manager(settings, say=say) as manager:
         if dry_run:
             return _tell_preview(id, await manager.preview_rollback(id, **where), output)
         return await _roll_back(manager, id, where, output)
+
+
+def _given(text: str | None) -> str | None:
+    """Blanks say nothing."""
+    return text if text is not None and text.strip() else None
 
 
 async def _roll_back(manager: StateManager, id: str, where: dict[str, Any], output: Output) -> int:
@@ -74,7 +80,7 @@ def preview_document(id: str, preview: RollbackPreview) -> dict[str, Any]:
         "after": preview.after,
         "patch": preview.patch,
         "lines": preview.lines,
-        "effects": preview.effects,
+        "effects": [str(effect) for effect in preview.effects],
         "problem": None
         if problem is None
         else {"code": problem.code, "message": problem.message, "facts": dict(problem.facts)},
@@ -88,5 +94,5 @@ def preview_lines(id: str, preview: RollbackPreview) -> list[str]:
     lines = [f"Rolling back workflow {id} would change:"]
     lines += [f"  {line}" for line in preview.lines]
     if preview.effects:
-        lines += ["and with it:", *(f"  {effect}" for effect in preview.effects)]
+        lines += ["and with it:", *(f"  {effect.in_words()}" for effect in preview.effects)]
     return [*lines, "Nothing was recorded: this was a dry run."]

@@ -1,13 +1,14 @@
 """Running the asynchronous part of a command, so that a signal ends it quickly and cleanly."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from dora_state.cli.output import give_up_stdout, say
+from dora_state.cli.output import say
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -29,10 +30,9 @@ def run(work: Coroutine[Any, Any, int], *, on_signal: Callable[[], None] | None 
 
 def leave_at_once(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        # A stream that was closed before we began is None.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-        except (OSError, ValueError):
-            give_up_stdout()
     os._exit(code)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from commands.envelope import Answer, Problem
 from domain.errors import InvalidInput
 from dora_state.cli.exits import Exit
-from dora_state.cli.output import Output, OutputClosed, say
+from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
 from dora_state.cli.progress import Bars
 from dora_state.cli.reading import Source
 from dora_state.cli.submissions import Piece, Splitter
@@ -101,6 +101,9 @@ class _Run:
         except OutputClosed:
             # Nobody reads the answers any more; the commands are wanted all the same.
             self._reader_is_there = False
+        except OutputFailed as failed:
+            self._reader_is_there = False
+            say(f"The answers can't be written to stdout ({failed}); submitting goes on without them.")
 
     def summarise(self) -> None:
         total = sum(self._outcomes.values())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from dora_state.demo.cast import (
     AGENTS,
@@ -19,7 +20,6 @@ from dora_state.demo.cast import (
 Submission = dict[str, object]
 RESERVED_FOR = timedelta(minutes=30)
 EXPECTED_TIME = timedelta(minutes=5)
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,7 @@ class Assessment:
     """One run of the story, with ids of its own, so that it can be told again on the same home."""
 
     began: datetime
-    suffix: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        midnight = self.began.replace(hour=0, minute=0, second=0, microsecond=0)
-        tenths = int((self.began - midnight).total_seconds() * 10)
-        object.__setattr__(self, "suffix", base36(tenths, 4))
+    suffix: str = field(default_factory=lambda: uuid4().hex[:6])
 
     @property
     def workflow_id(self) -> str:
@@ -179,14 +174,6 @@ class Assessment:
             )
             for agent_id, cpu in usage
         )
-
-
-def base36(number: int, digits: int) -> str:
-    text = ""
-    for _ in range(digits):
-        number, digit = divmod(number, len(DIGITS))
-        text = DIGITS[digit] + text
-    return text
 
 
 def _iso(at: datetime) -> str:

@@ -254,10 +254,10 @@ def bar(percentage: float, width: int) -> ProgressBar:
 
 def difference_panel(preview: RollbackPreview, run: Assessment, room: int) -> Panel:
     """The most telling lines of a difference, and how many more there are."""
-    lines = [*preview.lines, *preview.effects]
+    total = len(preview.lines) + len(preview.effects)
     telling = [line for line in preview.lines if not line.startswith("metrics") and "_time: " not in line]
     shown = telling[: room - 1]
     text = Text("\n".join(run.short(line) for line in shown), no_wrap=True, overflow="ellipsis")
-    if len(lines) > len(shown):
-        text.append(f"\nand {len(lines) - len(shown)} more", style="dim")
+    if total > len(shown):
+        text.append(f"\nand {total - len(shown)} more", style="dim")
     return Panel(text, title="dry run of the rollback", title_align="left", border_style="magenta", box=box.ROUNDED)

@@ -97,7 +97,7 @@ def as_document(findings: Findings, commands: list[str]) -> Mapping[str, Any]:
             "reason": rollback.data["reason"],
             "operator": rollback.data["operator"],
             "difference": findings.difference,
-            "effects": played.preview.effects if played.preview else (),
+            "effects": [str(effect) for effect in played.preview.effects] if played.preview else [],
         },
         "system": findings.system,
         "health": findings.health.to_json(),

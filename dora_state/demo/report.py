@@ -5,12 +5,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from dora_state.cli.output import Output
 from dora_state.demo.board import WIDE, outputs_text, state_text
 from dora_state.demo.cast import TASKS
 from dora_state.demo.findings import Findings
@@ -25,27 +26,22 @@ DIFFERENCE_LINES = 16
 MAIN_CHECKS = ("database", "cache", "transactions", "memory", "disk", "projection")
 
 
-def show_report(findings: Findings, commands: list[str], console: Console) -> None:
+def show_report(findings: Findings, commands: list[str], output: Output) -> None:
     """Everything, under five headings, and what to try next."""
-    width = console.width
+    width = output.console.width
     sections: dict[str, list[RenderableType]] = {
         "The workflow now": _workflow_now(findings, width),
         "Its history": _history(findings, width),
         "Its state at a moment in between": _then(findings, width),
         "What the rollback changed": _rollback(findings),
-        "The system's health": _health(findings.system, findings.health, width),
+        "The system's health": health_parts(findings.system, findings.health, width),
     }
-    with console.capture() as captured:
-        for title, parts in sections.items():
-            console.print(_heading(title), *(Padding(part, (0, 0, 0, 1)) for part in parts), sep="\n")
-        console.print(_heading("Try next"))
-        for command in commands:
-            # Never broken into lines, so that it can be copied.
-            console.print(Text(f" {command}"), soft_wrap=True)
-    text = captured.get()
-    # Tables fill their width with blanks; nobody wants those in a file.
-    console.file.write(text if console.is_terminal else "".join(f"{row.rstrip()}\n" for row in text.splitlines()))
-    console.file.flush()
+    for title, parts in sections.items():
+        output.show(_heading(title), *(Padding(part, (0, 0, 0, 1)) for part in parts))
+    output.show(_heading("Try next"))
+    for command in commands:
+        # Never broken into lines, so that it can be copied.
+        output.line(f" {command}")
 
 
 def next_commands(findings: Findings, settings: Settings) -> list[str]:
@@ -162,7 +158,8 @@ def _rollback(findings: Findings) -> list[RenderableType]:
     return parts
 
 
-def _health(system: Document, own: HealthReport, width: int) -> list[RenderableType]:
+def health_parts(system: Document, own: HealthReport, width: int) -> list[RenderableType]:
+    """The platform's own figures, and how dora-state itself is."""
     line = Text(f"{system['system_id']} ({system['environment']}, {system['version']}) is ")
     line.append(state_text(system["overall_health"]))
     components = system["component_health"]
@@ -177,7 +174,7 @@ def _health(system: Document, own: HealthReport, width: int) -> list[RenderableT
     counts.add_row(
         "tasks running",
         str(system["running_tasks"]),
-        "average time of a task",
+        "average wait to start",
         f"{response:.1f} s" if response is not None else "",
     )
     counts.add_row(

@@ -1,6 +1,7 @@
 """The command line as its users run it, on real servers in a fresh home."""
 
 import gzip
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -162,13 +163,46 @@ def test_a_rollback_can_be_tried_and_then_done(dora_state: CommandLine) -> None:
     assert tried["problem"] is None
     assert tried["patch"] == [{"op": "remove", "path": "/context/note"}]
     assert "Nothing was recorded" in dora_state(*back, "--dry-run").out
-    assert "give both" in dora_state(*back, "--reason", "wrong").one_sentence()
+    for incomplete in (("--reason", "wrong"), ("--reason", "", "--operator", "")):
+        refused = dora_state(*back, *incomplete)
+        assert refused.code == 2
+        assert "give both" in refused.one_sentence()
 
     done = dora_state(*back, "--reason", "wrong note", "--operator", "bob", "--json")
     assert (done.code, done.json["outcome"]) == (0, "accepted")
     assert dora_state("show", "workflow", "wf-back", "--json").json["context"] == {}
     last = dora_state("history", "workflow", "wf-back", "--json").json_lines[-1]
     assert (last["version"], last["actor"], last["reason"]) == (3, "bob", "wrong note")
+
+
+def test_a_dry_run_tells_in_words_what_happens_to_tasks_and_agents(dora_state: CommandLine) -> None:
+    agent = {"agent_id": "a-back", "agent_type": "t", "state": "healthy"}
+    commands = [
+        {"type": "RegisterAgent", "data": agent},
+        {"type": "CreateWorkflow", "data": {"workflow_id": "wf-eff", "definition_id": "d"}},
+        {"type": "AddTask", "data": {"workflow_id": "wf-eff", "task_id": "t-eff", "definition_id": "d"}},
+        {"type": "StartWorkflow", "data": {"workflow_id": "wf-eff"}},
+        {"type": "ScheduleTask", "data": {"task_id": "t-eff"}},
+        {"type": "AssignTask", "data": {"task_id": "t-eff", "agent_id": "a-back", "reason": "r"}},
+    ]
+    assert dora_state("submit", "-", given=lines(*commands)).code == 0
+    back = ("rollback", "workflow", "wf-eff", "--to-version", "2", "--dry-run")
+    told = dora_state(*back).out
+    assert "agent a-back: gives back the slot of task t-eff" in told
+    assert "task t-eff: goes back to created" in told
+    for_programs = dora_state(*back, "--json")
+    assert "agent a-back: AgentSlotFreed (task_id=t-eff, outcome=rolled_back)" in for_programs.json["effects"]
+    for made_up in ("preview", "dry run"):
+        assert made_up not in for_programs.out
+
+
+@pytest.mark.usefixtures("submitted")
+def test_a_full_or_closed_stdout_is_one_sentence(dora_state: CommandLine) -> None:
+    with open("/dev/full", "wb") as full:
+        for arguments in (("show", "workflow", "wf-1"), ("history", "workflow", "wf-1", "--json"), ("health",)):
+            ended = finish(dora_state.start(*arguments, stdout=full))
+            assert ended.code == 74
+            assert "can't be written" in ended.one_sentence()
 
 
 @pytest.mark.usefixtures("submitted")
@@ -250,3 +284,12 @@ def test_the_worker_ends_when_it_is_told_to(dora_state: CommandLine) -> None:
     assert b"is running" in worker.stderr.readline()
     ended = finish(worker, signal.SIGTERM)
     assert (ended.code, ended.out) == (0, "")
+
+
+def test_the_workers_words_are_there_for_programs_too(dora_state: CommandLine) -> None:
+    worker = dora_state.start("worker", "--json")
+    assert worker.stdout is not None
+    word = json.loads(worker.stdout.readline())
+    assert "is running" in word["says"]
+    assert word["at"].endswith("Z")
+    assert finish(worker, signal.SIGTERM) == Ended(0, "", "")

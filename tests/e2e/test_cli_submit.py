@@ -95,6 +95,19 @@ def test_commands_are_submitted_even_if_nobody_reads_the_answers(dora_state: Com
     assert dora_state("show", "workflow", "wf-unread-2").code == 0
 
 
+def test_commands_are_submitted_even_if_their_answers_find_no_room(dora_state: CommandLine) -> None:
+    create = {"type": "CreateWorkflow", "data": {"workflow_id": "wf-full", "definition_id": "d"}}
+    for code in (0, 1):  # made, and then refused as it is there
+        with open("/dev/full", "wb") as full:
+            process = dora_state.start("submit", "-", stdout=full)
+            assert process.stdin is not None
+            process.stdin.write(lines(create).encode())
+            ended = finish(process)
+        assert ended.code == code
+        assert ended.err.count("The answers can't be written to stdout (No space left on device)") == 1
+    assert dora_state("show", "workflow", "wf-full").code == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_submission_that_waits_for_more(
     dora_state: CommandLine, number: signal.Signals, code: int

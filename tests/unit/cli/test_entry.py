@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -46,7 +47,13 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["import", "xes", "no-such-file.xes"], "There is no file"),
         (["submit", "no-such-file.jsonl"], "can't be read"),
         (["submit", "."], "can't be read"),
-        (["--tenant", "Not a tenant", "health"], "DORA_STATE_TENANT"),
+        (["--tenant", "Not a tenant", "health"], "'Not a tenant' is no name for a tenant: use a lower-case letter"),
+        (["rollback", "workflow", "w", "--to-version", "1", "--reason", "", "--operator", ""], "give both, not blank"),
+        (
+            ["rollback", "workflow", "w", "--to-version", "1", "--reason", "r", "--operator", " "],
+            "give both, not blank",
+        ),
+        (["submit", "no\x1b[31m\n\u202efile"], "no\\x1b[31m\\n\\u202efile can't be read"),
     ],
 )
 def test_bad_usage_is_told_in_one_sentence(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +63,49 @@ def test_bad_usage_is_told_in_one_sentence(arguments: list[str], word: str, caps
     assert word in err
     assert len(err.splitlines()) == 1
     assert err.startswith("Error: ")
+
+
+def test_a_tenant_of_the_environment_is_refused_in_the_same_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DORA_STATE_TENANT", "Bank")
+    assert main(["health"]) == Exit.BAD_INPUT
+    assert "'Bank' is no name for a tenant" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [[], ["--help"], ["--version"], ["show", "--help"]])
+def test_a_full_stdout_is_one_sentence(asked: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = _run(asked, stdout=full)
+    assert ended.returncode == Exit.OUTPUT_FAILED
+    assert ended.stderr.startswith("Error: the answer can't be written to stdout (No space left")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_closed_stdout_is_one_sentence() -> None:
+    ended = _run(["--version"], closed=">&-")
+    assert ended.returncode == Exit.OUTPUT_FAILED
+    assert ended.stderr.startswith("Error: the answer can't be written to stdout (it is closed)")
+
+
+def test_a_closed_stdin_is_bad_input() -> None:
+    ended = _run(["submit", "-"], closed="<&-")
+    assert (ended.returncode, ended.stdout) == (Exit.BAD_INPUT, "")
+    assert ended.stderr.startswith("Error: stdin can't be read (it is closed)")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_words_that_find_no_room_change_nothing(closed: str) -> None:
+    ended = _run(["shwo"], closed=closed)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (Exit.BAD_INPUT, "", "")
+
+
+def _run(
+    arguments: list[str], *, stdout: int | IO[bytes] = subprocess.PIPE, closed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """A process of its own, by a shell that closes one of its streams."""
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "dora_state", *arguments]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
 
 
 def _broken() -> object:

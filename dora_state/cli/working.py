@@ -1,0 +1,25 @@
+"""`worker`: its words, for people on stderr, for programs as JSON lines on stdout."""
+
+import asyncio
+import contextlib
+
+from dora_state.cli.exits import Exit
+from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
+from dora_state.platform import Say, now
+from dora_state.settings import Settings
+from dora_state.worker import run_worker
+
+
+async def work(settings: Settings, stop: asyncio.Event, output: Output) -> int:
+    """Work until told to stop. Raises ProjectionHalted, LogUnavailable."""
+    await run_worker(settings, stop, _words(output) if output.as_json else say)
+    return Exit.DONE
+
+
+def _words(output: Output) -> Say:
+    def tell(text: str) -> None:
+        # Nobody who listens is no reason to stop working.
+        with contextlib.suppress(OutputClosed, OutputFailed):
+            output.json_line({"at": now(), "says": text})
+
+    return tell
