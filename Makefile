@@ -44,7 +44,7 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dora-state needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
 	@echo "Setting up $(VENV), once; about a minute ..."
 	@$(PYTHON) -m venv $$(test ! -e $(INSTALLED) || test "$$(cat $(INSTALLED))" = "$(CURDIR)" || echo --clear) $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(LOCK)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@echo "$(CURDIR)" > $@
 
@@ -55,7 +55,7 @@ COMPILE = env -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null
 
 lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/python -m pip install --quiet --require-hashes -r requirements/locking.txt
+	@.venv-lock/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/locking.txt
 	@$(COMPILE) -o requirements/locking.txt requirements/locking.in
 	@$(COMPILE) --extra embedded --extra dev -o $(LOCK) pyproject.toml requirements/install.in
 	@$(COMPILE) -c $(LOCK) -o requirements/runtime.txt pyproject.toml requirements/install.in
