@@ -7,17 +7,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
+import psycopg
 import pytest
 from redis.asyncio import Redis
 
 from domain.errors import DoraStateError
 from dora_state.importing import ImportReport, projecting
 from dora_state.importing.importer import Importer
+from infrastructure.embedded import EmbeddedServers
 from infrastructure.hot_copies import Keys
 from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.xes.sort import sort_xes
@@ -100,6 +102,17 @@ async def until(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("it did not come about")
+
+
+async def until_recording(servers: EmbeddedServers) -> None:
+    """Wait until the default tenant on servers that others are starting holds events."""
+    into = Tenant("default", Path(), servers.database_url, servers.redis_url)
+    async with asyncio.timeout(SOON):
+        while True:
+            with suppress(DoraStateError, psycopg.Error):  # not started, or not set up, yet
+                if await events_of(into):
+                    return
+            await asyncio.sleep(0.02)
 
 
 def child_of(process: subprocess.Popen[bytes]) -> psutil.Process | None:
@@ -260,8 +273,7 @@ def test_the_embedded_servers_killed_the_next_run_goes_on(whole: tuple[Tenant, I
         path = whole[0].home / "log.xes"
         command_line = CommandLine(home)
         process = command_line.start("import", "xes", str(path))
-        asyncio.run(until(lambda: (home / "imports" / "default").exists() and child_of(process) is not None))
-        asyncio.run(asyncio.sleep(2))
+        asyncio.run(until_recording(EmbeddedServers(home)))
         os.kill(part(home, "postmaster"), signal.SIGKILL)
         ended = finish(process)
         assert ended.code == 4, ended

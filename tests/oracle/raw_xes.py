@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -51,7 +52,7 @@ class RawEvent:
     agent: Agent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RawLog:
     """All traces of a log, by id in the order of the file; each one's events are in order of time."""
 
@@ -63,7 +64,7 @@ class RawLog:
     def trace_ids(self) -> list[str]:
         return list(self.traces)
 
-    @property
+    @cached_property
     def resources(self) -> set[str]:
         """The resources that the events that count name, whether they ever got a task or not."""
         return {event.agent for event in self.events() if isinstance(event.agent, str)}

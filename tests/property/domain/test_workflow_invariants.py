@@ -153,6 +153,7 @@ class WorkflowMachine(AggregateMachine):
         then = WORKFLOW.fold(self.events[:version])
         assert then is not None
         then.updated_at = at
+        then.limited_from = at if then.started_at else None  # the longest duration counts anew
         assert self.state == then
 
     def check_step(self, before: Workflow | None, event: Event, after: Workflow) -> None:
