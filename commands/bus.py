@@ -1,21 +1,35 @@
 """The command bus: many submitters, one committer, groups without a timer.
 
-While one group is being committed, arriving commands gather; the next group carries them all. A lone
-command does not wait for company. The queue is bounded: a full one answers "try later" at once.
+While one group is in flight, arriving commands are decided into the next one, which goes as soon as the one before
+has landed. A lone command does not wait for company. The queue is bounded: a full one answers "try later" at once.
+
+Processes that write to the same streams take turns: whoever lost a command to another waits for its turn before it
+decides again, sees what the others wrote, and works off its queue for a short while, as fast as if it were alone.
+Without turns each would mostly work for nothing. They are a courtesy: what is right is for the append to say.
 """
 
 import asyncio
-import contextlib
+import logging
+import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
-from commands.committer import Committer
+from commands.committer import Committer, Group, Pending
 from commands.envelope import Answer, Envelope
 from domain.errors import DoraStateError, LogError, LogUnavailable
+from domain.log import Appended, AppendOutcome
 
 DEFAULT_QUEUE_SIZE = 10_000
 DEFAULT_GROUP_SIZE = 500
+TURN_SECONDS = 0.02
+"""How long a turn lasts while others may be waiting for theirs."""
+CONTENDED_SECONDS = 1.0
+"""How long after the last sign of another writer on the same streams turns are taken."""
+TURNS_REMEMBERED = 100
+"""After so many turns in which nobody else wrote a stream it is no longer looked at when a turn begins."""
+
+logger = logging.getLogger(__name__)
 
 
 class Busy(DoraStateError):
@@ -30,10 +44,24 @@ class BusClosed(DoraStateError):
     code = "closed"
 
 
-@dataclass(slots=True)
-class _Waiting:
-    envelope: Envelope
-    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+class Turns(Protocol):
+    """Turns of the processes that write to the same streams. Both calls return without a turn where none can be had."""
+
+    async def take(self) -> None:
+        """Wait for the turn."""
+        ...
+
+    async def give(self) -> None:
+        """Let the next one have it."""
+        ...
+
+
+class NoTurns:
+    """For a process that is alone."""
+
+    async def take(self) -> None: ...
+
+    async def give(self) -> None: ...
 
 
 class CommandBus:
@@ -43,18 +71,27 @@ class CommandBus:
         self,
         committer: Committer,
         *,
+        turns: Turns | None = None,
         queue_size: int = DEFAULT_QUEUE_SIZE,
         group_size: int = DEFAULT_GROUP_SIZE,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer
+        self._turns: Turns = turns or NoTurns()
         self._on_commit = on_commit
-        self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(queue_size + 1)
+        self._queue: deque[Pending] = deque()
         self._queue_size = queue_size
         self._group_size = group_size
         self._task: asyncio.Task[None] | None = None
+        self._flight: asyncio.Task[list[AppendOutcome] | LogError] | None = None
+        self._flying = Group()
+        self._awake = asyncio.Event()
         self._closing = False
+        self._hot: dict[str, int] = {}
+        """Streams that others write too, and for how many turns more that is remembered."""
+        self._contended_until = 0.0
+        self._turn_ends: float | None = None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="command bus")
@@ -62,7 +99,7 @@ class CommandBus:
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
-        await self._queue.put(None)
+        self._awake.set()
         if self._task is not None:
             await self._task
 
@@ -74,57 +111,105 @@ class CommandBus:
         """
         if self._closing:
             raise BusClosed()
-        if self._queue.qsize() >= self._queue_size:
+        if len(self._queue) >= self._queue_size:
             raise Busy(f"{self._queue_size} commands are waiting already; try again in a moment.")
-        waiting = _Waiting(envelope)
-        self._queue.put_nowait(waiting)
-        return await asyncio.shield(waiting.answer)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def settle(result: Answer | LogError) -> None:
+            if answer.done():
+                return  # the submitter went away
+            if isinstance(result, Answer):
+                answer.set_result(result)
+            else:
+                answer.set_exception(result)
+
+        self._queue.append(Pending(envelope, settle))
+        self._awake.set()
+        return await answer
 
     async def _run(self) -> None:
-        while (first := await self._queue.get()) is not None:
-            group, closing = self._gather(first)
-            await self._commit(group)
-            if closing:
+        while True:
+            self._awake.clear()
+            try:
+                if self._flight is None or self._flight.done():
+                    await self._land_and_send()
+                await self._decide()
+            except Exception as error:  # the bus outlives whatever one group runs into
+                logger.exception("The command bus met a fault")
+                self._committer.abandon(LogUnavailable(f"The commands could not be committed ({error}); try again."))
+            if self._flight is not None:
+                if not self._flight.done():
+                    await self._awake.wait()
+            elif self._committer.open:
+                continue
+            elif self._turn_ends is not None:
+                if not self._is_turn_over():
+                    await asyncio.sleep(0)  # those just answered may have more to submit
+                if self._is_turn_over() or not self._has_work():
+                    await self._end_turn()
+            elif not self._has_work():
+                if self._closing:
+                    return
+                await self._awake.wait()
+
+    def _has_work(self) -> bool:
+        return bool(self._queue or self._committer.again)
+
+    async def _decide(self) -> None:
+        """Decide what waits into the open group, if it is our turn or turns are not taken."""
+        if not self._has_work():
+            return
+        if self._turn_ends is None and time.monotonic() < self._contended_until:
+            if not self._committer.is_quiet:
                 return
+            await self._begin_turn()
+        if not self._is_turn_over() and await self._committer.decide_all(self._committer.again, self._group_size):
+            await self._committer.decide_all(self._queue, self._group_size)
 
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        group = [first]
-        while len(group) < self._group_size and not self._queue.empty():
-            following = self._queue.get_nowait()
-            if following is None:
-                return group, True
-            group.append(following)
-        return group, False
-
-    async def _commit(self, group: list[_Waiting]) -> None:
-        """One of each command id; a second one of the same group gets the first one's answer."""
-        firsts: dict[object, _Waiting] = {}
-        repeats: list[_Waiting] = []
-        for waiting in group:
-            if firsts.setdefault(waiting.envelope.command_id, waiting) is not waiting:
-                repeats.append(waiting)
-        await self._commit_distinct(list(firsts.values()))
-        for waiting in repeats:
-            await self._commit_distinct([waiting])
+    async def _land_and_send(self) -> None:
+        """The next group leaves before the one that has landed is answered, unless a loss changes what may leave."""
+        landed, group = self._flight, self._flying
+        self._flight = None
+        if landed is None:
+            self._send()
+            return
+        outcomes = landed.result()
+        if not isinstance(outcomes, LogError) and all(type(one) is Appended for one in outcomes):
+            self._send()
+        await self._committer.conclude(group, outcomes)
         self._on_commit()
+        if self._committer.contended:
+            self._hot.update(dict.fromkeys(self._committer.contended, TURNS_REMEMBERED))
+            self._committer.contended.clear()
+            self._contended_until = time.monotonic() + CONTENDED_SECONDS
+        if self._flight is None:
+            self._send()
 
-    async def _commit_distinct(self, group: list[_Waiting]) -> None:
-        try:
-            answers = await self._committer.commit([waiting.envelope for waiting in group])
-        except LogError as error:
-            _fail(group, error)
-        except Exception as error:  # the bus outlives whatever one group runs into
-            _fail(group, LogUnavailable(f"The commands could not be committed ({error}); submit them again."))
-        else:
-            for waiting, answer in zip(group, answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
+    def _send(self) -> None:
+        if self._committer.open:
+            self._flying = self._committer.close()
+            self._flight = asyncio.create_task(self._committer.append(self._flying), name="append")
+            self._flight.add_done_callback(self._wake)
 
+    def _wake(self, _: object) -> None:
+        self._awake.set()
 
-def _fail(group: list[_Waiting], error: LogError) -> None:
-    for waiting in group:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(error)
-            # A submitter that has gone away must not leave "exception was never retrieved" behind.
-            with contextlib.suppress(asyncio.CancelledError, LogError):
-                waiting.answer.exception()
+    # --- turns ------------------------------------------------------------------------------------------
+
+    async def _begin_turn(self) -> None:
+        await self._turns.take()
+        self._turn_ends = time.monotonic() + TURN_SECONDS
+        moved = await self._committer.catch_up(self._hot)
+        if moved:
+            self._contended_until = self._turn_ends + CONTENDED_SECONDS
+        for stream_id in list(self._hot):
+            self._hot[stream_id] = TURNS_REMEMBERED if stream_id in moved else self._hot[stream_id] - 1
+            if not self._hot[stream_id]:
+                del self._hot[stream_id]
+
+    def _is_turn_over(self) -> bool:
+        return self._turn_ends is not None and time.monotonic() >= self._turn_ends
+
+    async def _end_turn(self) -> None:
+        self._turn_ends = None
+        await self._turns.give()

@@ -1,37 +1,37 @@
-"""Commits groups of commands: decide each on what the ones before it left, append all at once.
+"""Commits commands in groups: each is decided on what the ones before it leave, whether that is committed yet or not.
 
-Every command succeeds or is refused on its own. Refusals and no-ops are recorded with their answers, so
-that a command id answers the same for ever; a conflict with another process makes only the commands
-concerned decide again.
+A group is open while commands are decided into it, then in flight while it is appended, and then concluded: its
+commands are answered. One group is in flight at a time, and the next is decided meanwhile. Every command succeeds or is
+refused on its own. Refusals and no-ops are recorded with their answers, so that a command id answers the same for ever.
+
+On a conflict with another process only the commands that it concerns are decided again, in their order: those in
+conflict, and those of the open group that stood on what they would have left. A command that has lost often is decided
+with the log to itself, so that it cannot lose again.
 """
 
-import hashlib
+import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
-import orjson
-
+from commands import answers
 from commands.decider import Decider, Decision
-from commands.envelope import Answer, Envelope, Outcome, Problem
+from commands.envelope import Answer, Envelope, Problem
 from commands.messages.agent import Heartbeat
+from commands.preparing import Prepared, Preparer
 from commands.work import Loaded, NotYetCommitted, Telemetry
-from domain.all_events import CATALOGUE
-from domain.errors import ConflictError, CorruptLog, LogError
-from domain.log import (
-    AlreadyRecorded,
-    Appended,
-    AppendOutcome,
-    CommandAppend,
-    Conflicted,
-    EventLog,
-    NewEvent,
-)
+from domain.errors import AppendRejected, CorruptLog, LogError, LogUnavailable
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, EventLog
 
-MAX_ATTEMPTS = 20
+PATIENCE = 3
+"""How often a command may lose against another process before it gets the log to itself."""
+RETRIES = (0.0, 0.1, 0.3, 1.0)
+"""Pauses, in seconds, before an append whose answer was lost is sent again."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,38 @@ class PresenceSink(Protocol):
     async def record(self, heartbeats: Sequence[Telemetry]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A decided command, ready to append."""
+@dataclass(slots=True)
+class Pending:
+    """A command that waits for its answer. `settled` is called once, with the answer or with why there is none."""
 
-    decision: Decision
-    append: CommandAppend
+    envelope: Envelope
+    settled: Callable[[Answer | LogError], None]
+    losses: int = 0
+    single: bool = False
+    """It goes into a group of its own: one that it was in was refused, and nobody knows for whom."""
+    repeats: list["Pending"] = field(default_factory=list)
+    """Of the same command id, submitted meanwhile: decided when this one is answered."""
+
+
+class Group:
+    """Commands that are appended together."""
+
+    __slots__ = ("full", "members", "resent", "telemetry", "unrecorded")
+
+    def __init__(self) -> None:
+        self.members: list[tuple[Pending, Prepared]] = []
+        self.unrecorded: list[Pending] = []
+        """Accepted heartbeats: answered, and no row in the log."""
+        self.telemetry: list[Telemetry] = []
+        self.full = False
+        self.resent = False
+
+    def __len__(self) -> int:
+        return len(self.members) + len(self.unrecorded)
+
+    @property
+    def appends(self) -> list[CommandAppend]:
+        return [prepared.append for _, prepared in self.members]
 
 
 class Committer:
@@ -58,225 +84,280 @@ class Committer:
         log: EventLog,
         decider: Decider,
         presence: PresenceSink,
+        preparer: Preparer,
         *,
-        tenant: str,
-        new_id: Callable[[], UUID],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        retries: Sequence[float] = RETRIES,
     ) -> None:
+        self._retries = retries
         self._log = log
         self._decider = decider
         self._presence = presence
-        self._tenant = tenant
-        self._new_id = new_id
+        self._preparer = preparer
         self._clock = clock
+        self._open = Group()
+        self._ahead: dict[str, Loaded[Any]] = {}
+        """What commands leave that are decided and not concluded."""
+        self._under_way: dict[UUID, Pending] = {}
+        self.again: deque[Pending] = deque()
+        """Commands to decide before any other."""
+        self.contended: set[str] = set()
+        """Streams over which a command was lost to another process, since somebody last emptied this."""
 
     async def commit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
-        """Answers in the order of the envelopes; each is durable when this returns.
+        """Commit commands without a bus: answers in the order of the envelopes, durable when this returns.
 
         Raises LogError if the log could not be read or written: then whether anything was appended is
         unknown, and the same command ids may be sent again without harm.
         """
-        answers: dict[int, Answer] = {}
-        open_indexes = list(range(len(envelopes)))
-        attempts = 0
-        while open_indexes and attempts < MAX_ATTEMPTS:
-            group = [(index, envelopes[index]) for index in open_indexes]
-            left = await self._attempt(group, answers)
-            # What only waited for the ones before it to be committed has not failed at anything.
-            attempts += len(left) == len(open_indexes)
-            open_indexes = left
-        for index in open_indexes:
-            answers[index] = _failed(envelopes[index], "busy", "Too many writers want the same streams; try again.")
-        return [answers[index] for index in range(len(envelopes))]
+        settled: dict[int, Answer | LogError] = {}
+        for index, envelope in enumerate(envelopes):
+            self.again.append(Pending(envelope, partial(settled.__setitem__, index)))
+        while self.again or self._open:
+            await self.decide_all(self.again)
+            group = self.close()
+            await self.conclude(group, await self.append(group))
+        results = [settled[index] for index in range(len(envelopes))]
+        for result in results:
+            if isinstance(result, LogError):
+                raise result
+        return [result for result in results if isinstance(result, Answer)]
 
-    async def _attempt(self, group: list[tuple[int, Envelope]], answers: dict[int, Answer]) -> list[int]:
-        """Decide and append a group once; gives the indexes that are to be decided again, in order."""
-        await self._refresh_agents(group)
-        now = self._clock()
-        ahead: dict[str, Loaded[Any]] = {}
-        prepared: list[tuple[int, Prepared]] = []
-        heartbeats: list[Telemetry] = []
-        waiting: list[int] = []
-        for place, (index, envelope) in enumerate(group):
-            try:
-                decided = await self._decide(envelope, now, ahead)
-            except NotYetCommitted:
-                # It and all after it, so that they keep their order.
-                waiting = [later for later, _ in group[place:]]
-                break
-            if isinstance(decided, Answer):
-                answers[index] = decided
-                continue
-            work = decided.work
-            if work.telemetry is not None and decided.problem is None:
-                heartbeats.append(work.telemetry)
-            if isinstance(envelope.command, Heartbeat) and not work.events:
-                outcome: Outcome = "refused" if decided.problem else "accepted"
-                answers[index] = Answer(envelope.command_id, envelope.command.type, outcome, problem=decided.problem)
-                continue
-            prepared.append((index, self.prepare(decided)))
-            if decided.problem is None:
-                ahead.update(work.left)
-        outcomes = await self._log.append([one.append for _, one in prepared]) if prepared else []
-        if heartbeats:
-            await self._presence.record(heartbeats)
-        return sorted(self._conclude(prepared, outcomes, answers) + waiting)
+    # --- the open group ---------------------------------------------------------------------------------
 
-    async def _decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]]) -> Decision | Answer:
-        """A decision, or an answer where none is to be recorded. One that can't be decided harms no other."""
+    @property
+    def open(self) -> Group:
+        return self._open
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is decided that is not concluded."""
+        return not self._under_way
+
+    async def decide_all(self, queue: deque[Pending], at_most: int | None = None) -> bool:
+        """Decide commands from the front of a queue; False if the first must wait until all before it is concluded."""
+        await self._refresh_agents(queue)
+        while queue and not self._open.full and (at_most is None or len(self._open) < at_most):
+            pending = queue.popleft()
+            if not await self._decide(pending):
+                queue.appendleft(pending)
+                return False
+        return True
+
+    async def _decide(self, pending: Pending) -> bool:
+        """Decide a command into the open group; False if it must wait until all before it is concluded."""
+        envelope = pending.envelope
+        first = self._under_way.get(envelope.command_id)
+        if first is not None:
+            first.repeats.append(pending)
+            return True
+        if pending.single and len(self._open):
+            return False
         try:
-            decision = await self._decider.decide(envelope, now, ahead)
-            if _is_expected(decision):
-                return decision
-            return await self._version_conflict(decision, now, ahead)
+            if pending.losses >= PATIENCE:
+                return self.is_quiet and await self._decide_alone(pending)
+            decision = await self._decider.decide(envelope, self._clock(), self._ahead)
+            if envelope.expected_version is not None and not _is_expected(decision):
+                again = await self._decide_expecting(pending)
+                if again is None:
+                    return True
+                decision = again
+        except NotYetCommitted:
+            return False
         except CorruptLog as error:
-            return _failed(envelope, error.code, error.message, **error.facts)
-        except (LogError, NotYetCommitted):
-            raise
-        except Exception as error:  # a fault of ours must not take a whole group down
+            pending.settled(answers.of_error(envelope, error))
+        except LogError as error:
+            pending.settled(error)
+        except Exception as error:  # a fault of ours must not take others down
             logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id)
             message = f"{envelope.command.type} could not be decided ({type(error).__name__}); please report this."
-            return _failed(envelope, "internal_error", message)
+            pending.settled(answers.failed(envelope, "internal_error", message))
+        else:
+            self._put(pending, decision)
+        return True
 
-    async def _version_conflict(
-        self, decision: Decision, now: datetime, ahead: Mapping[str, Loaded[Any]]
-    ) -> Decision | Answer:
-        """The caller named a version: a known command id still gets its first answer, a stale cache is renewed."""
-        envelope = decision.envelope
+    def _put(self, pending: Pending, decision: Decision) -> None:
+        work = decision.work
+        if work.telemetry is not None and decision.problem is None:
+            self._open.telemetry.append(work.telemetry)
+        if isinstance(decision.envelope.command, Heartbeat) and not work.events:
+            if decision.problem is not None:
+                pending.settled(_unrecorded(decision.envelope, decision.problem))
+            else:
+                self._open.unrecorded.append(pending)
+            return
+        prepared = self._preparer.prepare(decision)
+        self._open.members.append((pending, prepared))
+        self._open.full = pending.single
+        self._under_way[decision.envelope.command_id] = pending
+        if prepared.left:
+            self._ahead.update(prepared.left)
+
+    async def _decide_expecting(self, pending: Pending) -> Decision | None:
+        """The caller named a version: a known command id still gets its first answer, a stale cache is renewed.
+
+        None if it is answered. Raises NotYetCommitted if what it stands on may still change.
+        """
+        envelope = pending.envelope
         stream_id = envelope.command.stream_id
         known = await self._log.find_command(envelope.command_id)
         if known is not None:
-            return to_answer(envelope, known.answer, known)
-        if stream_id not in ahead:
-            self._decider.forget([stream_id])
-            decision = await self._decider.decide(envelope, now, ahead)
-            if _is_expected(decision):
-                return decision
-        actual = decision.work.reads.get(stream_id, 0)
-        return _failed(
-            envelope,
-            ConflictError.code,
-            f"{stream_id} is at version {actual}, not at {envelope.expected_version}; read it again and decide again.",
-            outcome="conflict",
-            stream_id=stream_id,
-            expected=envelope.expected_version,
-            actual=actual,
-        )
+            pending.settled(answers.of_recorded(envelope, known))
+            return None
+        if stream_id in self._ahead:
+            raise NotYetCommitted
+        await self._decider.refresh([stream_id])
+        decision = await self._decider.decide(envelope, self._clock(), self._ahead)
+        if _is_expected(decision):
+            return decision
+        pending.settled(answers.conflict(envelope, decision.work.reads.get(stream_id, 0)))
+        return None
 
-    def _conclude(
-        self,
-        prepared: list[tuple[int, Prepared]],
-        outcomes: Sequence[AppendOutcome],
-        answers: dict[int, Answer],
-    ) -> list[int]:
-        again: list[int] = []
-        stale: set[str] = set()
-        for (index, one), outcome in zip(prepared, outcomes, strict=True):
-            if isinstance(outcome, Conflicted):
-                again.append(index)
-            else:
-                answers[index] = to_answer(one.decision.envelope, one.append.answer, outcome)
-            if isinstance(outcome, Appended):
-                if one.decision.problem is None:
-                    self._decider.remember(one.decision.work.left)
-            else:
-                stale |= one.append.expected.keys()
-        # What a command that was not appended would have left may stand in states of its neighbours.
-        self._decider.forget(stale)
-        return again
+    async def _decide_alone(self, pending: Pending) -> bool:
+        """Decide and append a command while nobody else appends. Raises LogError."""
+        async with self._log.alone() as log:
+            decision = await self._decider.decide_afresh(pending.envelope, self._clock(), log)
+            prepared = self._preparer.prepare(decision)
+            (outcome,) = await log.append([prepared.append])
+        if isinstance(outcome, Conflicted):
+            raise AssertionError(f"Lost with the log to itself: {outcome}")
+        group = Group()
+        group.members.append((pending, prepared))
+        self._under_way[pending.envelope.command_id] = pending
+        await self.conclude(group, [outcome])
+        return True
 
-    async def _refresh_agents(self, group: list[tuple[int, Envelope]]) -> None:
+    async def _refresh_agents(self, queue: Iterable[Pending]) -> None:
         """A heartbeat appends nothing, so nothing else would tell that another process took the agent off."""
-        beating = {one.command.stream_id for _, one in group if isinstance(one.command, Heartbeat)}
-        cached = {stream_id: version for stream_id in beating if (version := self._decider.cached_version(stream_id))}
-        if cached:
-            versions = await self._log.stream_versions(list(cached))
-            self._decider.forget(stream_id for stream_id in cached if cached[stream_id] != versions.get(stream_id))
+        beating = {one.envelope.command.stream_id for one in queue if isinstance(one.envelope.command, Heartbeat)}
+        if beating:
+            await self.catch_up(beating)
 
-    def prepare(self, decision: Decision, recorded_at: datetime | None = None) -> Prepared:
-        """What the log is to keep of a decision."""
-        envelope, work = decision.envelope, decision.work
-        metadata = _metadata(envelope, self._tenant)
-        written = {} if decision.problem else work.left
-        events = (
-            ()
-            if decision.problem
-            else tuple(
-                NewEvent(
-                    self._new_id(),
-                    key.stream_id,
-                    event.type,
-                    event.schema_version,
-                    CATALOGUE.encode(event),
-                    metadata,
-                )
-                for key, event in work.events
-            )
-        )
-        answer = _answer_bytes(decision, {stream: loaded.version for stream, loaded in written.items()})
-        return Prepared(decision, CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at))
+    async def catch_up(self, stream_ids: Iterable[str]) -> set[str]:
+        """Bring what is remembered of these streams up to the log; gives those that had moved."""
+        try:
+            return await self._decider.refresh(stream_ids)
+        except LogError:
+            return set()  # whoever needs the log will say so
 
+    def abandon(self, error: LogError) -> None:
+        """Answer all that is decided or to be decided again with an error; nothing of it is known any more."""
+        self._open = Group()
+        self._ahead.clear()
+        for pending in [*self._under_way.values(), *self.again]:
+            for one in (*pending.repeats, pending):
+                one.settled(error)
+        self._under_way.clear()
+        self.again.clear()
 
-def digest(envelope: Envelope) -> str:
-    """Tells whether two commands of one id are the same request."""
-    content = envelope.command.model_dump_json().encode()
-    return hashlib.blake2b(envelope.command.type.encode() + b"\0" + content, digest_size=16).hexdigest()
+    # --- the group in flight ----------------------------------------------------------------------------
 
+    def close(self) -> Group:
+        """Take the open group, to append it; the next one is open."""
+        group, self._open = self._open, Group()
+        return group
 
-def to_answer(envelope: Envelope, answer: bytes, outcome: Appended | AlreadyRecorded) -> Answer:
-    """The recorded answer, as the caller gets it: the first one if the id was known."""
-    repeated = isinstance(outcome, AlreadyRecorded)
-    stored = orjson.loads(outcome.answer if isinstance(outcome, AlreadyRecorded) else answer)
-    if repeated and stored["digest"] != digest(envelope):
-        return _failed(
-            envelope,
-            "command_id_reused",
-            f"Command id {envelope.command_id} was used before, for a {stored['type']} with other content; "
-            "take a fresh id for each command.",
-            outcome="invalid",
-        )
-    problem = stored.get("problem")
-    return Answer(
-        command_id=envelope.command_id,
-        type=stored["type"],
-        outcome=stored["outcome"],
-        versions=stored.get("versions", {}),
-        position=outcome.last_position,
-        recorded_at=outcome.recorded_at,
-        problem=Problem(**problem) if problem else None,
-        repeated=repeated,
-    )
+    async def append(self, group: Group) -> list[AppendOutcome] | LogError:
+        """Append a group; what its answer was is known in the end, or why it is not.
 
+        An append whose answer was lost is sent again: its command ids see to it that nothing is done twice.
+        """
+        error: LogError | None = None
+        for pause in (0.0, *self._retries):
+            if pause:
+                await asyncio.sleep(pause)
+            try:
+                return await self._log.append(group.appends) if group.members else []
+            except LogUnavailable as unavailable:
+                error = unavailable
+                group.resent = True
+            except LogError as refused:
+                return refused
+            except Exception as fault:  # the writer outlives whatever one group runs into
+                logger.exception("A group of %d commands could not be appended", len(group))
+                return LogUnavailable(f"The commands could not be committed ({fault}); submit them again.")
+        return error or LogUnavailable()
 
-def _answer_bytes(decision: Decision, versions: Mapping[str, int]) -> bytes:
-    envelope, problem = decision.envelope, decision.problem
-    stored: dict[str, object] = {
-        "type": envelope.command.type,
-        "digest": digest(envelope),
-        "outcome": "refused" if problem else "accepted" if versions else "unchanged",
-    }
-    if versions:
-        stored["versions"] = versions
-    if problem:
-        stored["problem"] = {"code": problem.code, "message": problem.message, "facts": problem.facts}
-    return orjson.dumps(stored)
+    async def conclude(self, group: Group, outcomes: list[AppendOutcome] | LogError) -> None:
+        """Answer a group's commands; what was lost, or stood on it, is decided again into the open group."""
+        if isinstance(outcomes, LogError):
+            await self._conclude_failed(group, outcomes)
+            return
+        lost: list[Pending] = []
+        stale: set[str] = set()
+        for (pending, prepared), outcome in zip(group.members, outcomes, strict=True):
+            if isinstance(outcome, Appended):
+                self._take_over(prepared)
+                self._settle(pending, _answer(prepared, outcome))
+            elif isinstance(outcome, AlreadyRecorded):
+                ours = group.resent and outcome.answer == prepared.append.answer
+                if ours:
+                    self._take_over(prepared)
+                else:
+                    stale |= prepared.append.expected.keys()
+                self._settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not ours))
+            else:
+                stale |= prepared.append.expected.keys()
+                self.contended.add(outcome.stream_id)
+                pending.losses += 1
+                lost.append(pending)
+        if stale:
+            await self._decide_anew(lost, stale)
+        if group.telemetry:
+            await self._presence.record(group.telemetry)
+        for pending in group.unrecorded:
+            pending.settled(_unrecorded(pending.envelope, None))
 
+    def _take_over(self, prepared: Prepared) -> None:
+        """What a command left is committed."""
+        if prepared.left:
+            self._decider.remember(prepared.left)
+            for stream_id, loaded in prepared.left.items():
+                if self._ahead.get(stream_id) is loaded:
+                    del self._ahead[stream_id]
 
-def _metadata(envelope: Envelope, tenant: str) -> bytes:
-    metadata: dict[str, object] = {
-        "command_id": envelope.command_id,
-        "command_type": envelope.command.type,
-        "actor": envelope.actor,
-        "correlation_id": envelope.correlation_id,
-        "tenant": tenant,
-    }
-    if envelope.causation_id is not None:
-        metadata["causation_id"] = envelope.causation_id
-    if envelope.occurred_at is not None:
-        metadata["occurred_at"] = envelope.occurred_at
-    if envelope.note is not None:
-        metadata.update(envelope.note)
-    return orjson.dumps(metadata, option=orjson.OPT_UTC_Z)
+    def _settle(self, pending: Pending, result: Answer | LogError) -> None:
+        self._under_way.pop(pending.envelope.command_id, None)
+        if pending.repeats:
+            self.again.extend(pending.repeats)
+            pending.repeats.clear()
+        pending.settled(result)
+
+    async def _decide_anew(self, lost: list[Pending], stale: set[str]) -> None:
+        """Take the commands of the open group that stand on something stale out of it; all of them come again."""
+        kept = Group()
+        kept.unrecorded, kept.telemetry = self._open.unrecorded, self._open.telemetry
+        self._ahead.clear()
+        for pending, prepared in self._open.members:
+            if stale.isdisjoint(prepared.append.expected):
+                kept.members.append((pending, prepared))
+                self._ahead.update(prepared.left)
+            else:
+                stale |= prepared.left.keys()
+                lost.append(pending)
+        self._open = kept
+        for pending in lost:
+            self._under_way.pop(pending.envelope.command_id, None)
+        self.again.extendleft(reversed(lost))
+        try:
+            await self._decider.refresh(stale)
+        except LogError:
+            self._decider.forget(stale)
+
+    async def _conclude_failed(self, group: Group, error: LogError) -> None:
+        """Nothing was appended, or nobody knows. What was refused for one command's sake harms no other."""
+        pendings = [pending for pending, _ in group.members]
+        lost: list[Pending] = []
+        if isinstance(error, AppendRejected) and len(pendings) > 1:
+            lost = pendings
+            for pending in lost:
+                pending.single = True
+        else:
+            for pending in pendings:
+                self._settle(pending, error)
+        for pending in group.unrecorded:
+            pending.settled(error)
+        await self._decide_anew(lost, {stream_id for one in group.appends for stream_id in one.expected})
 
 
 def _is_expected(decision: Decision) -> bool:
@@ -285,5 +366,9 @@ def _is_expected(decision: Decision) -> bool:
     return expected is None or decision.work.reads.get(decision.envelope.command.stream_id, 0) == expected
 
 
-def _failed(envelope: Envelope, code: str, message: str, *, outcome: Any = "failed", **facts: object) -> Answer:
-    return Answer(envelope.command_id, envelope.command.type, outcome, problem=Problem(code, message, facts))
+def _answer(prepared: Prepared, where: Appended) -> Answer:
+    return answers.of_appended(prepared.decision.envelope, prepared.versions, prepared.decision.problem, where)
+
+
+def _unrecorded(envelope: Envelope, problem: Problem | None) -> Answer:
+    return Answer(envelope.command_id, envelope.command.type, "refused" if problem else "accepted", problem=problem)

@@ -6,18 +6,19 @@ so that is harmless. Aggregates live in a bounded cache, kept honest by the vers
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from commands.envelope import Envelope, Problem
 from commands.handlers import HANDLERS
-from commands.work import Key, Loaded, Memory, Needs, NotYetCommitted, Past, PastKey, Work
-from domain.all_events import CATALOGUE
+from commands.work import Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
+from domain.all_events import AGGREGATES, CATALOGUE
 from domain.errors import Refusal
 from domain.log import Cut, EventReader, RecordedEvent
+from domain.record import record
 
 DEFAULT_CACHE_SIZE = 20_000
+NOTHING: Mapping[str, Loaded[Any]] = {}
 
 
 class WorkflowCounter(Protocol):
@@ -26,7 +27,7 @@ class WorkflowCounter(Protocol):
     async def active_workflows(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What a command came to: its unit of work, or why it was refused."""
 
@@ -36,7 +37,7 @@ class Decision:
 
 
 class Decider:
-    """Runs handlers on the aggregates in `cache`; `recall` looks first at what is not committed yet."""
+    """Runs handlers on the aggregates in its cache."""
 
     def __init__(
         self,
@@ -50,31 +51,62 @@ class Decider:
         self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
         self._cache_size = cache_size
 
-    async def decide(
-        self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]] | None = None
-    ) -> Decision:
-        """Decide one command; `ahead` is what earlier commands of its group leave.
+    async def decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]] = NOTHING) -> Decision:
+        """Decide one command; `ahead` is what earlier commands leave that are not committed yet.
 
         Raises LogError if something could not be read, and NotYetCommitted if the command asks for the past
         while `ahead` holds something: the past is read from the log, which lacks that.
         """
-        handler = HANDLERS[type(envelope.command)]
-        past: dict[PastKey, Past[Any]] = {}
+        cache = self._cache
+
+        def recall(stream_id: str) -> Loaded[Any] | None:
+            return ahead.get(stream_id) or cache.get(stream_id)
+
+        work = Work(recall, now, envelope.command_id)
+        try:
+            HANDLERS[type(envelope.command)](work, envelope.command)
+        except Needs as needs:
+            return await self._decide_with_more(envelope, now, ahead, needs, self._reader)
+        except Refusal as refusal:
+            return Decision(envelope, work, Problem(refusal.reason, refusal.message, refusal.facts))
+        return Decision(envelope, work, None)
+
+    async def decide_afresh(self, envelope: Envelope, now: datetime, reader: EventReader) -> Decision:
+        """Decide one command on nothing but what `reader` says; what is cached is brought up to it first."""
+        return await self._decide_with_more(envelope, now, NOTHING, Needs(), reader, afresh=True)
+
+    async def _decide_with_more(
+        self,
+        envelope: Envelope,
+        now: datetime,
+        ahead: Mapping[str, Loaded[Any]],
+        needs: Needs,
+        reader: EventReader,
+        *,
+        afresh: bool = False,
+    ) -> Decision:
+        """What was loaded for this command stays with it, however small the cache is."""
         loaded: dict[str, Loaded[Any]] = {}
+        past: dict[PastKey, Past[Any]] = {}
         active: int | None = None
-        memory = self._memory(ahead or {}, loaded)
+        cache = NOTHING if afresh else self._cache
+
+        def recall(stream_id: str) -> Loaded[Any] | None:
+            return ahead.get(stream_id) or cache.get(stream_id) or loaded.get(stream_id)
+
         while True:
-            work = Work(memory, now, str(envelope.command_id), past, active)
+            if needs.past and ahead:
+                raise NotYetCommitted from None
+            loaded.update(await self._load(needs.streams, reader))
+            for key, cut in needs.past:
+                past[PastKey(key.stream_id, cut)] = await _fold_past(key, cut, reader)
+            if needs.count:
+                active = await self._counter.active_workflows()
+            work = Work(recall, now, envelope.command_id, past, active)
             try:
-                handler(work, envelope.command)
-            except Needs as needs:
-                if needs.past and ahead:
-                    raise NotYetCommitted from None
-                loaded.update(await self._load(needs.streams))
-                for key, cut in needs.past:
-                    past[PastKey(key.stream_id, cut)] = await self._fold_past(key, cut)
-                if needs.count:
-                    active = await self._counter.active_workflows()
+                HANDLERS[type(envelope.command)](work, envelope.command)
+            except Needs as more:
+                needs = more
             except Refusal as refusal:
                 return Decision(envelope, work, Problem(refusal.reason, refusal.message, refusal.facts))
             else:
@@ -82,48 +114,61 @@ class Decider:
 
     def remember(self, left: Mapping[str, Loaded[Any]]) -> None:
         """Keep aggregates as a committed command left them."""
-        self._cache.update(left)
-        for stream_id in left:
-            self._cache.move_to_end(stream_id)
-        while len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
+        cache = self._cache
+        for stream_id, loaded in left.items():
+            cache[stream_id] = loaded
+            cache.move_to_end(stream_id)
+        while len(cache) > self._cache_size:
+            cache.popitem(last=False)
 
     def forget(self, stream_ids: Iterable[str]) -> None:
         """Drop what turned out to be out of date."""
         for stream_id in stream_ids:
             self._cache.pop(stream_id, None)
 
+    async def refresh(self, stream_ids: Iterable[str]) -> set[str]:
+        """Bring what is cached of these streams up to the log, in one round trip; gives those that had moved."""
+        keys = [_key(stream_id) for stream_id in stream_ids if stream_id in self._cache]
+        before = {key.stream_id: self._cache[key.stream_id].version for key in keys}
+        after = await self._load(tuple(keys), self._reader)
+        return {stream_id for stream_id, loaded in after.items() if loaded.version != before[stream_id]}
+
     def cached_version(self, stream_id: str) -> int | None:
         found = self._cache.get(stream_id)
         return found.version if found else None
 
-    def _memory(self, ahead: Mapping[str, Loaded[Any]], loaded: Mapping[str, Loaded[Any]]) -> Memory:
-        """What was loaded for this command stays with it, however small the cache is."""
-
-        def recall(stream_id: str) -> Loaded[Any] | None:
-            return ahead.get(stream_id) or self._cache.get(stream_id) or loaded.get(stream_id)
-
-        return recall
-
-    async def _load(self, keys: tuple[Key[Any], ...]) -> dict[str, Loaded[Any]]:
+    async def _load(self, keys: tuple[Key[Any], ...], reader: EventReader) -> dict[str, Loaded[Any]]:
+        """Aggregates as they are in the log: what is cached of one is gone on from."""
         if not keys:
             return {}
         by_stream = {key.stream_id: key for key in keys}
+        known = {stream_id: found for stream_id in by_stream if (found := self._cache.get(stream_id)) and found.state}
         loaded: dict[str, Loaded[Any]] = {}
-        for stream_id, events in (await self._reader.read_streams(list(by_stream))).items():
-            state = None
+        versions = {stream_id: found.version for stream_id, found in known.items()}
+        for stream_id, events in (await reader.read_streams(list(by_stream), after=versions)).items():
+            base = known.get(stream_id)
+            if base is not None and not events:
+                loaded[stream_id] = base
+                continue
+            state = base.state.copy() if base is not None and base.state is not None else None
             for event in events:
                 state = by_stream[stream_id].aggregate.evolve(state, decode(event))
             loaded[stream_id] = Loaded(events[-1].version if events else 0, state)
         self.remember(loaded)
         return loaded
 
-    async def _fold_past(self, key: Key[Any], cut: Cut) -> Past[Any]:
-        state, version, position = None, 0, 0
-        async for event in self._reader.read_stream(key.stream_id, cut=cut):
-            state = key.aggregate.evolve(state, decode(event))
-            version, position = event.version, event.position + event.following
-        return Past(version, position, state)
+
+async def _fold_past(key: Key[Any], cut: Cut, reader: EventReader) -> Past[Any]:
+    state, version, position = None, 0, 0
+    async for event in reader.read_stream(key.stream_id, cut=cut):
+        state = key.aggregate.evolve(state, decode(event))
+        version, position = event.version, event.position + event.following
+    return Past(version, position, state)
+
+
+def _key(stream_id: str) -> Key[Any]:
+    category, _, aggregate_id = stream_id.partition("-")
+    return Key(AGGREGATES[category], stream_id, aggregate_id)
 
 
 def decode(event: RecordedEvent) -> Any:

@@ -7,11 +7,12 @@ from typing import Literal
 from uuid import UUID
 
 from commands.messages import Command
+from domain.record import record
 
 Outcome = Literal["accepted", "unchanged", "refused", "invalid", "conflict", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Envelope:
     """A command with who asks for it, why, and as what.
 
@@ -39,7 +40,7 @@ class Problem:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What became of a command.
 

@@ -5,32 +5,34 @@ is raised; the committer loads it and runs the handler again from its beginning.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from domain.aggregate import Aggregate, AggregateState, Event
 from domain.errors import Refusal
 from domain.log import Cut
+from domain.record import record
 
 S = TypeVar("S", bound=AggregateState)
 ACTIVE_WORKFLOWS = "active_workflows"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Key(Generic[S]):
     """One aggregate: which kind, which id."""
 
-    aggregate: Aggregate[S] = field(compare=False)
+    aggregate: Aggregate[S]
     stream_id: str
-    aggregate_id: str = field(compare=False)
+    aggregate_id: str
 
     @staticmethod
     def of(aggregate: Aggregate[S], aggregate_id: str) -> "Key[S]":
-        return Key(aggregate, aggregate.stream_id(aggregate_id), aggregate_id)
+        return Key(aggregate, f"{aggregate.category}-{aggregate_id}", aggregate_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded(Generic[S]):
     """An aggregate as it is at a version of its stream; shared, so never changed. 0 and None: not there."""
 
@@ -107,7 +109,7 @@ class Work:
         self,
         memory: Memory,
         now: datetime,
-        command_id: str,
+        command_id: UUID,
         past: Mapping[PastKey, Past[Any]] | None = None,
         active_workflows: int | None = None,
     ) -> None:
@@ -123,7 +125,7 @@ class Work:
 
     def find(self, aggregate: Aggregate[S], aggregate_id: str) -> S | None:
         """The aggregate as this command has left it so far; None if it does not exist. Read only."""
-        return self._enter(Key.of(aggregate, aggregate_id)).state  # type: ignore[no-any-return]  # the key says S
+        return self._enter(aggregate, aggregate_id).state  # type: ignore[no-any-return]  # the aggregate says S
 
     def get(self, aggregate: Aggregate[S], aggregate_id: str) -> S:
         """The same, refused if it does not exist."""
@@ -166,7 +168,7 @@ class Work:
         """Add what was decided; later reads of this command see it."""
         if not events:
             return
-        working = self._enter(Key.of(aggregate, aggregate_id))
+        working = self._enter(aggregate, aggregate_id)
         if not working.owned and working.state is not None:
             working.state = working.state.copy()
         working.owned = True
@@ -177,7 +179,7 @@ class Work:
 
     def version(self, aggregate: Aggregate[Any], aggregate_id: str) -> int:
         """The version of the stream as this command has left it so far."""
-        return self._enter(Key.of(aggregate, aggregate_id)).version
+        return self._enter(aggregate, aggregate_id).version
 
     def reservation_id(self) -> str:
         """An id that no other reservation ever has: it follows from the command's."""
@@ -198,13 +200,15 @@ class Work:
             if working.owned
         }
 
-    def _enter(self, key: Key[Any]) -> _Working:
-        working = self._working.get(key.stream_id)
+    def _enter(self, aggregate: Aggregate[Any], aggregate_id: str) -> _Working:
+        stream_id = f"{aggregate.category}-{aggregate_id}"
+        working = self._working.get(stream_id)
         if working is None:
-            loaded = self._memory(key.stream_id)
+            key = Key(aggregate, stream_id, aggregate_id)
+            loaded = self._memory(stream_id)
             if loaded is None:
                 raise Needs(streams=[key])
-            working = self._working[key.stream_id] = _Working(key, loaded.version, loaded.version, loaded.state)
+            working = self._working[stream_id] = _Working(key, loaded.version, loaded.version, loaded.state)
         return working
 
     def _known(self, key: Key[Any]) -> bool:

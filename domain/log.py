@@ -5,13 +5,16 @@ what was appended is what is read, for ever.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class NewEvent:
     """An event that a decision gave, not recorded yet. `data` and `metadata` are JSON bytes."""
 
@@ -23,7 +26,7 @@ class NewEvent:
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordedEvent:
     """An event in the log.
 
@@ -43,7 +46,7 @@ class RecordedEvent:
     following: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandAppend:
     """What one command asks the log to keep: its events and its answer, atomically.
 
@@ -60,7 +63,7 @@ class CommandAppend:
     recorded_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Appended:
     """The command is recorded. Positions are None when it gave no events."""
 
@@ -69,7 +72,7 @@ class Appended:
     last_position: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AlreadyRecorded:
     """The command id was known: what it answered then. Wins over any conflict."""
 
@@ -79,7 +82,7 @@ class AlreadyRecorded:
     last_position: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conflicted:
     """A stream is not at the expected version: the command appended nothing and recorded nothing."""
 
@@ -159,9 +162,16 @@ class EventReader(Protocol):
         ...
 
     async def read_streams(
-        self, stream_ids: Sequence[str], *, up_to_position: int | None = None
+        self,
+        stream_ids: Sequence[str],
+        *,
+        after: Mapping[str, int] | None = None,
+        up_to_position: int | None = None,
     ) -> dict[str, list[RecordedEvent]]:
-        """Whole streams at once, in one round trip; a stream that does not exist gives an empty list."""
+        """Many streams in one round trip, each whole, or after the version that `after` names for it.
+
+        A stream that does not exist, or has nothing after, gives an empty list.
+        """
         ...
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
@@ -184,5 +194,12 @@ class EventLog(EventReader, Protocol):
 
         Atomic is the command: one that conflicts harms no neighbour, except those that were decided on
         what it would have left, which then conflict too. Durable when it returns.
+        """
+        ...
+
+    def alone(self) -> AbstractAsyncContextManager["EventLog"]:
+        """The log to oneself: until the block ends, nobody else appends to it, through any other connection.
+
+        What is appended through it is durable when the block has ended, and not at all if it ended in an error.
         """
         ...

@@ -1,7 +1,7 @@
 """The small types that events and commands share, each with its bounds."""
 
 import math
-import unicodedata
+import re
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
@@ -36,9 +36,12 @@ def _plain(text: str) -> str:
     return text
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 def _printable(text: str) -> str:
     """Free text may have line breaks and tabs, no other control characters."""
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in text):
+    if not text.isprintable() and _CONTROL.search(text):
         raise ValueError("must not contain control characters other than line breaks and tabs")
     return text
 

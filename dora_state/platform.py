@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from commands.bus import CommandBus
 from commands.committer import Committer
 from commands.decider import Decider, decode
+from commands.preparing import Preparer
 from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
 from domain.all_events import AGGREGATES, CATALOGUE
@@ -22,7 +23,7 @@ from domain.log import NOW, Cut
 from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
-from infrastructure.event_store import PostgresEventLog
+from infrastructure.event_store import PostgresEventLog, PostgresTurns
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.migrations import migrate
 from infrastructure.presence import PresenceBook
@@ -74,7 +75,7 @@ class Platform:
     redis_copies: RedisHotCopies | None
     presence: PresenceBook
     decider: Decider
-    committer: Committer
+    preparer: Preparer
     bus: CommandBus
     projector: Projector
     queries: Queries
@@ -159,10 +160,17 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         presence = PresenceBook(projector_pool, redis, settings.tenant)
         queries = Queries(read_models, hot, presence, log, now, zone=ZoneInfo(settings.time_zone))
         decider = Decider(log, queries, cache_size=settings.cache_size)
-        committer = Committer(log, decider, Heartbeats(presence), tenant=settings.tenant, new_id=new_id, clock=now)
+        preparer = Preparer(tenant=settings.tenant, new_id=new_id)
+        committer = Committer(log, decider, Heartbeats(presence), preparer, clock=now)
+        turns = PostgresTurns(servers.database_url, settings.tenant)
+        stack.push_async_callback(turns.close)
         signal = ProcessSignal()
         bus = CommandBus(
-            committer, queue_size=settings.queue_size, group_size=settings.group_size, on_commit=signal.wake
+            committer,
+            turns=turns,
+            queue_size=settings.queue_size,
+            group_size=settings.group_size,
+            on_commit=signal.wake,
         )
         projector = Projector(
             log, read_models, hot, AGGREGATES, CATALOGUE, signal=signal, states_kept=settings.cache_size
@@ -181,7 +189,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             redis_copies=redis_copies,
             presence=presence,
             decider=decider,
-            committer=committer,
+            preparer=preparer,
             bus=await stack.enter_async_context(bus),
             projector=projector,
             queries=queries,

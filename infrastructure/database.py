@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -14,6 +15,29 @@ from infrastructure import sql
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 Pool = AsyncConnectionPool[Connection]
+
+
+class Connections(Protocol):
+    """Where connections come from: a pool, or one that somebody holds."""
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def check(self) -> None:
+        """Replace what is lost."""
+        ...
+
+
+class Held:
+    """One connection, in the midst of what somebody does with it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        return nullcontext(self._connection)
+
+    async def check(self) -> None: ...
+
 
 CONTROL_SCHEMA = "dora_state_control"
 CONNECT_TIMEOUT_SECONDS = 10

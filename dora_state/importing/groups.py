@@ -11,9 +11,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from commands.committer import Prepared
 from commands.decider import Decider
 from commands.envelope import Envelope
+from commands.preparing import Prepared
 from commands.work import Loaded
 from domain.errors import LogError
 from domain.log import Conflicted
@@ -35,7 +35,7 @@ class Groups:
     def __init__(self, platform: Platform, log: PostgresEventLog) -> None:
         self.refused: Counter[str] = Counter()
         """Commands that the domain did not accept, by the reason; the mapping asks for none of them."""
-        self._committer = platform.committer
+        self._preparer = platform.preparer
         cache_size = max(platform.settings.cache_size, SMALLEST_CACHE)
         self._decider = Decider(log, platform.queries, cache_size=cache_size)
         self._log = log
@@ -64,7 +64,7 @@ class Groups:
             return
         if decision.work.events:
             self._decider.remember(decision.work.left)
-            self._group.append(self._committer.prepare(decision, recorded_at=at))
+            self._group.append(self._preparer.prepare(decision, recorded_at=at))
         if len(self._group) >= GROUP:
             await self._send()
         elif len(self._group) % YIELD_EVERY == 0:

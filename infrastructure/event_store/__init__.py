@@ -1,23 +1,27 @@
 """The log on PostgreSQL: the port EventLog, with what an import and maintenance need besides."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
-from domain.log import AppendOutcome, CommandAppend
-from infrastructure.database import Pool
+from domain.log import AppendOutcome, CommandAppend, EventLog
+from infrastructure import sql
+from infrastructure.database import Connections, Held
+from infrastructure.event_store.errors import domain_errors
 from infrastructure.event_store.group import Group, outcomes
 from infrastructure.event_store.reading import PostgresEventReader
+from infrastructure.event_store.turns import PostgresTurns
 
-__all__ = ["PostgresEventLog", "PostgresEventReader"]
+__all__ = ["PostgresEventLog", "PostgresEventReader", "PostgresTurns"]
 
 
 class PostgresEventLog(PostgresEventReader):
     """The port EventLog on a pool of connections with the role writer."""
 
-    def __init__(self, pool: Pool, *, import_id: UUID | None = None) -> None:
+    def __init__(self, connections: Connections, *, import_id: UUID | None = None) -> None:
         """`import_id`: appends are those of that import, and say their recorded_at."""
-        super().__init__(pool)
+        super().__init__(connections)
         self._import_id = import_id
 
     async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
@@ -38,6 +42,13 @@ class PostgresEventLog(PostgresEventReader):
         rows = await self._rows("append", *group.arguments(self._import_id))
         return outcomes(commands, group, rows)
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[EventLog]:
+        with domain_errors():
+            async with self._connections.connection() as connection, connection.transaction():
+                await connection.execute(sql.load("claim_log"))
+                yield PostgresEventLog(Held(connection), import_id=self._import_id)
+
     async def importing(self) -> UUID | None:
         """The import that the tenant is in, None when it is live."""
         ((import_id,),) = await self._rows("mode")
@@ -50,7 +61,7 @@ class PostgresEventLog(PostgresEventReader):
         LogImporting when another import has begun.
         """
         await self._rows("begin_import", import_id)
-        return PostgresEventLog(self._pool, import_id=import_id)
+        return PostgresEventLog(self._connections, import_id=import_id)
 
     async def end_import(self, import_id: UUID) -> None:
         """The tenant is live again. Raises AppendRejected when that import has not begun."""

@@ -10,7 +10,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from domain.errors import AppendRejected, ClockAhead, LogError, LogImporting, LogUnavailable
 
 _NOT_SET_UP = ("3F000", "42P01", "42883")
-_NOT_NOW = ("08", "25006", "40", "53", "55P03", "57", "58")
+_NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")
 
 
 def _facts(error: psycopg.Error) -> dict[str, object]:

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from domain.errors import AppendRejected
@@ -13,7 +14,10 @@ MAX_STREAM_ID_LENGTH = 512
 _STREAM_ID = re.compile(r"[^-\x00-\x1f\x7f-\x9f\ud800-\udfff]+-[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _TYPE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
-OutcomeRow = tuple[int, str, datetime, int | None, int | None, bytes | None, str | None, int | None, int | None]
+# As append says: (command, outcome, recorded_at, first and last position, answer, stream_id, expected, actual).
+OutcomeRow = tuple[Any, ...]
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -22,11 +26,13 @@ class Group:
 
     command_ids: list[UUID] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
+    command_lasts: list[int] = field(default_factory=list)
     recorded_at: list[datetime | None] = field(default_factory=list)
     streams: dict[str, int] = field(default_factory=dict)
     claim_commands: list[int] = field(default_factory=list)
     claim_streams: list[int] = field(default_factory=list)
     claim_expected: list[int] = field(default_factory=list)
+    claim_counts: list[int] = field(default_factory=list)
     event_claims: list[int] = field(default_factory=list)
     event_ids: list[UUID] = field(default_factory=list)
     event_types: list[str] = field(default_factory=list)
@@ -54,12 +60,14 @@ class Group:
                     command_id=command.command_id,
                     type=event.type,
                 )
+            self.claim_counts[claim - 1] += 1
             self.event_claims.append(claim)
             self.event_ids.append(event.event_id)
             self.event_types.append(event.type)
             self.event_schema_versions.append(event.schema_version)
             self.event_data.append(event.data)
             self.event_metadata.append(event.metadata)
+        self.command_lasts.append(len(self.event_ids))
 
     def _claim(self, stream_id: str, expected: int) -> int:
         if stream_id not in self.streams:
@@ -73,6 +81,7 @@ class Group:
         self.claim_commands.append(len(self.command_ids))
         self.claim_streams.append(self.streams[stream_id])
         self.claim_expected.append(expected)
+        self.claim_counts.append(0)
         return len(self.claim_commands)
 
     def arguments(self, import_id: UUID | None) -> tuple[object, ...]:
@@ -83,11 +92,13 @@ class Group:
         return (
             self.command_ids,
             self.answers,
+            self.command_lasts,
             times if import_id is not None else None,
             list(self.streams),
             self.claim_commands,
             self.claim_streams,
             self.claim_expected,
+            self.claim_counts,
             self.event_claims,
             self.event_ids,
             self.event_types,
@@ -98,28 +109,46 @@ class Group:
         )
 
 
-def _outcome(row: OutcomeRow) -> AppendOutcome:
-    _, outcome, recorded_at, first, last, answer, stream_id, expected, actual = row
-    if outcome == "appended":
-        return Appended(recorded_at, first, last)
-    if answer is not None:
-        return AlreadyRecorded(answer, recorded_at, first, last)
-    if stream_id is None or expected is None or actual is None:
-        raise AssertionError(f"append gave an outcome without its facts: {row}")
-    return Conflicted(stream_id, expected, actual)
-
-
 def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[OutcomeRow]) -> list[AppendOutcome]:
     """One outcome for each command, in order; a command id that comes again gets the first one's answer."""
-    by_id = {group.command_ids[row[0] - 1]: _outcome(row) for row in rows}
-    answers = dict(zip(group.command_ids, group.answers, strict=True))
+    others: dict[int, AppendOutcome] = {}
+    first_at, position = _NEVER, 0
+    for place, outcome, recorded_at, first, last, answer, stream_id, expected, actual in rows:
+        if outcome == "appended":
+            first_at, position = recorded_at, (first or 1) - 1
+        elif answer is not None:
+            others[place - 1] = AlreadyRecorded(answer, recorded_at, first, last)
+        else:
+            others[place - 1] = Conflicted(stream_id, expected, actual)
+    by_place: list[AppendOutcome] = []
+    before = 0
+    for place, (last, said_at) in enumerate(zip(group.command_lasts, group.recorded_at, strict=True)):
+        other = others.get(place)
+        if other is not None:
+            by_place.append(other)
+        else:
+            at = said_at or first_at + place * _MICROSECOND
+            events = last - before
+            by_place.append(Appended(at, position + 1 if events else None, position + events if events else None))
+            position += events
+        before = last
+    if len(by_place) == len(commands):
+        return by_place
+    return _of_repeats(commands, group, by_place)
+
+
+def _of_repeats(
+    commands: Sequence[CommandAppend], group: Group, by_place: Sequence[AppendOutcome]
+) -> list[AppendOutcome]:
+    first_places = {command_id: place for place, command_id in enumerate(group.command_ids)}
     seen: set[UUID] = set()
     result: list[AppendOutcome] = []
     for command in commands:
-        outcome = by_id[command.command_id]
+        place = first_places[command.command_id]
+        outcome = by_place[place]
         if command.command_id in seen and isinstance(outcome, Appended):
             outcome = AlreadyRecorded(
-                answers[command.command_id], outcome.recorded_at, outcome.first_position, outcome.last_position
+                group.answers[place], outcome.recorded_at, outcome.first_position, outcome.last_position
             )
         seen.add(command.command_id)
         result.append(outcome)

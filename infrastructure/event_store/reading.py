@@ -1,6 +1,6 @@
 """Reading the log from PostgreSQL, by stream or by position."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import LiteralString
@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from domain.errors import CorruptLog, InvalidInput
 from domain.log import NOW, AlreadyRecorded, Cut, Head, LogFilter, RecordedEvent
 from infrastructure import sql
-from infrastructure.database import Pool
+from infrastructure.database import Connections
 from infrastructure.event_store.errors import domain_errors
 
 PAGE = 1000
@@ -20,19 +20,20 @@ PAGE = 1000
 
 
 class PostgresEventReader:
-    """The port EventReader. A pool's connections see one tenant; any role may read."""
+    """The port EventReader. The connections see one tenant; any role may read."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     async def _rows(self, query: LiteralString, *arguments: object) -> list[TupleRow]:
         with domain_errors():
             try:
-                async with self._pool.connection() as connection:
+                async with self._connections.connection() as connection:
                     cursor = await connection.execute(sql.load(query), arguments or None, binary=True)
                     return await cursor.fetchall()
             except psycopg.OperationalError:
-                await self._pool.check()  # one connection is lost, so others may be: the next call finds good ones
+                # One connection is lost, so others may be: the next call finds good ones.
+                await self._connections.check()
                 raise
 
     async def head(self) -> Head:
@@ -84,15 +85,20 @@ class PostgresEventReader:
                 after_version, since = page[-1].version, page[-1].recorded_at
 
     async def read_streams(
-        self, stream_ids: Sequence[str], *, up_to_position: int | None = None
+        self,
+        stream_ids: Sequence[str],
+        *,
+        after: Mapping[str, int] | None = None,
+        up_to_position: int | None = None,
     ) -> dict[str, list[RecordedEvent]]:
         streams: dict[str, list[RecordedEvent]] = {stream_id: [] for stream_id in stream_ids}
+        versions = [after.get(stream_id, -1) if after else -1 for stream_id in streams]
         if streams:
-            for row in await self._rows("read_streams", list(streams), up_to_position):
+            for row in await self._rows("read_streams", list(streams), versions, up_to_position):
                 event = RecordedEvent(*row)
                 streams[event.stream_id].append(event)
-        for events in streams.values():
-            _refuse_holes(events, -1, backwards=False)
+        for events, version in zip(streams.values(), versions, strict=True):
+            _refuse_holes(events, version, backwards=False)
         return streams
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:

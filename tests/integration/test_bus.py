@@ -12,6 +12,7 @@ from commands.messages import agent as agents
 from commands.messages import pool as pools
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
+from commands.preparing import Preparer
 from commands.work import Telemetry
 from domain.pool import POOL
 from domain.workflow import WORKFLOW
@@ -24,7 +25,7 @@ class Process:
 
     def __init__(self, log: PostgresEventLog) -> None:
         self.heard: list[Telemetry] = []
-        self.committer = Committer(log, Decider(log, self), self, tenant="bank", new_id=uuid4)
+        self.committer = Committer(log, Decider(log, self), self, Preparer(tenant="bank", new_id=uuid4))
         self.bus = CommandBus(self.committer)
 
     async def record(self, heartbeats: Sequence[Telemetry]) -> None:

@@ -67,8 +67,8 @@ async def test_a_rejected_call_records_nothing_and_the_same_ids_may_come_again(l
     assert isinstance((await log.append([good]))[0], Appended)
 
 
-APPEND = """SELECT outcome, first_position FROM append(%s::uuid[], %s::bytea[], NULL, %s::text[], %s::int[], %s::int[],
-    %s::bigint[], %s::int[], %s::uuid[], %s::text[], %s::int[], %s::bytea[], %s::bytea[])"""
+APPEND = """SELECT outcome, first_position FROM append(%s::uuid[], %s::bytea[], %s::int[], NULL, %s::text[], %s::int[],
+    %s::int[], %s::bigint[], %s::int[], %s::int[], %s::uuid[], %s::text[], %s::int[], %s::bytea[], %s::bytea[])"""
 
 
 async def test_another_client_may_start_its_versions_at_zero(
@@ -81,10 +81,12 @@ async def test_another_client_may_start_its_versions_at_zero(
                 (
                     [uuid4()],
                     [b""],
+                    [1],
                     ["order-1"],
                     [1],
                     [1],
                     [expected],
+                    [1],
                     [1],
                     [uuid4()],
                     ["placed"],
@@ -96,30 +98,73 @@ async def test_another_client_may_start_its_versions_at_zero(
         conflict = await rows(
             connection,
             APPEND,
-            *([uuid4()], [b""], ["order-1"], [1], [1], [-1], [1], [uuid4()], ["placed"], [1], [b"{}"], [b"{}"]),
+            *(
+                [uuid4()],
+                [b""],
+                [1],
+                ["order-1"],
+                [1],
+                [1],
+                [-1],
+                [1],
+                [1],
+                [uuid4()],
+                ["placed"],
+                [1],
+                [b"{}"],
+                [b"{}"],
+            ),
         )
     assert conflict == [("conflict", None)]
     assert [e.version async for e in log.read_stream("order-1", after_version=-1)] == [0, 1]
     assert [e.version for e in (await log.read_streams(["order-1"]))["order-1"]] == [0, 1]
 
 
+TWO: dict[int, list[object]] = {
+    0: [uuid4(), uuid4()],
+    1: [b"", b""],
+    2: [1, 2],
+    3: ["task-1", "task-2"],
+    4: [1, 2],
+    5: [1, 2],
+    6: [0, 0],
+    7: [1, 1],
+    8: [1, 2],
+    9: [uuid4(), uuid4()],
+    10: ["a", "a"],
+    11: [1, 1],
+    12: [b"", b""],
+    13: [b"", b""],
+}
+"""Two commands, each with an event in a stream of its own."""
+
+
 @pytest.mark.parametrize(
     "broken",
     [
-        {0: [uuid4()] * 2, 1: [b"", b""]},  # one id twice
+        {0: [], 1: [], 2: []},  # no command
+        {0: [uuid4()] * 2, 1: [b"", b""], 2: [1, 1]},  # one id twice
         {1: []},  # no answer
-        {2: ["task-1", "task-1"]},  # a stream twice
-        {3: [2]},  # a claim of no command
-        {4: [2]},  # of no stream
-        {4: [0]},
-        {3: [1, 1], 4: [1, 1], 5: [0, 0]},  # two claims on one stream
-        {5: [None]},
-        {6: [2]},  # an event of no claim
+        {2: []},  # no count of events
+        {2: [0]},  # one that is wrong
+        {2: [2]},
+        {3: ["task-1", "task-1"]},  # a stream twice
+        {3: ["task"]},  # one that is none
+        {4: [2]},  # a claim of no command
+        {5: [2]},  # of no stream
+        {5: [0]},
         {6: [None]},
-        {7: []},  # an event without an id
-        {0: [uuid4(), uuid4()], 1: [b"", b""], 2: ["task-1", "task-2"], 3: [1, 2], 4: [1, 2], 5: [0, 0], 6: [2, 1]}
-        | {n: [v, v] for n, v in ((8, "a"), (9, 1), (10, b""), (11, b""))}
-        | {7: [uuid4(), uuid4()]},  # events out of order
+        {7: [0]},  # that counts wrong
+        {7: [2]},
+        {7: [None]},
+        {8: [2]},  # an event of no claim
+        {8: [None]},
+        {9: []},  # an event without an id
+        TWO | {8: [2, 1]},  # events out of order
+        TWO | {2: [2, 2]},  # counted to the wrong command
+        TWO | {2: [1, 0]},
+        TWO | {4: [2, 1]},  # claims out of order
+        TWO | {7: [2, 0]},  # counted to the wrong claim
     ],
 )
 async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
@@ -128,10 +173,12 @@ async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
     arguments: list[list[object]] = [
         [uuid4()],
         [b""],
+        [1],
         ["task-1"],
         [1],
         [1],
         [0],
+        [1],
         [1],
         [uuid4()],
         ["a"],

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from domain.errors import LogUnavailable
 from domain.log import AlreadyRecorded, Appended, Conflicted, RecordedEvent
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
@@ -102,7 +103,7 @@ async def test_a_duplicate_on_another_connection_waits_and_gets_the_first_answer
         async with one.transaction():
             (recorded,) = await append_in(one, first)
             waiting = asyncio.create_task(append_in(two, second))
-            assert await until_waiting(watch, two) == "transactionid"
+            assert await until_waiting(watch, two) == "advisory"
         assert isinstance(recorded, Appended)
         assert await waiting == [AlreadyRecorded(b"first", recorded.recorded_at, 1, 1)]
     assert (await log.head()).position == 1
@@ -172,22 +173,45 @@ async def test_commands_that_cross_their_streams_do_not_deadlock(log: PostgresEv
     assert (await log.head()).position == 6 + 4 * appended
 
 
-async def test_who_holds_a_stream_may_append_to_it_while_another_waits_for_it(
+async def test_who_has_the_log_alone_cannot_lose_and_the_others_wait(
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
-    """Streams are claimed before the append lock: else these two would wait for each other."""
     await log.append([command({"task-1": 0})])
     async with (
-        connected(database_url, tenant, Role.MIGRATOR) as holder,
         connected(database_url, tenant, Role.WRITER) as other,
         connected(database_url, tenant) as watch,
     ):
-        async with holder.transaction():
-            await holder.execute("SELECT version FROM streams WHERE stream_id = 'task-1' FOR NO KEY UPDATE")
+        async with log.alone() as alone:
             waiting = asyncio.create_task(append_in(other, command({"task-1": 1})))
-            await until_waiting(watch, other)
-            assert isinstance((await append_in(holder, command({"task-1": 1})))[0], Appended)
+            assert await until_waiting(watch, other) == "advisory"
+            version = (await alone.read_streams(["task-1"]))["task-1"][-1].version
+            assert isinstance((await alone.append([command({"task-1": version})]))[0], Appended)
         assert await waiting == [Conflicted("task-1", 1, 2)]
+
+
+async def test_who_has_the_log_alone_and_fails_has_appended_nothing(log: PostgresEventLog) -> None:
+    async def fail() -> None:
+        async with log.alone() as alone:
+            await alone.append([command({"task-1": 0})])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert (await log.head()).position == 0
+    assert isinstance((await log.append([command({"task-1": 0})]))[0], Appended)
+
+
+async def test_who_has_the_log_alone_and_does_nothing_is_not_waited_for_for_ever(log: PostgresEventLog) -> None:
+    async def idle() -> None:
+        async with log.alone() as alone:
+            await asyncio.sleep(3)
+            await alone.append([command({"task-1": 0})])
+
+    idler = asyncio.create_task(idle())
+    await asyncio.sleep(0.2)
+    assert isinstance((await log.append([command({"task-1": 0})]))[0], Appended)
+    with pytest.raises(LogUnavailable):
+        await idler
 
 
 async def test_of_two_that_make_the_same_stream_at_once_one_is_in_conflict(database_url: str, tenant: str) -> None:
@@ -203,10 +227,8 @@ async def test_of_two_that_make_the_same_stream_at_once_one_is_in_conflict(datab
         assert await waiting == [Conflicted("task-1", 0, 2)]
 
 
-async def test_a_stream_that_was_made_after_the_claims_is_in_conflict_whatever_was_expected(
-    database_url: str, tenant: str
-) -> None:
-    """Its row is not claimed, and waiting for it under the append lock could deadlock."""
+async def test_a_stream_that_was_made_while_waiting_is_there_for_who_expects_it(database_url: str, tenant: str) -> None:
+    """Under the append lock everything is seen that was committed while it was waited for."""
     async with (
         connected(database_url, tenant, Role.WRITER) as one,
         connected(database_url, tenant, Role.WRITER) as two,
@@ -216,7 +238,9 @@ async def test_a_stream_that_was_made_after_the_claims_is_in_conflict_whatever_w
             await append_in(one, command({"task-1": 0}, {"task-1": 2}))
             waiting = asyncio.create_task(append_in(two, command({"task-1": 2})))
             await until_waiting(watch, two)
-        assert await waiting == [Conflicted("task-1", 2, 2)]
+        (outcome,) = await waiting
+    assert isinstance(outcome, Appended)
+    assert outcome.first_position == 3
 
 
 @pytest.mark.parametrize("writes", [{"task-2": 1}, {}], ids=["a write elsewhere", "a refusal"])

@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import AppendRejected, LogImporting
 from domain.log import Cut
+from infrastructure.database import Pool
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import appended, command
 
@@ -44,9 +45,9 @@ async def test_after_the_import_the_tenant_is_live_and_the_clock_tells_the_time(
         await log.end_import(import_id)
 
 
-async def test_only_the_import_appends_while_it_runs(log: PostgresEventLog) -> None:
+async def test_only_the_import_appends_while_it_runs(log: PostgresEventLog, pool: Pool) -> None:
     await log.begin_import(import_id := uuid4())
-    other = PostgresEventLog(log._pool, import_id=uuid4())
+    other = PostgresEventLog(pool, import_id=uuid4())
 
     with pytest.raises(LogImporting) as refused:
         await log.append([command({"task-1": 0})])

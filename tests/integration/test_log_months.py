@@ -135,7 +135,7 @@ async def test_reading_a_stream_touches_its_own_months_only(
     assert by_time == ["events_2010_01", "events_2010_02", "events_2010_03"]
     by_position = await _touched(database_url, tenant, "read_stream", whole("pool-all", None, 2 * EACH))
     assert by_position == ["events_2010_01", "events_2010_02"]
-    several = await _touched(database_url, tenant, "read_streams", (["agent-3", "agent-20"], None))
+    several = await _touched(database_url, tenant, "read_streams", (["agent-3", "agent-20"], [-1, -1], None))
     assert several == ["events_2010_04", "events_2011_09"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import InvalidInput, LogUnavailable
 from domain.log import AlreadyRecorded, Cut, LogFilter
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import PostgresEventLog, PostgresEventReader
 from infrastructure.event_store.reading import PAGE
 from tests.support.log import appended, command
@@ -160,7 +160,7 @@ async def test_a_lost_connection_is_unavailable_and_the_same_ids_may_come_again(
     assert outcome == AlreadyRecorded(b"done", outcome.recorded_at, 1, 1)  # type: ignore[union-attr]  # no conflict
 
 
-async def test_a_closed_pool_is_unavailable(log: PostgresEventLog) -> None:
-    await log._pool.close()
+async def test_a_closed_pool_is_unavailable(log: PostgresEventLog, pool: Pool) -> None:
+    await pool.close()
     with pytest.raises(LogUnavailable):
         await log.head()

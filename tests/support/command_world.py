@@ -17,6 +17,7 @@ from commands.messages import agent as agents
 from commands.messages import pool as pools
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
+from commands.preparing import Preparer
 from commands.work import Loaded, Telemetry
 from domain.agent import AGENT, Agent
 from domain.aggregate import Aggregate, Event
@@ -72,12 +73,25 @@ class Presence:
 class World:
     """One writer to a log in memory. A second world on the same log is another process."""
 
-    def __init__(self, log: MemoryEventLog | None = None, clock: Clock | None = None, cache_size: int = 1000) -> None:
+    def __init__(
+        self,
+        log: MemoryEventLog | None = None,
+        clock: Clock | None = None,
+        cache_size: int = 1000,
+        retries: Sequence[float] = (),
+    ) -> None:
         self.clock = clock or Clock()
         self.log = log or MemoryEventLog(self.clock)
         self.presence = Presence()
         self.decider = Decider(self.log, self, cache_size=cache_size)
-        self.committer = Committer(self.log, self.decider, self.presence, tenant="bank", new_id=uuid4, clock=self.clock)
+        self.committer = Committer(
+            self.log,
+            self.decider,
+            self.presence,
+            Preparer(tenant="bank", new_id=uuid4),
+            clock=self.clock,
+            retries=retries,
+        )
         self._folded: dict[str, Loaded[Any]] = {}
         self._seen = 0
 

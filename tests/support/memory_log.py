@@ -3,7 +3,8 @@
 It is no mock: versions, command ids, whole commands and cuts are checked as PostgreSQL checks them.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -67,11 +68,19 @@ class MemoryEventLog:
             yield event
 
     async def read_streams(
-        self, stream_ids: Sequence[str], *, up_to_position: int | None = None
+        self,
+        stream_ids: Sequence[str],
+        *,
+        after: Mapping[str, int] | None = None,
+        up_to_position: int | None = None,
     ) -> dict[str, list[RecordedEvent]]:
         self._reach()
         cut = Cut(position=up_to_position)
-        return {stream_id: list(self._up_to(stream_id, cut)) for stream_id in stream_ids}
+        versions = after or {}
+        return {
+            stream_id: [e for e in self._up_to(stream_id, cut) if e.version > versions.get(stream_id, 0)]
+            for stream_id in stream_ids
+        }
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
         self._reach()
@@ -91,6 +100,11 @@ class MemoryEventLog:
     async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
         self._reach()
         return self.commands.get(command_id)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator["MemoryEventLog"]:
+        self._reach()
+        yield self
 
     async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
         self._reach()

@@ -1,14 +1,19 @@
--- Fills the claims of the commands that were accepted with their answers, and takes back those in conflict.
+-- Keeps the answers of a group's commands, none of which is known. Arguments as in append.
 CREATE OR REPLACE FUNCTION record_commands(
-    p_command_ids uuid[], p_answers bytea[], p_outcomes text[], p_times timestamptz[], p_firsts bigint[], p_lasts bigint[]
+    p_head bigint, p_times timestamptz[], p_command_ids uuid[], p_answers bytea[], p_command_lasts int[]
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    v_commands bigint;
 BEGIN
-    UPDATE commands c SET answer = u.answer, recorded_at = p_times[u.k], first_position = p_firsts[u.k], last_position = p_lasts[u.k]
-    FROM unnest(p_command_ids, p_answers) WITH ORDINALITY AS u (id, answer, k)
-    WHERE c.command_id = u.id AND p_outcomes[u.k] = 'appended';
-    IF 'conflict' = ANY (p_outcomes) THEN
-        DELETE FROM commands c USING unnest(p_command_ids) WITH ORDINALITY AS u (id, k)
-        WHERE c.command_id = u.id AND p_outcomes[u.k] = 'conflict';
+    INSERT INTO commands (command_id, answer, recorded_at, first_position, last_position)
+    SELECT u.id, u.answer, u.at,
+        CASE WHEN u.last > u.before THEN p_head + u.before + 1 END, CASE WHEN u.last > u.before THEN p_head + u.last END
+    FROM unnest(p_command_ids, p_answers, p_times, p_command_lasts, (0 || p_command_lasts)[:cardinality(p_command_lasts)])
+        AS u (id, answer, at, last, before)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS v_commands = ROW_COUNT;
+    IF v_commands <> cardinality(p_command_ids) THEN
+        PERFORM refuse_append('a command id comes once');
     END IF;
 END $$;
 

@@ -4,8 +4,7 @@
 -- unique; this row does, and the expected version is checked against it. Its times bound every read, so
 -- that PostgreSQL prunes. fillfactor: its version changes with each append, on the same page.
 CREATE TABLE streams (
-    stream_id         text COLLATE "C" PRIMARY KEY
-        CHECK (char_length(stream_id) <= 512 AND stream_id ~ '^[^-\u0001-\u001f\u007f-\u009f]+-[^\u0001-\u001f\u007f-\u009f]+$'),
+    stream_id         text COLLATE "C" PRIMARY KEY,  -- append sees to its form
     version           bigint NOT NULL,
     first_recorded_at timestamptz NOT NULL,
     last_recorded_at  timestamptz NOT NULL
@@ -41,15 +40,14 @@ CREATE TABLE months (
     CHECK (state = 'attached' OR last_position IS NOT NULL)
 );
 
--- One row a command id. It is inserted as a claim, without an answer, and filled or deleted by the same
--- call of append: nobody ever sees a row without an answer.
+-- One row a command id, with what it answered. Positions are null where it gave no events.
 CREATE TABLE commands (
     command_id     uuid PRIMARY KEY,
-    answer         bytea,
-    recorded_at    timestamptz,
+    answer         bytea NOT NULL,
+    recorded_at    timestamptz NOT NULL,
     first_position bigint,
     last_position  bigint
-) WITH (fillfactor = 80);
+);
 
 -- One row. No import id: the tenant is live. An import id: only that import may append.
 -- `clock_bound`: an append is refused when the last recorded time is further ahead of the clock than this.

@@ -10,7 +10,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.committer import digest
+from commands.answers import digest
 from commands.edge import Edge
 from commands.envelope import Envelope
 from commands.messages import COMMANDS

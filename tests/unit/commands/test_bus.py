@@ -7,29 +7,35 @@ from contextlib import AsyncExitStack
 import pytest
 
 from commands.bus import BusClosed, Busy, CommandBus
-from commands.envelope import Answer, Envelope
+from commands.envelope import Answer
 from commands.messages import workflow as workflows
-from domain.errors import LogUnavailable
-from tests.support.command_world import World, create_workflow, envelope
+from domain.errors import AppendRejected, LogUnavailable
+from domain.log import AppendOutcome, CommandAppend
+from tests.support.command_world import Clock, World, create_workflow, envelope
+from tests.support.memory_log import MemoryEventLog
 
 
-class SlowCommitter:
-    """The real committer behind a gate, so that a test says when a group may go on."""
+class GatedLog(MemoryEventLog):
+    """A log behind a gate, so that a test says when an append may go on; `groups` are their sizes."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self.gate = asyncio.Event()
         self.groups: list[int] = []
 
-    async def commit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
-        self.groups.append(len(envelopes))
+    async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        self.groups.append(len(commands))
         await self.gate.wait()
-        return await self.world.committer.commit(envelopes)
+        return await super().append(commands)
 
 
-def make_bus(world: World, **sizes: int) -> tuple[CommandBus, SlowCommitter]:
-    committer = SlowCommitter(world)
-    return CommandBus(committer, **sizes), committer  # type: ignore[arg-type]  # it has the one method that is used
+def make_bus(
+    retries: Sequence[float] = (), queue_size: int = 100, group_size: int = 100
+) -> tuple[CommandBus, World, GatedLog]:
+    clock = Clock()
+    log = GatedLog(clock)
+    world = World(log, clock, retries=retries)
+    return CommandBus(world.committer, queue_size=queue_size, group_size=group_size), world, log
 
 
 def submissions(bus: CommandBus, *names: str) -> list[asyncio.Task[Answer]]:
@@ -48,8 +54,8 @@ async def test_a_lone_command_is_answered() -> None:
     assert (answer.outcome, answer.position, answer.versions) == ("accepted", 1, {"workflow-wf": 1})
 
 
-async def test_what_arrives_while_a_group_is_committed_goes_into_the_next_one() -> None:
-    bus, committer = make_bus(World(), group_size=3)
+async def test_what_arrives_while_a_group_is_in_flight_goes_into_the_next_one() -> None:
+    bus, _, log = make_bus(group_size=3)
     signals: list[int] = []
     bus._on_commit = lambda: signals.append(1)
     async with bus:
@@ -57,36 +63,48 @@ async def test_what_arrives_while_a_group_is_committed_goes_into_the_next_one() 
         await settled()
         rest = submissions(bus, *"bcdef")
         await settled()
-        committer.gate.set()
+        log.gate.set()
         answers = await asyncio.gather(*first, *rest)
-    assert committer.groups == [1, 3, 2]
+    assert log.groups == [1, 3, 2]
     assert [answer.position for answer in answers] == [1, 2, 3, 4, 5, 6]
     assert len(signals) == 3
 
 
-async def test_a_full_queue_says_try_later_at_once_and_takes_more_afterwards() -> None:
-    bus, committer = make_bus(World(), queue_size=2)
+async def test_the_next_group_is_decided_on_what_the_one_in_flight_leaves() -> None:
+    bus, world, log = make_bus()
     async with bus:
-        in_flight = submissions(bus, "a")
+        first = submissions(bus, "a")
         await settled()
-        waiting = submissions(bus, "b", "c")
+        second = asyncio.create_task(bus.submit(envelope(workflows.StartWorkflow(workflow_id="a"))))
+        await settled()
+        assert len(world.committer.open) == 1
+        log.gate.set()
+        assert [one.outcome for one in await asyncio.gather(*first, second)] == ["accepted"] * 2
+    assert world.types("workflow-a") == ["WorkflowCreated", "WorkflowStarted"]
+
+
+async def test_a_full_queue_says_try_later_at_once_and_takes_more_afterwards() -> None:
+    bus, _, log = make_bus(queue_size=2, group_size=1)
+    async with bus:
+        under_way = submissions(bus, "a", "b")  # in flight, and decided
+        await settled()
+        waiting = submissions(bus, "c", "d")
         await settled()
         with pytest.raises(Busy, match="2 commands are waiting already; try again"):
-            await bus.submit(envelope(create_workflow("d")))
-        committer.gate.set()
-        await asyncio.gather(*in_flight, *waiting)
-        assert (await bus.submit(envelope(create_workflow("d")))).outcome == "accepted"
+            await bus.submit(envelope(create_workflow("e")))
+        log.gate.set()
+        await asyncio.gather(*under_way, *waiting)
+        assert (await bus.submit(envelope(create_workflow("e")))).outcome == "accepted"
 
 
 async def test_a_submitter_that_goes_away_cancels_nothing() -> None:
-    world = World()
-    bus, committer = make_bus(world)
+    bus, world, log = make_bus()
     async with bus:
         gone, stays = submissions(bus, "a", "b")
         await settled()
         gone.cancel()
         await settled()
-        committer.gate.set()
+        log.gate.set()
         assert (await stays).outcome == "accepted"
         with pytest.raises(asyncio.CancelledError):
             await gone
@@ -94,7 +112,7 @@ async def test_a_submitter_that_goes_away_cancels_nothing() -> None:
 
 
 async def test_leaving_answers_all_that_was_accepted_and_takes_no_more() -> None:
-    bus, committer = make_bus(World(), queue_size=5, group_size=2)
+    bus, _, log = make_bus(queue_size=5, group_size=2)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus)
         waiting = submissions(bus, *"abcde")
@@ -103,7 +121,7 @@ async def test_leaving_answers_all_that_was_accepted_and_takes_no_more() -> None
         await settled()
         with pytest.raises(BusClosed):
             await bus.submit(envelope(create_workflow("late")))
-        committer.gate.set()
+        log.gate.set()
         await leaving
         assert [one.result().outcome for one in waiting] == ["accepted"] * 5
 
@@ -128,9 +146,8 @@ async def test_one_command_id_for_two_commands_at_once_gives_the_second_one_no_a
 
 
 async def test_a_log_that_fails_fails_its_group_alone_and_the_same_ids_may_come_again() -> None:
-    world = World()
-    bus, committer = make_bus(world)
-    committer.gate.set()
+    bus, world, log = make_bus()
+    log.gate.set()
     given = [envelope(create_workflow(name)) for name in "ab"]
     async with bus:
         world.log.outage = LogUnavailable()
@@ -141,30 +158,74 @@ async def test_a_log_that_fails_fails_its_group_alone_and_the_same_ids_may_come_
     assert [(answer.outcome, answer.repeated) for answer in answers] == [("accepted", False)] * 2
 
 
+async def test_an_append_whose_answer_is_lost_is_sent_again_and_done_once() -> None:
+    bus, world, log = make_bus(retries=(0.0, 0.01))
+    log.gate.set()
+    append = log.append
+    lost = 0
+
+    async def append_and_lose_the_answer(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        nonlocal lost
+        outcomes = await append(commands)
+        lost += 1
+        if lost < 3:
+            raise LogUnavailable()
+        return outcomes
+
+    log.append = append_and_lose_the_answer  # type: ignore[method-assign]  # a line that breaks
+    async with bus:
+        answers = await asyncio.gather(*submissions(bus, "a", "b"))
+        more = await bus.submit(envelope(workflows.StartWorkflow(workflow_id="a")))
+    assert [(answer.outcome, answer.repeated, answer.position) for answer in answers] == [
+        ("accepted", False, 1),
+        ("accepted", False, 2),
+    ]
+    assert more.outcome == "accepted"
+    assert world.types("workflow-a") == ["WorkflowCreated", "WorkflowStarted"]
+
+
+async def test_a_command_that_the_log_refuses_to_take_harms_no_neighbour() -> None:
+    bus, world, log = make_bus()
+    append = log.append
+
+    async def refuses_c(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        if any(stream_id == "workflow-c" for command in commands for stream_id in command.expected):
+            raise AppendRejected("too large")
+        return await append(commands)
+
+    log.append = refuses_c  # type: ignore[method-assign]
+    log.gate.set()
+    async with bus:
+        tasks = submissions(bus, *"abcde")
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [Answer, Answer, AppendRejected, Answer, Answer]
+    assert world.log.events[-1].position == 4
+
+
 async def test_a_submitter_that_went_away_from_a_group_that_failed_leaves_no_noise() -> None:
-    world = World()
-    bus, committer = make_bus(world)
-    world.log.outage = LogUnavailable()
+    bus, world, log = make_bus()
     async with bus:
         (gone,) = submissions(bus, "a")
         await settled()
+        world.log.outage = LogUnavailable()
         gone.cancel()
-        committer.gate.set()
+        log.gate.set()
         await asyncio.gather(gone, return_exceptions=True)
 
 
 async def test_the_bus_outlives_a_fault_in_a_group() -> None:
-    class Broken(SlowCommitter):
-        async def commit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
-            if not self.gate.is_set():
-                raise ZeroDivisionError("of ours")
-            return await super().commit(envelopes)
+    bus, _, log = make_bus()
+    append = log.append
 
-    committer = Broken(World())
-    async with CommandBus(committer) as bus:  # type: ignore[arg-type]  # it has the one method that is used
+    async def broken(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        raise ZeroDivisionError("of ours")
+
+    log.gate.set()
+    log.append = broken  # type: ignore[method-assign]
+    async with bus:
         with pytest.raises(LogUnavailable, match="could not be committed"):
             await bus.submit(envelope(create_workflow()))
-        committer.gate.set()
+        log.append = append  # type: ignore[method-assign]
         assert (await bus.submit(envelope(create_workflow()))).outcome == "accepted"
 
 

@@ -1,6 +1,8 @@
 """Idempotency, groups, expected versions and conflicts between writers."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
@@ -24,6 +26,7 @@ from tests.support.command_world import (
     running_world,
 )
 from tests.support.invariants import check_world
+from tests.support.memory_log import MemoryEventLog
 
 START = workflows.StartWorkflow(workflow_id="wf")
 
@@ -225,6 +228,36 @@ def test_after_an_append_whose_answer_was_lost_the_same_id_is_answered() -> None
     assert (answer.outcome, answer.repeated, answer.position) == ("accepted", True, 2)
     world.accept(workflows.PauseWorkflow(workflow_id="wf"))
     check_world(world)
+
+
+def test_a_command_that_has_lost_often_gets_the_log_to_itself() -> None:
+    world = running_world("t1")
+    other = World(world.log, world.clock)
+    given = envelope(workflows.AmendWorkflow(workflow_id="wf", context={"mine": 1}))
+    append, losses = world.log.append, 0
+
+    async def overtaken(commands: Any) -> Any:
+        """Another process is always a little faster."""
+        nonlocal losses
+        if any(command.command_id == given.command_id for command in commands) and not alone:
+            losses += 1
+            world.log.append = append  # type: ignore[method-assign]
+            other.given(workflows.AmendWorkflow(workflow_id="wf", context={"theirs": losses}))
+            world.log.append = overtaken  # type: ignore[method-assign]
+        return await append(commands)
+
+    alone = []
+
+    @asynccontextmanager
+    async def to_oneself() -> AsyncIterator[MemoryEventLog]:
+        alone.append(losses)
+        yield world.log
+
+    world.log.append = overtaken  # type: ignore[method-assign]
+    world.log.alone = to_oneself  # type: ignore[method-assign]
+    (answer,) = world.commit(given)
+    assert (answer.outcome, losses, alone) == ("accepted", 3, [3])
+    assert world.workflow().context == {"mine": 1, "theirs": 3}
 
 
 def test_a_fault_of_ours_harms_only_its_own_command(

@@ -1,0 +1,17 @@
+-- Whether nothing stands against any command of a group: no id is known, and each claim's expectation is what
+-- the stream and the commands before it in the group make true. By stream: its version, null if it does not exist.
+-- The caller holds the append lock.
+CREATE OR REPLACE FUNCTION is_clean(
+    p_command_ids uuid[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[], p_versions bigint[]
+) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM commands c WHERE c.command_id = ANY (p_command_ids)) AND NOT EXISTS (
+        SELECT FROM (
+            SELECT u.stream, u.expected, lag(u.expected + u.count) OVER (PARTITION BY u.stream ORDER BY u.place) AS reached
+            FROM unnest(p_claim_streams, p_claim_expected, p_claim_counts) WITH ORDINALITY AS u (stream, expected, count, place)
+        ) u
+        WHERE u.expected <> coalesce(u.reached, p_versions[u.stream], least(u.expected, 0))
+    );
+END $$;
+
+REVOKE EXECUTE ON FUNCTION is_clean FROM PUBLIC;
