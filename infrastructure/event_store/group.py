@@ -1,6 +1,7 @@
 """A group of commands in the form that the SQL function `append` takes, and its rows as outcomes."""
 
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from domain.errors import AppendRejected
 from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted
+from infrastructure.event_store.arrays import ByteaArray, Int4Array, Int8Array, TextArray, UuidArray
 
 MAX_STREAM_ID_LENGTH = 512
 _STREAM_ID = re.compile(r"[^-\x00-\x1f\x7f-\x9f\ud800-\udfff]+-[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -89,24 +91,27 @@ class Group:
         times = [at for at in self.recorded_at if at is not None]
         if (import_id is None and times) or (import_id is not None and len(times) < len(self.recorded_at)):
             raise AppendRejected("An import says recorded_at for each command, and nobody else does.")
-        return (
-            self.command_ids,
-            self.answers,
-            self.command_lasts,
-            times if import_id is not None else None,
-            list(self.streams),
-            self.claim_commands,
-            self.claim_streams,
-            self.claim_expected,
-            self.claim_counts,
-            self.event_claims,
-            self.event_ids,
-            self.event_types,
-            self.event_schema_versions,
-            self.event_data,
-            self.event_metadata,
-            import_id,
-        )
+        try:
+            return (
+                UuidArray(self.command_ids),
+                ByteaArray(self.answers),
+                Int4Array(self.command_lasts),
+                times if import_id is not None else None,
+                TextArray(list(self.streams)),
+                Int4Array(self.claim_commands),
+                Int4Array(self.claim_streams),
+                Int8Array(self.claim_expected),
+                Int4Array(self.claim_counts),
+                Int4Array(self.event_claims),
+                UuidArray(self.event_ids),
+                TextArray(self.event_types),
+                Int4Array(self.event_schema_versions),
+                ByteaArray(self.event_data),
+                ByteaArray(self.event_metadata),
+                import_id,
+            )
+        except struct.error as error:
+            raise AppendRejected("A version or a length is out of range; nothing was appended.") from error
 
 
 def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[OutcomeRow]) -> list[AppendOutcome]:
