@@ -67,7 +67,7 @@ def to_library(error: psycopg.Error | DoraStateError | EmbeddedServerError | Uni
     state = error.sqlstate or ""
     reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".")
     if state in _NOT_SET_UP:
-        return ProgrammingError(f"The schema is not set up ({reason}): run once without CREATE_TABLE=no.")
+        return ProgrammingError(f"{reason}: if the schema is not set up, run once without CREATE_TABLE=no.")
     if isinstance(error, psycopg.OperationalError) and (not state or state.startswith(_LOST)):
         return ConnectionLost(f"The connection to PostgreSQL was lost: {reason}.")
     kinds = [kind for prefix, kind in _BY_STATE if state.startswith(prefix)]

@@ -7,10 +7,8 @@ from typing import TypeVar, cast
 
 from eventsourcing.persistence import (
     AggregateRecorder,
-    ApplicationRecorder,
     InfrastructureFactory,
     InfrastructureFactoryError,
-    ProcessRecorder,
 )
 from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
 
@@ -49,7 +47,7 @@ class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
         store = self._open()
         return LogAggregateRecorder(store) if purpose == EVENTS else SnapshotRecorder(store, purpose)
 
-    def application_recorder(self) -> ApplicationRecorder:
+    def application_recorder(self) -> LogApplicationRecorder:
         return self._class(self.APPLICATION_RECORDER_TOPIC, LogApplicationRecorder)(self._open())
 
     def tracking_recorder(self, tracking_recorder_class: type[V] | None = None) -> V:
@@ -58,7 +56,7 @@ class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
         recorder = _require(made, LogTrackingRecorder)(self._open())
         return cast(V, self._with_tables(recorder))
 
-    def process_recorder(self) -> ProcessRecorder:
+    def process_recorder(self) -> LogProcessRecorder:
         return self._with_tables(self._class(self.PROCESS_RECORDER_TOPIC, LogProcessRecorder)(self._open()))
 
     def _makes_tables(self) -> bool:

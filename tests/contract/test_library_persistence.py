@@ -1,6 +1,5 @@
 """The library's own test cases of a persistence module, on ours."""
 
-
 import pytest
 from eventsourcing.persistence import (
     AggregateRecorder,

@@ -3,8 +3,9 @@
 import os
 from typing import cast
 from unittest import TestCase
+from uuid import UUID
 
-from eventsourcing.persistence import InfrastructureFactory, Tracking
+from eventsourcing.persistence import InfrastructureFactory, StoredEvent, Tracking
 from eventsourcing.tests.projection import EventCountersView
 from eventsourcing.utils import Environment
 
@@ -16,6 +17,11 @@ def construct_factory(name: str = "Case", **more: str) -> LogFactory:
     """The factory of an application of that name, in the environment of this process."""
     env = Environment(name, {**os.environ, **more})
     return cast(LogFactory, InfrastructureFactory[LogTrackingRecorder].construct(env))
+
+
+def stored(originator_id: UUID | str, version: int, topic: str = "topic", state: bytes = b"{}") -> StoredEvent:
+    """An event of which little matters."""
+    return StoredEvent(originator_id, version, topic, state)
 
 
 class OnOurStore(TestCase):
