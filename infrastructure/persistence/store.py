@@ -1,6 +1,7 @@
 """What the recorders of one application share: its schema, its connections, its signal."""
 
 import asyncio
+import os
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,11 +44,12 @@ class _Opened:
     embedded: EmbeddedServers | None
     pool: ThreadPool
     signal: Signal
+    process_id: int
 
 
 class Store:
     """The log of one application, for any number of threads. Opened at first use; closed by `close`, else when it
-    is forgotten or the process ends. A child made by fork has to construct its own."""
+    is forgotten or the process ends. A child made by fork is refused: it has to construct its own."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
@@ -77,9 +79,16 @@ class Store:
 
     @contextmanager
     def connection(self) -> Iterator[ThreadConnection]:
-        """A connection with the writer's rights, in autocommit. All errors in the block become the library's."""
-        with library_errors(), self._open().pool.connection() as connection:
-            yield connection
+        """A connection with the writer's rights, in autocommit. All errors in the block become the library's.
+
+        ConnectionLost (an OperationalError) tells that the next call may succeed.
+        """
+        try:
+            with library_errors(), self._open().pool.connection() as connection:
+                yield connection
+        except ConnectionLost:
+            self._mend()
+            raise
 
     @contextmanager
     def owned(self) -> Iterator[ThreadConnection]:
@@ -100,13 +109,12 @@ class Store:
                 with self.connection() as connection:
                     return work(connection)
             except ConnectionLost:
-                self._mend()
+                sleep(PAUSE_SECONDS)
         with self.connection() as connection:
             return work(connection)
 
     def _mend(self) -> None:
         """One connection is lost, so others may be, and the servers themselves."""
-        sleep(PAUSE_SECONDS)
         opened = self._open()
         with library_errors(), self._lock:
             if opened.embedded is not None:
@@ -120,7 +128,9 @@ class Store:
             if self._opened is None:
                 with library_errors(), ExitStack() as stack:
                     self._opened = self._start(stack, make_schema)
-                    self._close = weakref.finalize(self, stack.pop_all().close)
+                    self._close = weakref.finalize(self, _leave, os.getpid(), stack.pop_all())
+            if self._opened.process_id != os.getpid():
+                raise InterfaceError("The store is another process's: construct the application after the fork.")
             return self._opened
 
     def _start(self, stack: ExitStack, make_schema: bool) -> _Opened:
@@ -135,7 +145,13 @@ class Store:
         pool = closed_pool(database_url, settings.tenant, Role.WRITER, settings.pool_size)
         stack.callback(pool.close)
         pool.open()
-        return _Opened(database_url, embedded, pool, signal_of(database_url, settings.tenant))
+        return _Opened(database_url, embedded, pool, signal_of(database_url, settings.tenant), os.getpid())
+
+
+def _leave(process_id: int, resources: ExitStack) -> None:
+    """Close what was opened; a child made by fork must not, the connections are its parent's."""
+    if process_id == os.getpid():
+        resources.close()
 
 
 async def _prepare(database_url: str, tenant: str, make_schema: bool) -> None:

@@ -40,7 +40,9 @@ class LogTrackingRecorder(StoreRecorder, TrackingRecorder):
             yield connection
 
     def insert_tracking(self, tracking: Tracking) -> None:
-        """Raises IntegrityError when the application has been processed that far already."""
+        """Raises IntegrityError when the application has been processed that far already, and OperationalError when
+        the connection is lost: it is not repeated, since a repetition could not tell its own tracking from another's.
+        """
         with self.tracked(tracking):
             pass
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from eventsourcing.persistence import DataError, IntegrityError, StoredEvent, Tracking
+from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent, Tracking
 
 from infrastructure.database import ThreadConnection
 from infrastructure.persistence import LogProcessRecorder
@@ -163,3 +163,19 @@ def test_connections_that_the_server_ended_are_replaced(recorder: LogProcessReco
 
     assert recorder.insert_events([stored(uuid4(), 1)]) == [2]
     assert len(recorder.select_notifications(1, 10)) == 2
+
+
+def test_after_a_restart_of_the_server_tracking_fails_once_at_most(
+    recorder: LogProcessRecorder, database_url: str
+) -> None:
+    """It is not repeated by itself: it would not be known whose tracking it was that is there."""
+    with recorder.store.connection() as one, recorder.store.connection() as other:
+        pids = [one.info.backend_pid, other.info.backend_pid]
+    with psycopg.connect(database_url, autocommit=True) as killer:
+        for pid in pids:
+            killer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    with pytest.raises(OperationalError, match="The connection to PostgreSQL was lost"):
+        recorder.insert_tracking(Tracking("upstream", 1))
+    recorder.insert_tracking(Tracking("upstream", 1))
+    assert recorder.max_tracking_id("upstream") == 1

@@ -1,8 +1,11 @@
 """The factory: which schema, which servers, and one clear error when something is wrong."""
 
 import gc
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import active_count
+from pathlib import Path
+from threading import enumerate as threads_of_this_process
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +27,8 @@ from infrastructure.persistence import LogApplicationRecorder, LogFactory, LogTr
 from tests.support.library import SqlEventCounters, construct_factory, stored
 from tests.support.log import command
 from tests.support.postgres import tenants_of
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_each_application_has_a_schema_of_its_own(library: str, database_url: str) -> None:
@@ -131,31 +136,59 @@ def test_without_a_url_the_embedded_servers_run(library: str, servers: tuple[str
     factory.close()
 
 
+def _threads(tenant: str) -> int:
+    """The pool's threads bear the tenant's name."""
+    return sum(thread.name.startswith(tenant) for thread in threads_of_this_process())
+
+
 def test_nothing_is_opened_before_the_first_recorder_and_nothing_after_close(library: str) -> None:
-    before = active_count()
     factory = construct_factory()
-    assert active_count() == before
+    assert _threads(library) == 0
     recorder = factory.application_recorder()
-    assert active_count() > before
+    assert _threads(library) > 0
     factory.close()
     factory.close()
 
-    assert active_count() == before
+    assert _threads(library) == 0
     for use in (lambda: recorder.max_notification_id(), lambda: factory.process_recorder()):
         with pytest.raises(InterfaceError, match="The store is closed"):
             use()
 
 
 def test_a_recorder_outlives_its_factory_and_closes_when_it_is_forgotten(library: str) -> None:
-    before = active_count()
     recorder: LogApplicationRecorder | None = construct_factory().application_recorder()
     assert recorder is not None
     gc.collect()
     assert recorder.max_notification_id() is None
+    assert _threads(library) > 0
     del recorder
     gc.collect()
 
-    assert active_count() == before
+    assert _threads(library) == 0
+
+
+FORKING = """
+import os, sys
+from eventsourcing.persistence import InterfaceError
+from tests.support.library import construct_factory
+recorder = construct_factory().application_recorder()
+assert recorder.max_notification_id() is None
+child = os.fork()
+if not child:
+    try:
+        recorder.max_notification_id()
+    except InterfaceError:
+        sys.exit(7)  # with all that is done at exit
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+with recorder.store.connection() as connection:
+    assert connection.execute("SELECT 1").fetchall() == [(1,)]
+"""
+
+
+def test_a_fork_is_refused_and_leaves_its_parents_connections_alone(library: str) -> None:
+    done = subprocess.run((sys.executable, "-c", FORKING), cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_writer_may_not_change_what_is_kept(library: str) -> None:
