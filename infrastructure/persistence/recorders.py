@@ -56,9 +56,9 @@ class LogAggregateRecorder(StoreRecorder, AggregateRecorder):
     def _append(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None) -> list[int]:
         if not stored_events:
             return []
-        command = to_command(stored_events)
+        command, signal = to_command(stored_events), self.store.signal
         positions, _ = self.store.run(lambda connection: append(connection, command))
-        self.store.signal.wake()
+        signal.wake()
         return positions
 
 

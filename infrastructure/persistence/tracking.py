@@ -65,7 +65,7 @@ class LogProcessRecorder(LogTrackingRecorder, LogApplicationRecorder, ProcessRec
         if not stored_events:
             self.insert_tracking(tracking)
             return []
-        command = to_command(stored_events)
+        command, signal = to_command(stored_events), self.store.signal
 
         def both(connection: ThreadConnection) -> list[int]:
             with connection.transaction():
@@ -75,5 +75,5 @@ class LogProcessRecorder(LogTrackingRecorder, LogApplicationRecorder, ProcessRec
                 return positions
 
         positions = self.store.run(both)
-        self.store.signal.wake()
+        signal.wake()
         return positions

@@ -179,3 +179,20 @@ def test_after_a_restart_of_the_server_tracking_fails_once_at_most(
         recorder.insert_tracking(Tracking("upstream", 1))
     recorder.insert_tracking(Tracking("upstream", 1))
     assert recorder.max_tracking_id("upstream") == 1
+
+
+@pytest.mark.parametrize("tracked", [None, Tracking("upstream", 1)])
+def test_what_is_recorded_while_the_store_is_closed_is_answered(
+    recorder: LogProcessRecorder, monkeypatch: pytest.MonkeyPatch, tracked: Tracking | None
+) -> None:
+    run = Store.run
+
+    def run_and_close(store: Store, work: Callable[[ThreadConnection], object]) -> object:
+        try:
+            return run(store, work)
+        finally:
+            store.close()
+
+    monkeypatch.setattr(Store, "run", run_and_close)
+
+    assert recorder.insert_events([stored(uuid4(), 1)], tracking=tracked) == [1]
