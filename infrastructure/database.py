@@ -8,13 +8,15 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from domain.errors import InvalidInput, LogError, LogUnavailable
 from infrastructure import sql
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 Pool = AsyncConnectionPool[Connection]
+ThreadConnection = psycopg.Connection[tuple[object, ...]]
+ThreadPool = ConnectionPool[ThreadConnection]
 
 
 class Connections(Protocol):
@@ -205,3 +207,21 @@ async def open_pool(database_url: str, tenant: str, role: Role, min_size: int = 
     )
     await pool.open()
     return pool
+
+
+def thread_pool(database_url: str, tenant: str, role: Role, max_size: int) -> ThreadPool:
+    """A pool of connections for threads, as `open_pool` makes one for tasks; not open yet, and it tries nothing."""
+    schema = tenant_schema(tenant)
+
+    def configure(connection: ThreadConnection) -> None:
+        connection.execute(sql.load("session"), (role.value, search_path(schema)))
+
+    return ConnectionPool(
+        database_url,
+        min_size=0,
+        max_size=max_size,
+        open=False,
+        configure=configure,
+        kwargs=_parameters(f"dora-state {role.name.lower()} {tenant}"),
+        name=f"{tenant}-{role.name.lower()}",
+    )

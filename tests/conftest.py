@@ -4,10 +4,12 @@ DORA_STATE_TEST_DATABASE_URL and DORA_STATE_TEST_REDIS_URL name other servers to
 PostgreSQL.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import drop_tenant, migrate
+from tests.support.postgres import tenants_of
 
 
 def _home(run: str) -> Path:
@@ -83,3 +86,20 @@ async def pool(database_url: str, tenant: str) -> AsyncIterator[Pool]:
 def log(pool: Pool) -> PostgresEventLog:
     """The fresh tenant's log."""
     return PostgresEventLog(pool)
+
+
+@pytest.fixture
+def library(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Applications of the library eventsourcing run on our store: the tenant of which each gets a fresh schema."""
+    tenant = f"test_{uuid4().hex[:16]}"
+    monkeypatch.setenv("PERSISTENCE_MODULE", "infrastructure.persistence")
+    monkeypatch.setenv("DORA_STATE_DATABASE_URL", database_url)
+    monkeypatch.setenv("DORA_STATE_TENANT", tenant)
+    yield tenant
+
+    async def drop() -> None:
+        for name in await tenants_of(database_url, f"{tenant}_"):
+            await drop_tenant(database_url, name)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, drop()).result()

@@ -9,7 +9,7 @@ import psycopg
 
 from domain.log import AppendOutcome, CommandAppend
 from infrastructure import sql
-from infrastructure.database import Role, assume, connect, tenant_schema
+from infrastructure.database import CONTROL_SCHEMA, Role, assume, connect, tenant_schema
 from infrastructure.event_store.group import Group, OutcomeRow, outcomes
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -32,6 +32,14 @@ async def rows(connection: Connection, query: LiteralString, *arguments: object)
 async def value(connection: Connection, query: LiteralString, *arguments: object) -> object:
     ((only,),) = await rows(connection, query, *arguments)
     return only
+
+
+async def tenants_of(database_url: str, prefix: str) -> list[str]:
+    """The tenants whose names begin like that."""
+    async with await connect(database_url, "dora-state tests") as connection:
+        await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
+        found = await rows(connection, "SELECT name FROM tenants WHERE starts_with(name, %s)", prefix)
+    return [str(name) for (name,) in found]
 
 
 async def set_clock(database_url: str, tenant: str, expression: LiteralString) -> None:

@@ -1,0 +1,1 @@
+SELECT notification_id FROM library_tracking WHERE application_name = %s
