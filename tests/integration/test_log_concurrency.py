@@ -13,7 +13,7 @@ from domain.log import AlreadyRecorded, Appended, Conflicted, RecordedEvent
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import command
-from tests.support.postgres import Connection, append_in, connected, until_waiting
+from tests.support.postgres import Connection, append_in, connected, set_clock, until_waiting
 
 WRITERS = 8
 ROUNDS = 20
@@ -225,6 +225,29 @@ async def test_of_two_that_make_the_same_stream_at_once_one_is_in_conflict(datab
             waiting = asyncio.create_task(append_in(two, command({"task-1": 0})))
             assert await until_waiting(watch, two) == "advisory"
         assert await waiting == [Conflicted("task-1", 0, 2)]
+
+
+async def test_a_month_that_was_opened_while_waiting_is_gone_on_from(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """Both sessions know the month before by heart; positions are unique within a month only."""
+    async with (
+        connected(database_url, tenant, Role.WRITER) as one,
+        connected(database_url, tenant, Role.WRITER) as two,
+        connected(database_url, tenant) as watch,
+    ):
+        for month in range(3):
+            await set_clock(database_url, tenant, f"now() + interval '{month + 1} months'")  # type: ignore[arg-type]
+            for version, connection in enumerate((one, two, one, two)):
+                await append_in(connection, command({f"task-{month}": version}))
+            await set_clock(database_url, tenant, f"now() + interval '{month + 2} months'")  # type: ignore[arg-type]
+            async with one.transaction():
+                await append_in(one, command({f"task-{month}": 4}))
+                waiting = asyncio.create_task(append_in(two, command({f"agent-{month}": 0})))
+                assert await until_waiting(watch, two) == "advisory"
+            assert isinstance((await waiting)[0], Appended)
+    events = await log.read_log(after_position=0, limit=100)
+    assert [event.position for event in events] == list(range(1, 19))
 
 
 async def test_a_stream_that_was_made_while_waiting_is_there_for_who_expects_it(database_url: str, tenant: str) -> None:

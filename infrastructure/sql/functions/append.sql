@@ -45,6 +45,10 @@ BEGIN
     PERFORM append_lock();  -- from here on nothing in this log changes but by us
 
     v_head := log_head();
+    -- Opened while we waited: that a function was written anew is only heard of when a table is looked at.
+    IF EXISTS (SELECT FROM months m WHERE m.first_position > v_head.last_position) THEN
+        v_head := log_head();
+    END IF;
     v_times := append_times(p_import_id, p_recorded_at, v_head.last_recorded_at, cardinality(p_command_ids));
     v_first_at := v_times[1];
     v_versions := ARRAY(

@@ -2,7 +2,8 @@
 -- `open_until`: the end of that month, while events go into it. Every append asks it. So its query is written down
 -- for the one partition, and its plan kept; an EXECUTE, planned anew each time, took a hundred microseconds, and the
 -- partitioned table itself locks every month there is. point_log_head() writes it anew when a month is opened or
--- archived; the caller holds the append lock. An archived month counts by what `months` keeps of it.
+-- archived; the caller holds the append lock. A session that waited for that lock may not have heard of it: append
+-- looks. An archived month counts by what `months` keeps of it.
 CREATE OR REPLACE FUNCTION point_log_head() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     v_month months;

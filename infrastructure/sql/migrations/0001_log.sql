@@ -40,6 +40,8 @@ CREATE TABLE months (
     CHECK (state = 'attached' OR last_position IS NOT NULL)
 );
 
+CREATE INDEX months_first_position ON months (first_position);
+
 -- One row a command id, with what it answered. Positions are null where it gave no events.
 CREATE TABLE commands (
     command_id     uuid PRIMARY KEY,
