@@ -128,6 +128,7 @@ class LogFilter:
 
     categories: frozenset[str] = field(default_factory=frozenset)
     types: frozenset[str] = field(default_factory=frozenset)
+    correlation_id: str | None = None
 
 
 class EventReader(Protocol):

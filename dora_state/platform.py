@@ -23,7 +23,7 @@ from domain.log import NOW, Cut
 from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
-from infrastructure.event_store import PostgresEventLog, PostgresTurns
+from infrastructure.event_store import LogSignal, PostgresEventLog, PostgresTurns
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.migrations import migrate
 from infrastructure.presence import PresenceBook
@@ -32,7 +32,6 @@ from projections.history import History
 from projections.ports import HotCopies, NoHotCopies
 from projections.projector import Projector
 from projections.queries import Queries
-from projections.signal import ProcessSignal
 
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
@@ -80,7 +79,7 @@ class Platform:
     projector: Projector
     queries: Queries
     history: History
-    signal: ProcessSignal
+    signal: LogSignal
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
         """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
@@ -164,7 +163,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         committer = Committer(log, decider, Heartbeats(presence), preparer, clock=now)
         turns = PostgresTurns(servers.database_url, settings.tenant)
         stack.push_async_callback(turns.close)
-        signal = ProcessSignal()
+        signal = await stack.enter_async_context(LogSignal(servers.database_url, settings.tenant))
         bus = CommandBus(
             committer,
             turns=turns,

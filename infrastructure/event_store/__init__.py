@@ -11,9 +11,10 @@ from infrastructure.database import Connections, Held
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.event_store.group import Group, outcomes
 from infrastructure.event_store.reading import PostgresEventReader
+from infrastructure.event_store.signal import LogSignal
 from infrastructure.event_store.turns import PostgresTurns
 
-__all__ = ["PostgresEventLog", "PostgresEventReader", "PostgresTurns"]
+__all__ = ["LogSignal", "PostgresEventLog", "PostgresEventReader", "PostgresTurns"]
 
 
 class PostgresEventLog(PostgresEventReader):

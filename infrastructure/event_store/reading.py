@@ -106,7 +106,8 @@ class PostgresEventReader:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         categories = list(only.categories) if only and only.categories else None
         types = list(only.types) if only and only.types else None
-        rows = await self._rows("read_log", after_position, limit, categories, types)
+        correlation_id = only.correlation_id if only else None
+        rows = await self._rows("read_log", after_position, limit, categories, types, correlation_id)
         return [RecordedEvent(*row) for row in rows]
 
 

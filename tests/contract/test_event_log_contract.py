@@ -8,10 +8,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from domain.errors import AppendRejected, InvalidInput
-from domain.log import NOW, AlreadyRecorded, Appended, CommandAppend, Conflicted, Cut, EventLog, Head, LogFilter
+from domain.log import (
+    NOW,
+    AlreadyRecorded,
+    Appended,
+    CommandAppend,
+    Conflicted,
+    Cut,
+    EventLog,
+    Head,
+    LogFilter,
+    NewEvent,
+)
 from tests.support.log import appended, command, event
 from tests.support.memory_log import MemoryEventLog
 
@@ -248,3 +260,13 @@ async def test_a_batch_of_the_log_ends_with_a_whole_command(any_log: EventLog) -
     assert await batch(0, 10, LogFilter(types=frozenset({"nothing_of_the_kind"}))) == []
     with pytest.raises(InvalidInput):
         await batch(0, 0)
+
+
+@pytest.mark.parametrize("correlation_id", ["conversation", 'with "quotes" and \\', "übung", "a"])
+async def test_what_belongs_to_one_conversation_is_found(any_log: EventLog, correlation_id: str) -> None:
+    for number, said in enumerate((correlation_id, "another", f"{correlation_id} and more", correlation_id)):
+        metadata = orjson.dumps({"correlation_id": said, "causation_id": correlation_id})
+        one = NewEvent(uuid4(), f"task-{number}", "t", 1, b"{}", metadata)
+        await any_log.append([CommandAppend(uuid4(), {one.stream_id: 0}, (one,), b"")])
+    only = LogFilter(correlation_id=correlation_id)
+    assert [e.position for e in await any_log.read_log(after_position=0, limit=10, only=only)] == [1, 4]

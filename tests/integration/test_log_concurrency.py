@@ -237,10 +237,10 @@ async def test_a_month_that_was_opened_while_waiting_is_gone_on_from(
         connected(database_url, tenant) as watch,
     ):
         for month in range(3):
-            await set_clock(database_url, tenant, f"now() + interval '{month + 1} months'")  # type: ignore[arg-type]
+            await set_clock(database_url, tenant, f"now() + interval '{month + 1} months'")
             for version, connection in enumerate((one, two, one, two)):
                 await append_in(connection, command({f"task-{month}": version}))
-            await set_clock(database_url, tenant, f"now() + interval '{month + 2} months'")  # type: ignore[arg-type]
+            await set_clock(database_url, tenant, f"now() + interval '{month + 2} months'")
             async with one.transaction():
                 await append_in(one, command({f"task-{month}": 4}))
                 waiting = asyncio.create_task(append_in(two, command({f"agent-{month}": 0})))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from domain.errors import AppendRejected, LogUnavailable
-from domain.log import Cut
+from domain.log import AlreadyRecorded, Conflicted, Cut
 from infrastructure import sql
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
@@ -143,7 +143,7 @@ async def test_reading_the_log_touches_the_months_of_those_positions_only(
     old_log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
     async def months(after: int, limit: int, categories: list[str] | None = None) -> list[str]:
-        return await _touched(database_url, tenant, "read_log", (after, limit, categories, None))
+        return await _touched(database_url, tenant, "read_log", (after, limit, categories, None, None))
 
     head = "events_2011_12"  # looked up each time
     assert await months(0, 5) == ["events_2010_01", head]
@@ -270,3 +270,56 @@ async def test_an_empty_month_is_detached_and_forgotten(log: PostgresEventLog, d
     async with connected(database_url, tenant, Role.WRITER) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await _archive(connection, "events_2010_01")
+
+
+async def test_a_month_that_is_attached_again_is_as_if_nothing_had_been(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    before = await old_log.read_log(after_position=0, limit=10_000)
+    known = command({"pool-all": MONTHS})
+    await old_log.append([known])
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        for partition in ("events_2010_01", "events_2010_02"):
+            await _archive(connection, partition)
+        assert isinstance((await old_log.append([known]))[0], AlreadyRecorded)
+        assert isinstance((await old_log.append([command({"pool-all": MONTHS})]))[0], Conflicted)
+        (outcome,) = await old_log.append([command({"pool-all": MONTHS + 1})])
+        with pytest.raises(psycopg.Error, match="from the newest archived one on"):
+            await connection.execute("SELECT attach_month('events_2010_01')")
+        for partition in ("events_2010_02", "events_2010_01"):
+            await connection.execute("SELECT attach_month(%s)", (partition,))
+        with pytest.raises(psycopg.Error) as refused:
+            await connection.execute("DELETE FROM events_2010_01")
+        assert refused.value.sqlstate == "DS006"
+
+    assert appended(outcome).first_position == MONTHS * EACH + 2
+    assert (await old_log.read_log(after_position=0, limit=10_000))[: len(before)] == before
+    assert [e.version async for e in old_log.read_stream("pool-all")] == list(range(1, MONTHS + 3))
+    (after,) = await old_log.append([command({"pool-all": MONTHS + 2})])
+    assert appended(after).first_position == MONTHS * EACH + 3
+
+
+async def test_the_only_month_goes_on_in_a_second_part_when_it_is_attached_again(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await log.append([command({"task-1": 0})])
+    only = f"events_{datetime.now(UTC):%Y_%m}"
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, only)
+        await log.append([command({"task-1": 1})])
+        await connection.execute("SELECT attach_month(%s)", (only,))
+    await log.append([command({"task-1": 2})])
+    assert [(e.position, e.version) async for e in log.read_stream("task-1")] == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_a_table_that_lost_something_is_not_attached_again(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await log.append([command({"task-1": 0}, {"task-1": 3})])
+    only = f"events_{datetime.now(UTC):%Y_%m}"
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, only)
+        await connection.execute(f"ALTER TABLE {only} DISABLE TRIGGER refuse_change".encode())
+        await connection.execute(f"DELETE FROM {only} WHERE position = 2".encode())
+        with pytest.raises(psycopg.Error, match="does not hold what was archived"):
+            await connection.execute("SELECT attach_month(%s)", (only,))

@@ -3,6 +3,7 @@
 It is no mock: versions, command ids, whole commands and cuts are checked as PostgreSQL checks them.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -185,6 +186,8 @@ def _wanted(event: RecordedEvent, only: LogFilter | None) -> bool:
     if only is None:
         return True
     category = event.stream_id.partition("-")[0]
+    if only.correlation_id is not None and json.loads(event.metadata).get("correlation_id") != only.correlation_id:
+        return False
     return (not only.categories or category in only.categories) and (not only.types or event.type in only.types)
 
 

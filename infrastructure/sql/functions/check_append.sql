@@ -29,7 +29,7 @@ BEGIN
             THEN 'a stream id comes once'
         WHEN (
             SELECT coalesce(bool_or(
-                (u.before <= u.command AND u.command BETWEEN 1 AND v_commands AND u.expected >= -1 AND u.count >= 0
+                (u.before <= u.command AND u.command BETWEEN 1 AND v_commands AND u.expected IS NOT NULL AND u.count >= 0
                     AND u.stream BETWEEN 1 AND cardinality(p_stream_ids)) IS NOT TRUE), false)
             FROM unnest((1 || p_claim_commands)[:v_claims], p_claim_commands, p_claim_streams, p_claim_expected, p_claim_counts)
                 AS u (before, command, stream, expected, count)

@@ -10,7 +10,7 @@ BEGIN
             SELECT u.stream, u.expected, lag(u.expected + u.count) OVER (PARTITION BY u.stream ORDER BY u.place) AS reached
             FROM unnest(p_claim_streams, p_claim_expected, p_claim_counts) WITH ORDINALITY AS u (stream, expected, count, place)
         ) u
-        WHERE u.expected <> coalesce(u.reached, p_versions[u.stream], least(u.expected, 0))
+        WHERE u.expected <> coalesce(u.reached, p_versions[u.stream], greatest(least(u.expected, 0), -1))
     );
 END $$;
 

@@ -27,7 +27,7 @@ BEGIN
             v_stream := p_claim_streams[v_claim];
             v_expected := p_claim_expected[v_claim];
             IF conflicts[c] IS NULL AND NOT known[c] AND NOT (
-                v_expected = coalesce(p_versions[v_stream], least(v_expected, 0))
+                v_expected = coalesce(p_versions[v_stream], greatest(least(v_expected, 0), -1))
                 -- Decided on what that command would have left, whatever brought the stream to this version.
                 AND v_expected <= coalesce(v_missing[v_stream], v_expected)
             ) THEN

@@ -1,7 +1,7 @@
--- The next events after a position, in order, of the categories and types given (null: all): at least
+-- The next events after a position, in order, of the categories, types and correlation given (null: all): at least
 -- p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds the
 -- partitions that are touched: the log is scanned by windows of positions.
-CREATE OR REPLACE FUNCTION read_log(p_after bigint, p_limit int, p_categories text[], p_types text[])
+CREATE OR REPLACE FUNCTION read_log(p_after bigint, p_limit int, p_categories text[], p_types text[], p_correlation text)
 RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_head   bigint := (log_head()).last_position;
@@ -13,6 +13,7 @@ DECLARE
     v_from   timestamptz;
     v_until  timestamptz;
     v_event  events;
+    v_needle bytea := convert_to(to_json(p_correlation)::text, 'UTF8');  -- most events are told apart without parsing
 BEGIN
     WHILE v_cursor < v_head AND (v_found < p_limit OR v_cursor < v_whole) LOOP
         v_end := least(v_cursor + v_window, v_head);
@@ -24,6 +25,8 @@ BEGIN
             WHERE e.position > v_cursor AND e.position <= v_end AND e.recorded_at >= v_from AND e.recorded_at < v_until
                 AND (p_categories IS NULL OR split_part(e.stream_id, '-', 1) = ANY (p_categories))
                 AND (p_types IS NULL OR e.type = ANY (p_types))
+                AND (p_correlation IS NULL
+                    OR position(v_needle IN e.metadata) > 0 AND readable(e.metadata) ->> 'correlation_id' = p_correlation)
             ORDER BY e.position
         LOOP
             IF v_found >= p_limit AND v_event.position > v_whole THEN
