@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench lock clean FORCE
+.PHONY: help demo test test-long lint bench bench-append bench-growth lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -32,8 +32,14 @@ lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## Measure the write side against its peer; ARGS=--quick for a look
+bench: $(INSTALLED) ## Run all benchmarks against their peers; ARGS=--quick for a look
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-append: $(INSTALLED) ## Measure the write side: rates, latency, contention, memory
+	@$(BIN)/python -m benchmarks append $(ARGS)
+
+bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
+	@$(BIN)/python -m benchmarks growth $(ARGS)
 
 # An environment holds absolute paths: one that came here with a moved or copied tree is made anew.
 ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))

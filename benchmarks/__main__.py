@@ -1,16 +1,22 @@
-"""`make bench`: all benchmarks; `--quick` for a look."""
+"""`python -m benchmarks [NAME ...] [--quick]`: the benchmarks named, or all of them; `--quick` for a look."""
 
 import asyncio
 import sys
 
-from benchmarks.append import bench_append
+from benchmarks import append, growth
 from benchmarks.rows import report
+
+BENCHMARKS = {module.NAME: module.run for module in (append, growth)}
 
 
 def main() -> None:
-    quick = "--quick" in sys.argv[1:]
-    rows = asyncio.run(bench_append(rounds=1, seconds=2.0) if quick else bench_append())
-    report("append", rows)
+    arguments = sys.argv[1:]
+    names = [name for name in arguments if not name.startswith("-")] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"There is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}.")
+    for name in names:
+        report(name, asyncio.run(BENCHMARKS[name]("--quick" in arguments)))
 
 
 if __name__ == "__main__":

@@ -1,96 +1,129 @@
-"""Commands a second through the whole write side, against pgbench's bare one-row INSERT on the same server.
+"""The write side: from envelope to durable answer, with validation, decision, idempotency, order and fsync."""
 
-Each command is a ReportProgress from envelope to durable answer, with 64 submitters in one process; the
-peer inserts one prepared row a transaction from 64 connections. Rounds alternate, medians count.
-"""
-
-import asyncio
-import re
 import statistics
-import subprocess
-import tempfile
-import time
-from pathlib import Path
-from uuid import uuid4
 
-from benchmarks.rows import Row
-from commands.envelope import Envelope
-from commands.messages.task import ReportProgress
-from dora_state.platform import new_id
-from dora_state.settings import Settings
-from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.embedded.wheels import find_programs
+import psycopg
 
+from benchmarks import peers
+from benchmarks.rows import Row, row
+from benchmarks.stage import Stage, open_stage
+
+NAME = "append"
 SUBMITTERS = 64
-TASKS = 640
+THREADS = 8
 ROUNDS = 5
-SECONDS = 4.0
-PEER_SETUP = Path(__file__).parent / "sql" / "peer_setup.sql"
-PEER_INSERT = Path(__file__).parent / "sql" / "peer_insert.sql"
+LIBRARY = "the eventsourcing library, 8 threads"
+PGBENCH = "pgbench, 64 clients"
+UNIT = "a second"
 
 
-async def bench_append(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Row]:
-    with tempfile.TemporaryDirectory(prefix="dora-state-bench-") as directory:
-        settings = Settings(home=Path(directory), tenant=f"bench_{uuid4().hex[:8]}", database_url=None, redis_url=None)
-        async with open_state_manager(settings, default_actor="bench") as manager:
-            await _prepare(manager)
-            url = manager.platform.servers.database_url
-            await _pgbench(url, PEER_SETUP, "--transactions=1", "--client=1")
-            ours, peers = [], []
-            for number in range(rounds):
-                ours.append(await _round(manager, seconds, number))
-                peers.append(await _pgbench(url, PEER_INSERT, f"--time={seconds:.0f}", f"--client={SUBMITTERS}"))
-    value, against = statistics.median(ours), statistics.median(peers)
-    case = f"{SUBMITTERS} submitters, one process"
-    return [Row("append", case, "commands", value, "a second", against, round(value / against, 3))]
+async def run(quick: bool) -> list[Row]:
+    rounds, seconds = (1, 2.0) if quick else (ROUNDS, 5.0)
+    rows: list[Row] = []
+    async with open_stage() as stage:
+        rows += await single_streams(stage, rounds, seconds)
+        rows += await lone(stage, rounds, seconds)
+        rows += await four_streams(stage, rounds, seconds, statistics.median([rows[0].value]))
+        rows += await hot_stream(stage, 5.0 if quick else 60.0)
+        rows += await memory(stage, 20_000 if quick else 1_000_000)
+    return rows
 
 
-async def _prepare(manager: StateManager) -> None:
-    """Running tasks, spread over workflows, all with one agent of enough slots."""
-    agent = {"agent_id": "a", "agent_type": "bench", "max_concurrent_tasks": TASKS, "state": "healthy"}
-    submissions: list[dict[str, object]] = [{"type": "RegisterAgent", "data": agent}]
-    for number in range(TASKS):
-        workflow, task = {"workflow_id": f"w-{number // 10}"}, {"task_id": f"t-{number}"}
-        if number % 10 == 0:
-            submissions.append({"type": "CreateWorkflow", "data": workflow | {"definition_id": "bench"}})
-            submissions.append({"type": "StartWorkflow", "data": workflow})
-        submissions.append({"type": "AddTask", "data": workflow | task | {"definition_id": "bench"}})
-        submissions.append({"type": "ScheduleTask", "data": task})
-        submissions.append({"type": "AssignTask", "data": task | {"agent_id": "a", "reason": "bench"}})
-        submissions.append({"type": "StartTask", "data": task})
-    for answer in await manager.submit_many(submissions):
-        if not answer.ok:
-            raise RuntimeError(f"The benchmark could not be prepared: {answer.problem}")
+async def single_streams(stage: Stage, rounds: int, seconds: float) -> list[Row]:
+    """One event a command, each in a stream of its own; rounds of ours and the peers' alternate."""
+    rates: dict[str, list[float]] = {"one": [], "two": [], "pgbench": [], "library": []}
+    async with (
+        stage.submitters("progress", 1, SUBMITTERS) as one,
+        stage.submitters("progress", 2, SUBMITTERS) as two,
+    ):
+        for _ in range(rounds):
+            rates["one"].append((await one.round(seconds)).rate)
+            rates["pgbench"].append(await peers.pgbench(stage.url, SUBMITTERS, seconds))
+            rates["two"].append((await two.round(seconds)).rate)
+            rates["library"].append(await peers.eventsourcing_saves(stage.url, THREADS, seconds))
+    cases = (("one", "one process", 12.0, 0.8), ("two", "two processes", 20.0, 1.2))
+    rows = []
+    for name, case, of_library, of_pgbench in cases:
+        for peer, goal, label in (("library", of_library, LIBRARY), ("pgbench", of_pgbench, PGBENCH)):
+            metric = f"commands, against {label}"
+            rows.append(
+                row(NAME, f"{case}, 64 submitters", metric, "a second", rates[name], rates[peer], at_least=goal)
+            )
+    rows.append(
+        row(
+            NAME, "disjoint streams", "two processes, against one", "a second", rates["two"], rates["one"], at_least=1.0
+        )
+    )
+    return rows
 
 
-async def _round(manager: StateManager, seconds: float, number: int) -> float:
-    done = 0
-    until = time.perf_counter() + seconds
-
-    async def submit(submitter: int) -> None:
-        nonlocal done
-        step = 0
-        while time.perf_counter() < until:
-            step += 1
-            task = f"t-{(submitter + step * SUBMITTERS) % TASKS}"
-            command = ReportProgress(task_id=task, note=f"round {number}, submitter {submitter}, step {step}")
-            command_id = new_id()
-            answer = await manager.submit(Envelope(command_id, command, "bench", str(command_id)))
-            if answer.outcome != "accepted":
-                raise RuntimeError(f"A command of the benchmark was {answer.outcome}: {answer.problem}")
-            done += 1
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(submit(submitter) for submitter in range(SUBMITTERS)))
-    return done / (time.perf_counter() - begun)
+async def lone(stage: Stage, rounds: int, seconds: float) -> list[Row]:
+    ours, theirs = [], []
+    async with stage.submitters("progress", 1, 1, tasks=64) as one:
+        for _ in range(rounds):
+            ours.append(1000 * (await one.round(seconds)).p50)
+            theirs.append(1000 * statistics.median(await peers.psycopg_inserts(stage.url, seconds)))
+    return [row(NAME, "one submitter", "p50, against psycopg's INSERT", "ms", ours, theirs, at_most=2.0)]
 
 
-async def _pgbench(url: str, script: Path, *options: str) -> float:
-    """Transactions a second, as pgbench says."""
-    program = find_programs().postgres_bin / "pgbench"
-    arguments = [str(program), "--no-vacuum", "--protocol=prepared", "--jobs=1", f"--file={script}", *options, url]
-    done = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, text=True, check=True)
-    found = re.search(r"tps = ([0-9.]+)", done.stdout)
-    if found is None:
-        raise RuntimeError(f"pgbench told no rate: {done.stdout[-300:]}")
-    return float(found[1])
+async def four_streams(stage: Stage, rounds: int, seconds: float, single: float) -> list[Row]:
+    """Each command writes a task, its workflow, one of 28 agents, and the one pool."""
+    rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    slow: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    for _ in range(rounds):
+        for processes, found in rates.items():
+            each = SUBMITTERS // processes
+            tasks = round(6_000 * seconds / processes)
+            async with stage.submitters("four", processes, each, tasks=tasks) as several:
+                await several.prepare()
+                done = await several.round(seconds)
+            found.append(done.rate)
+            slow[processes].append(done.p99 / done.p50)
+    rows = [
+        row(
+            NAME,
+            "four streams, one process",
+            "commands, against one stream",
+            "a second",
+            rates[1],
+            [single],
+            at_least=0.4,
+        )
+    ]
+    for processes in (2, 4):
+        case = f"four streams, {processes} processes"
+        rows.append(
+            row(NAME, case, "commands, against one process", "a second", rates[processes], rates[1], at_least=0.9)
+        )
+    for processes, ratios in slow.items():
+        rows.append(row(NAME, f"four streams, {processes} processes", "p99 / p50", "", ratios, at_most=10.0))
+    return rows
+
+
+async def hot_stream(stage: Stage, seconds: float) -> list[Row]:
+    """All commands on one stream, while another connection holds a snapshot open."""
+    async with stage.submitters("progress", 1, SUBMITTERS, tasks=1) as hot:
+        before = await hot.round(min(seconds, 10.0))
+        async with await psycopg.AsyncConnection.connect(stage.url, autocommit=True) as holder:
+            await holder.execute((peers.SQL / "hold_snapshot.sql").read_bytes())
+            if seconds > 10.0:
+                await hot.round(seconds - 10.0)
+            held = await hot.round(min(seconds, 10.0))
+            await holder.execute(b"ROLLBACK")
+    metric = f"commands, a snapshot held for {seconds:.0f} s, against none"
+    return [row(NAME, "one hot stream", metric, UNIT, [held.rate], [before.rate], at_least=0.8)]
+
+
+async def memory(stage: Stage, commands: int) -> list[Row]:
+    """The largest memory in each quarter of so many commands."""
+    quarters: list[float] = []
+    async with stage.submitters("progress", 1, SUBMITTERS) as one:
+        for _ in range(4):
+            done, most = 0, 0
+            while done < commands / 4:
+                found = await one.round(2.0)
+                done += found.commands
+                most = max(most, found.resident_bytes)
+            quarters.append(most / 1e6)
+    metric = f"memory in the last quarter of {commands:,} commands, against the second"
+    return [row(NAME, "memory", metric, "MB", [quarters[3]], [quarters[1]], at_most=1.05)]

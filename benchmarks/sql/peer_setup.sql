@@ -4,5 +4,6 @@ CREATE TABLE IF NOT EXISTS peer (
     stream_id text NOT NULL,
     version bigint NOT NULL,
     data bytea NOT NULL,
+    metadata bytea NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+)

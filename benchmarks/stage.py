@@ -1,0 +1,155 @@
+"""What a benchmark runs on: servers of its own, and processes that submit to them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+
+from benchmarks import peers
+from benchmarks.submitters import AGENTS, POOL, Load
+from dora_state.settings import load_settings
+from dora_state.state_manager import open_state_manager
+from infrastructure.embedded import EmbeddedServers
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the processes did together."""
+
+    commands: int
+    seconds: float
+    p50: float
+    p99: float
+    outcomes: dict[str, int]
+    resident_bytes: int
+
+    @property
+    def rate(self) -> float:
+        return self.commands / self.seconds
+
+
+class Submitters:
+    """Processes that are ready to submit."""
+
+    def __init__(self, processes: Sequence[asyncio.subprocess.Process]) -> None:
+        self._processes = processes
+
+    async def prepare(self) -> None:
+        await self._tell("prepare")
+
+    async def round(self, seconds: float) -> Round:
+        told = [orjson.loads(line) for line in await self._tell(f"go {seconds}")]
+        outcomes: dict[str, int] = {}
+        for one in told:
+            for outcome, count in one["outcomes"].items():
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
+        if set(outcomes) - {"accepted"}:
+            raise RuntimeError(f"Commands of the benchmark were not accepted: {outcomes}")
+        return Round(
+            commands=sum(one["commands"] for one in told),
+            seconds=max(one["seconds"] for one in told),
+            p50=max(one["p50"] for one in told),
+            p99=max(one["p99"] for one in told),
+            outcomes=outcomes,
+            resident_bytes=max(one["resident_bytes"] for one in told),
+        )
+
+    async def _tell(self, line: str) -> list[bytes]:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n".encode())
+        return await self.answers()
+
+    async def answers(self) -> list[bytes]:
+        async def answer(process: asyncio.subprocess.Process) -> bytes:
+            assert process.stdout is not None
+            line = await process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"A process of the benchmark ended ({await process.wait()}).")
+            return line
+
+        return list(await asyncio.gather(*map(answer, self._processes)))
+
+
+class Stage:
+    """Embedded servers in a directory of their own, and a tenant."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home = home
+        self.url = url
+
+    @asynccontextmanager
+    async def submitters(
+        self,
+        kind: str,
+        processes: int,
+        submitters: int,
+        *,
+        tasks: int = 3_200,
+        ids: str = "uuid7",
+        tenant: str | None = None,
+    ) -> AsyncIterator[Submitters]:
+        """`kind` is "progress" (each command one event of one task) or "four" (each writes four streams)."""
+        tenant = await self.new_tenant()
+        environment = os.environ | {"DORA_STATE_HOME": str(self.home), "DORA_STATE_TENANT": tenant}
+        async with AsyncExitStack() as stack:
+            children = []
+            for number in range(processes):
+                child = await asyncio.create_subprocess_exec(
+                    *(
+                        sys.executable,
+                        "-m",
+                        "benchmarks.submitters",
+                        f"p{number}",
+                        kind,
+                        str(submitters),
+                        str(tasks),
+                        ids,
+                    ),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=environment,
+                )
+                stack.push_async_callback(_end, child)
+                children.append(child)
+            ready = Submitters(children)
+            await ready.answers()
+            yield ready
+
+    async def new_tenant(self) -> str:
+        """With the agents and the pool that all processes share."""
+        tenant = f"bench_{uuid4().hex[:8]}"
+        settings = load_settings(home=self.home, tenant=tenant, database_url=None, redis_url=None)
+        async with open_state_manager(settings, default_actor="bench") as manager:
+            load = Load(manager, "shared")
+            for number in range(AGENTS):
+                await load.register(f"agent-{number}")
+            await manager.submit({"type": "CreatePool", "data": POOL})
+        return tenant
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.stdin is not None:
+        child.stdin.close()
+    await child.wait()
+
+
+@asynccontextmanager
+async def open_stage() -> AsyncIterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="dora-state-bench-") as directory:
+        home = Path(directory) / "home"
+        servers = EmbeddedServers(home)
+        await asyncio.to_thread(servers.start)
+        try:
+            await peers.set_up(servers.database_url)
+            yield Stage(home, servers.database_url)
+        finally:
+            await asyncio.to_thread(servers.stop)
