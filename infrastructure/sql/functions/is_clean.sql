@@ -5,7 +5,12 @@ CREATE OR REPLACE FUNCTION is_clean(
     p_command_ids uuid[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[], p_versions bigint[]
 ) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN NOT EXISTS (SELECT FROM commands c WHERE c.command_id = ANY (p_command_ids)) AND NOT EXISTS (
+    IF EXISTS (SELECT FROM commands c WHERE c.command_id = ANY (p_command_ids)) THEN
+        RETURN false;
+    ELSIF cardinality(p_claim_streams) = 1 THEN
+        RETURN p_claim_expected[1] = coalesce(p_versions[p_claim_streams[1]], greatest(least(p_claim_expected[1], 0), -1));
+    END IF;
+    RETURN NOT EXISTS (
         SELECT FROM (
             SELECT u.stream, u.expected, lag(u.expected + u.count) OVER (PARTITION BY u.stream ORDER BY u.place) AS reached
             FROM unnest(p_claim_streams, p_claim_expected, p_claim_counts) WITH ORDINALITY AS u (stream, expected, count, place)
