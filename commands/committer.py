@@ -28,6 +28,8 @@ from commands.work import Loaded, NotYetCommitted, Telemetry
 from domain.errors import AppendRejected, CorruptLog, LogError, LogUnavailable
 from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, EventLog
 
+MAX_GROUP_BYTES = 8 * 1024 * 1024
+"""Of events: a larger group goes as it is, and no other command joins it."""
 PATIENCE = 3
 """How often a command may lose against another process before it gets the log to itself."""
 RETRIES = (0.0, 0.1, 0.3, 1.0)
@@ -58,13 +60,14 @@ class Pending:
 class Group:
     """Commands that are appended together."""
 
-    __slots__ = ("full", "members", "resent", "telemetry", "unrecorded")
+    __slots__ = ("bytes", "full", "members", "resent", "telemetry", "unrecorded")
 
     def __init__(self) -> None:
         self.members: list[tuple[Pending, Prepared]] = []
         self.unrecorded: list[Pending] = []
         """Accepted heartbeats: answered, and no row in the log."""
         self.telemetry: list[Telemetry] = []
+        self.bytes = 0
         self.full = False
         self.resent = False
 
@@ -188,7 +191,8 @@ class Committer:
             return
         prepared = self._preparer.prepare(decision)
         self._open.members.append((pending, prepared))
-        self._open.full = pending.single
+        self._open.bytes += sum([len(event.data) for event in prepared.append.events])
+        self._open.full = pending.single or self._open.bytes > MAX_GROUP_BYTES
         self._under_way[decision.envelope.command_id] = pending
         if prepared.left:
             self._ahead.update(prepared.left)
@@ -335,6 +339,7 @@ class Committer:
             else:
                 stale |= prepared.left.keys()
                 lost.append(pending)
+        kept.bytes = sum(len(event.data) for one in kept.appends for event in one.events)
         self._open = kept
         for pending in lost:
             self._under_way.pop(pending.envelope.command_id, None)

@@ -13,6 +13,8 @@ from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, 
 from infrastructure.event_store.arrays import ByteaArray, Int4Array, Int8Array, TextArray, UuidArray
 
 MAX_STREAM_ID_LENGTH = 512
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Of data and metadata together: more has no place in a log that is read back event by event."""
 _STREAM_ID = re.compile(r"[^-\x00-\x1f\x7f-\x9f\ud800-\udfff]+-[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _TYPE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
@@ -61,6 +63,15 @@ class Group:
                     f"{event.type!r} is no type of an event: use text without control characters.",
                     command_id=command.command_id,
                     type=event.type,
+                )
+            size = len(event.data) + len(event.metadata)
+            if size > MAX_EVENT_BYTES:
+                raise AppendRejected(
+                    f"An event {event.type} of {event.stream_id} has {size:,} bytes, and the log takes "
+                    f"{MAX_EVENT_BYTES:,} at most: keep the large part elsewhere, and record where.",
+                    stream_id=event.stream_id,
+                    type=event.type,
+                    bytes=size,
                 )
             self.claim_counts[claim - 1] += 1
             self.event_claims.append(claim)
