@@ -23,7 +23,7 @@ from domain.log import NOW, Cut
 from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
-from infrastructure.event_store import LogSignal, PostgresEventLog, PostgresTurns
+from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.migrations import migrate
 from infrastructure.presence import PresenceBook
@@ -152,7 +152,9 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
         projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR)
         redis = await _redis(stack, servers, settings)
-        log = PostgresEventLog(writer_pool)
+        appender = Appender(servers.database_url, settings.tenant)
+        stack.push_async_callback(appender.close)
+        log = PostgresEventLog(writer_pool, appender)
         read_models = PostgresReadModels(projector_pool)
         redis_copies = RedisHotCopies(redis, settings.tenant) if redis is not None else None
         hot: HotCopies = redis_copies or NoHotCopies()

@@ -152,6 +152,9 @@ async def connect(database_url: str, application_name: str = "dora-state") -> Co
     except psycopg.Error as error:
         await connection.close()
         raise refused(database_url, error) from None
+    except BaseException:  # whoever waited for it has gone away
+        await connection.close()
+        raise
     return connection
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
-from infrastructure.event_store import PostgresEventLog
+from infrastructure.event_store import Appender, PostgresEventLog
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.postgres import tenants_of
 
@@ -83,9 +83,11 @@ async def pool(database_url: str, tenant: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def log(pool: Pool) -> PostgresEventLog:
+async def log(pool: Pool, database_url: str, tenant: str) -> AsyncIterator[PostgresEventLog]:
     """The fresh tenant's log."""
-    return PostgresEventLog(pool)
+    appender = Appender(database_url, tenant)
+    yield PostgresEventLog(pool, appender)
+    await appender.close()
 
 
 @pytest.fixture

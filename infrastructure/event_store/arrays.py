@@ -6,6 +6,7 @@ flags, oid of the elements, count, lower bound; then each element after its leng
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import ClassVar
 from uuid import UUID
@@ -22,6 +23,8 @@ _INT4 = Struct("!ii").pack
 _INT8 = Struct("!iq").pack
 _LENGTH = Struct("!i").pack
 _UUID_LENGTH = _LENGTH(16)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Packed:
@@ -79,6 +82,14 @@ class UuidArray(Packed):
         super().__init__(len(values), [part for value in values for part in (_UUID_LENGTH, value.bytes)])
 
 
+class TimestamptzArray(Packed):
+    __slots__ = ()
+    element = "timestamptz"
+
+    def __init__(self, values: Sequence[datetime]) -> None:
+        super().__init__(len(values), [_INT8(8, (value - _EPOCH) // _MICROSECOND) for value in values])
+
+
 class _PackedDumper(Dumper):
     format = Format.BINARY
 
@@ -87,7 +98,7 @@ class _PackedDumper(Dumper):
 
 
 # For all connections: nobody else has parameters of these types.
-for _array in (Int4Array, Int8Array, ByteaArray, TextArray, UuidArray):
+for _array in (Int4Array, Int8Array, ByteaArray, TextArray, TimestamptzArray, UuidArray):
     psycopg.adapters.register_dumper(
         _array, type(f"{_array.__name__}Dumper", (_PackedDumper,), {"oid": types[_array.element].array_oid})
     )

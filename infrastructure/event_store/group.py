@@ -10,7 +10,15 @@ from uuid import UUID
 
 from domain.errors import AppendRejected
 from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted
-from infrastructure.event_store.arrays import ByteaArray, Int4Array, Int8Array, TextArray, UuidArray
+from infrastructure.event_store.arrays import (
+    ByteaArray,
+    Int4Array,
+    Int8Array,
+    Packed,
+    TextArray,
+    TimestamptzArray,
+    UuidArray,
+)
 
 MAX_STREAM_ID_LENGTH = 512
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -97,6 +105,12 @@ class Group:
         self.claim_counts.append(0)
         return len(self.claim_commands)
 
+    def packed(self, import_id: UUID | None) -> list[bytes | None]:
+        """The arguments of the query `append` in binary form. Raises AppendRejected as `arguments` does."""
+        *arrays, of_import = self.arguments(import_id)
+        values = [array.bytes if isinstance(array, Packed) else None for array in arrays]
+        return [*values, of_import.bytes if isinstance(of_import, UUID) else None]
+
     def arguments(self, import_id: UUID | None) -> tuple[object, ...]:
         """The arguments of the query `append`. Raises AppendRejected when recorded_at and the mode disagree."""
         times = [at for at in self.recorded_at if at is not None]
@@ -107,7 +121,7 @@ class Group:
                 UuidArray(self.command_ids),
                 ByteaArray(self.answers),
                 Int4Array(self.command_lasts),
-                times if import_id is not None else None,
+                TimestamptzArray(times) if import_id is not None else None,
                 TextArray(list(self.streams)),
                 Int4Array(self.claim_commands),
                 Int4Array(self.claim_streams),

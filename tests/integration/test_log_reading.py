@@ -1,16 +1,17 @@
 """Reading: by stream or by position, in pages, as of a cut."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain.errors import InvalidInput, LogUnavailable
-from domain.log import AlreadyRecorded, Cut, LogFilter
+from domain.log import AlreadyRecorded, Appended, Cut, LogFilter
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import PostgresEventLog, PostgresEventReader
 from infrastructure.event_store.reading import PAGE
 from tests.support.log import appended, command
-from tests.support.postgres import connected, value
+from tests.support.postgres import Connection, connected, rows, value
 
 
 async def test_an_empty_log_has_nothing(log: PostgresEventLog) -> None:
@@ -144,20 +145,60 @@ async def test_the_projector_reads_too(log: PostgresEventLog, database_url: str,
         assert await reader.position_at(datetime.now(UTC) + timedelta(minutes=1)) == 1
 
 
-async def test_a_lost_connection_is_unavailable_and_the_same_ids_may_come_again(
+KILL = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = %s"
+
+
+async def test_a_connection_lost_in_an_append_is_unavailable_and_the_same_ids_may_come_again(
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
     one = command({"task-1": 0})
-    await log.append([one])
-    async with connected(database_url, tenant) as connection:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            (f"dora-state writer {tenant}",),
-        )
-    with pytest.raises(LogUnavailable, match="same command ids"):
-        await log.append([one])
+    async with connected(database_url, tenant) as admin, log.alone():
+        waiting = asyncio.create_task(log.append([one]))
+        await until_locked(admin, f"dora-state append {tenant}")
+        await admin.execute(KILL, (f"dora-state append {tenant}",))
+        with pytest.raises(LogUnavailable, match="same command ids"):
+            await waiting
     (outcome,) = await log.append([one])
-    assert outcome == AlreadyRecorded(b"done", outcome.recorded_at, 1, 1)  # type: ignore[union-attr]  # no conflict
+    assert appended(outcome).first_position == 1
+
+
+async def until_locked(connection: Connection, application: str) -> None:
+    for _ in range(1000):
+        found = await rows(
+            connection,
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'",
+            application,
+        )
+        if found:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not wait for a lock")
+
+
+async def test_a_connection_lost_while_nothing_is_asked_is_made_anew(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await log.append([command({"task-1": 0})])
+    async with connected(database_url, tenant) as admin:
+        await admin.execute(KILL, (f"dora-state append {tenant}",))
+    await asyncio.sleep(0.05)  # it is told so
+    (outcome,) = await log.append([command({"task-1": 1})])
+    assert appended(outcome).first_position == 2
+
+
+async def test_who_goes_away_in_the_midst_of_an_append_leaves_a_connection_that_works(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    one = command({"task-1": 0})
+    async with connected(database_url, tenant) as admin, log.alone():
+        waiting = asyncio.create_task(log.append([one]))
+        await until_locked(admin, f"dora-state append {tenant}")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    outcomes = [(await log.append([again]))[0] for again in (one, command({"task-2": 0}))]
+    assert all(isinstance(outcome, Appended | AlreadyRecorded) for outcome in outcomes)
+    assert (await log.head()).position == 2
 
 
 async def test_a_closed_pool_is_unavailable(log: PostgresEventLog, pool: Pool) -> None:

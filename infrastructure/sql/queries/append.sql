@@ -1,3 +1,1 @@
-SELECT * FROM append(
-    %b, %b, %b, %t::timestamptz[], %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b::uuid
-)
+SELECT * FROM append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b::uuid)
