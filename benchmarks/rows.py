@@ -70,7 +70,9 @@ def report(name: str, rows: list[Row]) -> None:
             _shown(one.goal),
             "" if one.met is None else "yes" if one.met else "NO",
         )
-    Console().print(table)
+    console = Console()
+    # A pipe has no width of its own.
+    (console if console.is_terminal else Console(width=150)).print(table)
 
 
 def _shown(figure: float | None) -> str:
