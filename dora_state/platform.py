@@ -24,7 +24,7 @@ from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog, PostgresTurns
-from infrastructure.hot_copies import RedisHotCopies
+from infrastructure.hot_copies import RedisHotCopies, cancellable
 from infrastructure.migrations import migrate
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
@@ -221,6 +221,6 @@ async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) ->
         return None
     # A pool that waits: with all connections in use, a read is a little later and not without its copy.
     pool = BlockingConnectionPool.from_url(servers.redis_url, max_connections=settings.redis_pool_size, timeout=5)
-    redis = Redis.from_pool(pool)
+    redis = Redis.from_pool(cancellable(pool))
     stack.push_async_callback(redis.aclose)
     return redis
