@@ -220,7 +220,7 @@ def test_an_import_is_told_and_can_be_asked_about(dora_state: CommandLine, tmp_p
     imported = dora_state("--tenant", "imported", "import", "xes", str(file), "--json")
     assert imported.code == 0
     report = imported.json
-    assert (report["traces"], report["events_imported"], report["skipped"]) == (1, 2, {"event_without_time": 1})
+    assert (report["traces"], report["events_imported"], report["skipped"]) == (1, 2, {"event without time": 1})
     state = dora_state("--tenant", "imported", "show", "task", "c1/A#1", "--at", "2012-01-15T00:00:00Z", "--json").json
     assert (state["state"], state["assigned_agent"]["agent_id"]) == ("running", "r1")
     again = dora_state("--tenant", "imported", "import", "xes", str(file))
