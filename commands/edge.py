@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from commands.envelope import Envelope
 from commands.messages import COMMANDS, Command
 from domain.errors import InvalidInput
-from domain.values import Id, Time
+from domain.values import Id, Time, iso
 
 MAX_BYTES = 1_048_576
 CLOCK_SKEW = timedelta(minutes=1)
@@ -125,9 +125,9 @@ class Edge:
             )
         if submission.occurred_at is not None and submission.occurred_at > self._clock() + CLOCK_SKEW:
             raise InvalidInput(
-                f"occurred_at: {submission.occurred_at.isoformat()} lies in the future; say when it happened.",
+                f"occurred_at: {iso(submission.occurred_at)} lies in the future; say when it happened.",
                 field="occurred_at",
-                occurred_at=submission.occurred_at.isoformat(),
+                occurred_at=iso(submission.occurred_at),
             )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.values import iso
 from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, TenantVitals
 
 Status = Literal["healthy", "warning", "unhealthy"]
@@ -109,7 +110,7 @@ def judge_months(tenant: TenantVitals, clock: datetime) -> Check:
     end = tenant.months_end
     left = end - clock if end is not None else timedelta(0)
     figures: dict[str, Figure] = {
-        "end": end.isoformat() if end is not None else None,
+        "end": iso(end) if end is not None else None,
         "days_ahead": round(left / timedelta(days=1), 1),
     }
     if left >= MONTHS_AHEAD:

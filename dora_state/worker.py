@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from domain.errors import DoraStateError
 from domain.system import SYSTEM, SYSTEM_ID
+from domain.values import iso
 from dora_state.platform import Platform, Say, now, open_platform, quiet
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
@@ -81,14 +82,18 @@ async def _due(platform: Platform, lists: Lists) -> AsyncIterator[tuple[str, dic
     for pool_id in await lists.pools_due():
         yield "ExpireReservations", {"pool_id": pool_id}
     silence = platform.settings.heartbeat_timeout
-    for agent_id in await lists.silent_agents(timedelta(seconds=silence)):
-        yield "MarkOffline", {"agent_id": agent_id, "reason": f"no heartbeat for {silence:g} seconds"}
+    since = lists.now() - timedelta(seconds=silence)
+    for agent_id in await lists.silent_agents(since):
+        # Asked once more: a heartbeat may have come since, and is no event that the aggregate could see.
+        if not await lists.heard_since(agent_id, since):
+            reason = f"no heartbeat for {silence:g} seconds"
+            yield "MarkOffline", {"agent_id": agent_id, "reason": reason, "silent_since": iso(since)}
     system = await platform.fold(SYSTEM, SYSTEM_ID)
     longest = system.max_workflow_duration if system else None
     if longest is not None:
         for workflow_id in await lists.overlong_workflows(timedelta(seconds=longest)):
             error = f"took longer than the {longest:g} seconds that the system allows"
-            yield "FailWorkflow", {"workflow_id": workflow_id, "error": error}
+            yield "FailWorkflow", {"workflow_id": workflow_id, "error": error, "longer_than": longest}
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

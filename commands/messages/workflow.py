@@ -121,8 +121,11 @@ class CompleteWorkflow(WorkflowCommand):
 
 
 class FailWorkflow(WorkflowCommand):
+    """With `longer_than` only if it has taken so long, from its start or its last retry or rollback."""
+
     type: ClassVar = "FailWorkflow"
     error: Text
+    longer_than: Seconds | None = None
 
 
 class RetryWorkflow(WorkflowCommand):
