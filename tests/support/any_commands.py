@@ -104,6 +104,8 @@ def any_command(now: datetime) -> st.SearchStrategy[Command]:
         values = st.fixed_dictionaries(required, optional=optional)
         if name == "AssignTask":  # the edge takes an expiry only with a pool
             values = values.filter(lambda given: "pool_id" in given or "reservation_expires_at" not in given)
+        if name == "ConfigureSystem":  # nor a limit that is both set and lifted
+            values = values.filter(lambda given: not set(given.get("unset", ())) & set(given))
         return values.map(lambda given: command(**given))
 
     return st.sampled_from(sorted(COMMANDS)).flatmap(lambda name: of(name, COMMANDS[name]))
