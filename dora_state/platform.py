@@ -25,7 +25,7 @@ from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog, PostgresTurns
 from infrastructure.hot_copies import RedisHotCopies, cancellable
-from infrastructure.migrations import migrate
+from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
 from projections.history import History
@@ -135,12 +135,15 @@ async def _whole(work: Coroutine[Any, Any, object]) -> None:
 
 
 @asynccontextmanager
-async def open_platform(settings: Settings, say: Say = quiet) -> AsyncIterator[Platform]:
+async def open_platform(settings: Settings, say: Say = quiet, *, create: bool = True) -> AsyncIterator[Platform]:
     """Servers, schema, pools and parts, for as long as the block runs.
 
-    Raises LogUnavailable or EmbeddedServerError when there is no server to work with.
+    Without `create`, a tenant that is not there is not made: NotFound. Raises LogUnavailable or
+    EmbeddedServerError when there is no server to work with.
     """
     async with open_servers(settings, say) as servers:
+        if not create:
+            await require_tenant(servers.database_url, settings.tenant)
         await migrate(servers.database_url, settings.tenant)
         async with open_on(servers, settings) as platform:
             yield platform

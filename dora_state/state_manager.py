@@ -113,8 +113,15 @@ class StateManager:
         left = decision.work.left[envelope.command.stream_id]
         rendered = RENDERINGS["workflow"].render(left.state, left.version, 0, now())
         after = decode(rendered)
+        states = {task_id: view["state"] for task_id, view in before["tasks"].items()}
         effects = tuple(
-            effect_of(key.aggregate.category, key.aggregate_id, event, reason_given=reason is not None)
+            effect_of(
+                key.aggregate.category,
+                key.aggregate_id,
+                event,
+                reason_given=reason is not None,
+                state=states.get(key.aggregate_id) if key.aggregate.category == "task" else None,
+            )
             for key, event in decision.work.events
             if key.aggregate.category != "workflow"
         )
@@ -169,6 +176,9 @@ class StateManager:
             found = True
             yield entry
         if not found and not await self.platform.log.stream_version(f"{kind}-{aggregate_id}"):
+            if kind == "system":
+                message = "Nothing has been recorded of the system yet; its history begins when it is configured."
+                raise NotFound(message, kind=kind)
             raise NotFound(f"There is no {kind} {aggregate_id}; check the id.", kind=kind, id=aggregate_id)
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
@@ -226,8 +236,11 @@ def _rollback_data(
 
 @asynccontextmanager
 async def open_state_manager(
-    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet
+    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet, create: bool = True
 ) -> AsyncIterator[StateManager]:
-    """A StateManager with everything it needs, servers included, for as long as the block runs."""
-    async with open_platform(settings or load_settings(), say) as platform:
+    """A StateManager with everything it needs, servers included, for as long as the block runs.
+
+    Without `create`, for those who only ask: raises NotFound for a tenant that is not there.
+    """
+    async with open_platform(settings or load_settings(), say, create=create) as platform:
         yield StateManager(platform, default_actor=default_actor)

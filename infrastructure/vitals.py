@@ -92,6 +92,7 @@ class CacheVitals:
     """`max_bytes` is 0 where nothing is set."""
 
     seconds: float
+    server: str
     server_version: str
     used_bytes: int
     max_bytes: int
@@ -189,8 +190,9 @@ async def cache_vitals(redis_url: str) -> CacheVitals:
         ) from None
     finally:
         await redis.aclose()
+    server = "Valkey" if "valkey_version" in told else "Redis"
     version = told.get("valkey_version") or told.get("redis_version") or "unknown"
-    return CacheVitals(seconds, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
+    return CacheVitals(seconds, server, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
 
 
 def memory_vitals() -> MemoryVitals:

@@ -40,6 +40,11 @@ def iso(at: datetime | None) -> str | None:
     return values.iso(at) if at is not None else None
 
 
+def whole(value: float | None) -> float | None:
+    """The same number, without a point where it has no fraction."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def number(value: Decimal) -> int | float:
     """A JSON number of that value: exact to fifteen digits, whole ones without a point."""
     if value == value.to_integral_value() and abs(value) <= _EXACT_INTEGER:

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import orjson
 import pytest
 
+from domain.errors import LogUnavailable, without_advice
 from dora_state.platform import now
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.worker import do_chores_once, run_worker
+from infrastructure.migrations import drop_tenant
+from projections.errors import ReadModelsUnavailable
 from projections.lists import Lists
 
 AGENT: dict[str, object] = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
@@ -64,7 +67,11 @@ async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: St
     await give(manager, ("RegisterAgent", AGENT))
     await running_task(manager, "t", timeout=0.2)
     await asyncio.sleep(0.25)
-    assert await chores(manager) == 1
+    told: list[str] = []
+    await manager.catch_up()
+    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
+    assert await do_chores_once(manager.platform, manager, lists, told.append) == 1
+    assert told == ["Task t was timed out: its time limit is over."]
     document = await manager.state("task", "t", live=True)
     assert (document["state"], document["retry_info"]["last_error"]) == ("timed_out", "time limit exceeded")
     assert document["audit_trail"][-1]["actor"] == "system"
@@ -246,3 +253,19 @@ async def test_two_workers_give_what_is_due_once(settings: Settings, manager: St
     timed_out = [event for event in stream if event.type == "TaskTimedOut"]
     assert len(timed_out) == 1
     assert orjson.loads(timed_out[0].metadata)["actor"] == "system"
+
+
+async def test_a_worker_whose_tenant_is_set_up_anew_says_so_in_plain_words(
+    manager: StateManager, database_url: str
+) -> None:
+    await drop_tenant(database_url, manager.platform.settings.tenant)
+    with pytest.raises(ReadModelsUnavailable) as told:
+        await manager.platform.read_models.checkpoint()
+    assert "being set up anew" in told.value.message
+    assert "SELECT" not in told.value.message
+
+
+@pytest.mark.parametrize("reason", ["the server starts", "it (x): y"])
+def test_who_gives_no_command_is_not_told_to_give_the_same_ids(reason: str) -> None:
+    error = LogUnavailable(f"The log can't be reached ({reason}): try again with the same command ids.")
+    assert without_advice(error) == f"The log can't be reached ({reason})."
