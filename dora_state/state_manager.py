@@ -9,7 +9,7 @@ from uuid import UUID
 from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
 from commands.messages.workflow import RollBackWorkflow
-from domain.errors import DoraStateError, InvalidInput, NotFound
+from domain.errors import DoraStateError, InvalidInput
 from domain.log import NOW, Cut
 from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
@@ -20,7 +20,7 @@ from dora_state.settings import Settings, load_settings
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
-from projections.errors import NotProjectedYet
+from projections.errors import NotProjectedYet, nothing_there
 from projections.history import HistoryEntry
 from projections.lists import Lists
 
@@ -176,10 +176,7 @@ class StateManager:
             found = True
             yield entry
         if not found and not await self.platform.log.stream_version(f"{kind}-{aggregate_id}"):
-            if kind == "system":
-                message = "Nothing has been recorded of the system yet; its history begins when it is configured."
-                raise NotFound(message, kind=kind)
-            raise NotFound(f"There is no {kind} {aggregate_id}; check the id.", kind=kind, id=aggregate_id)
+            raise nothing_there(kind, aggregate_id)
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]

@@ -157,9 +157,10 @@ def test_who_only_asks_makes_no_tenant(dora_state: CommandLine) -> None:
 
 def test_a_system_that_nothing_is_known_of_has_no_history(dora_state: CommandLine) -> None:
     dora_state("--tenant", "silent", "init")
-    ended = dora_state("--tenant", "silent", "history", "system")
-    assert ended.code == 3
-    assert "Nothing has been recorded of the system yet" in ended.one_sentence()
+    for asked in (("history", "system"), ("show", "system", "--version", "1")):
+        ended = dora_state("--tenant", "silent", *asked)
+        assert ended.code == 3
+        assert "Nothing has been recorded of the system yet" in ended.one_sentence()
 
 
 @pytest.mark.usefixtures("submitted")
