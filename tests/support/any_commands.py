@@ -68,6 +68,8 @@ def any_command(now: datetime) -> st.SearchStrategy[Command]:
         "max_retries": st.integers(0, 2),
         "max_concurrent_tasks": st.integers(1, 3),
         "max_concurrent_workflows": st.integers(1, 3),
+        "silent_since": st.sampled_from([-60, 0]).map(lambda seconds: now + timedelta(seconds=seconds)),
+        "longer_than": st.sampled_from([5.0, 600.0]),
         "max_workflow_duration": st.just(3600.0),
         "default_timeout": st.sampled_from([30.0, 300.0]),
         "timeout": st.sampled_from([30.0, 300.0]),

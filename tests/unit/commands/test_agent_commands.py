@@ -191,4 +191,4 @@ def test_registering_again_is_a_sign_of_life_and_registering_first_is_none() -> 
     world.given(register_agent())
     assert world.presence.heard == []
     world.given(OFFLINE, register_agent())
-    assert world.presence.heard == [Telemetry("agent", world.clock(), heartbeat=False)]
+    assert [(one.agent_id, one.heartbeat) for one in world.presence.heard] == [("agent", False)]
