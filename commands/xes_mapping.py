@@ -147,7 +147,7 @@ class XesMapping:
             still_open = sorted(items.scheduled + items.running, key=lambda item: item.number)
             if still_open:
                 return ("cancel",), still_open[0]
-            self._skip(f"{transition} without an open item", event)
+            self._skip(f"{transition.replace('_', ' ')} without an open item", event)
             return None
         name = _short(transition)
         known = name in self.transitions or len(self.transitions) < MAX_NAMES

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, Priority
+from domain.values import PERSONAL, Priority, iso
 
 AgentState = Literal["registered", "healthy", "degraded", "unhealthy", "offline", "deregistered"]
 Health = Literal["healthy", "degraded", "unhealthy"]
@@ -127,6 +127,8 @@ class Agent:
     slots: dict[str, Slot] = field(default_factory=dict)
     health: Literal["registered", "healthy", "degraded", "unhealthy"] = "registered"
     """What it was last known as while it was there."""
+    heard_at: datetime | None = None
+    """When an event last told that it is there; heartbeats besides are telemetry."""
     checks: dict[str, Check] = field(default_factory=dict)
     checked_at: datetime | None = None
     configuration_version: str | None = None
@@ -188,7 +190,7 @@ def evolve(agent: Agent | None, event: Event) -> Agent:
         case AgentHealthReported():
             agent.state = agent.health = event.state
             agent.checks = event.checks
-            agent.checked_at = event.at
+            agent.checked_at = agent.heard_at = event.at
         case AgentCapacityChanged():
             agent.max_concurrent_tasks = event.max_concurrent_tasks
         case AgentConfigurationUpdated():
@@ -199,6 +201,7 @@ def evolve(agent: Agent | None, event: Event) -> Agent:
             agent.state = "offline"
         case AgentReturned():
             agent.state = agent.health = event.state
+            agent.heard_at = event.at
         case AgentDeregistered():
             agent.state = "deregistered"
         case _:
@@ -216,6 +219,7 @@ def _registered(before: Agent | None, event: AgentRegistered) -> Agent:
         updated_at=event.at,
         state=event.state,
         health=event.state,
+        heard_at=event.at,
         instance_id=event.instance_id,
         node_id=event.node_id,
         capabilities=event.capabilities,
@@ -377,9 +381,21 @@ def update_configuration(agent: Agent, version: str, config_hash: str | None, at
     return [AgentConfigurationUpdated(at=at, configuration_version=version, config_hash=config_hash)]
 
 
-def go_offline(agent: Agent, reason: str, at: datetime) -> list[Event]:
+def go_offline(agent: Agent, reason: str, at: datetime, silent_since: datetime | None = None) -> list[Event]:
+    """`silent_since`: only if nothing was heard of it after that; who says so may not have seen the last event."""
     _require_registered(agent)
-    return [] if agent.state == "offline" else [AgentWentOffline(at=at, reason=reason)]
+    if agent.state == "offline":
+        return []
+    if silent_since is not None and agent.heard_at is not None and agent.heard_at > silent_since:
+        raise Refusal(
+            "agent_not_silent",
+            f"Agent {agent.agent_id} was heard of at {iso(agent.heard_at)}, after {iso(silent_since)}; "
+            "mark it offline once it is silent.",
+            agent_id=agent.agent_id,
+            heard_at=iso(agent.heard_at),
+            silent_since=iso(silent_since),
+        )
+    return [AgentWentOffline(at=at, reason=reason)]
 
 
 def deregister(agent: Agent, reason: str | None, at: datetime) -> list[Event]:

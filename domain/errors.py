@@ -85,3 +85,8 @@ class CorruptLog(LogError):
     """What is stored can't be understood by this release."""
 
     code = "corrupt_log"
+
+
+def without_advice(error: DoraStateError) -> str:
+    """What happened, for one who has given no command: the log's advice is for those who have."""
+    return error.message.replace(": try again with the same command ids.", ".")

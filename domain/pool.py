@@ -13,7 +13,7 @@ from pydantic import Field
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
-from domain.values import EXACT, PERSONAL, Allocation, Priority, ResourceKind, Resources, parse_quantity
+from domain.values import EXACT, PERSONAL, Allocation, Priority, ResourceKind, Resources, iso, parse_quantity
 
 KINDS: tuple[ResourceKind, ...] = get_args(ResourceKind)
 Ratio = Annotated[Decimal, Field(ge=1, le=1000, allow_inf_nan=False, max_digits=12)]
@@ -212,9 +212,9 @@ def reserve(pool: Pool, event: ResourcesReserved) -> list[Event]:
     if event.expires_at is not None and event.expires_at <= event.at:
         raise Refusal(
             "reservation_in_the_past",
-            f"The reservation would have expired at {event.expires_at.isoformat()}; name a later time.",
+            f"The reservation would have expired at {iso(event.expires_at)}; name a later time.",
             pool_id=pool.pool_id,
-            expires_at=event.expires_at.isoformat(),
+            expires_at=iso(event.expires_at),
         )
     _require_room(pool, event.resources)
     return [event]

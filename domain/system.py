@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from domain.aggregate import Aggregate, Event, shallow_copier, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, JsonObject, Payload
+from domain.values import PERSONAL, JsonObject, Payload, iso
 
 SYSTEM_ID = "platform"
 """The id of the one system aggregate of a tenant."""
@@ -217,11 +217,11 @@ def schedule_maintenance(system: System | None, event: MaintenanceScheduled) -> 
     if event.end <= event.start or event.end <= event.at:
         raise Refusal(
             "maintenance_times",
-            f"Maintenance {event.window_id} would end at {event.end.isoformat()}; "
+            f"Maintenance {event.window_id} would end at {iso(event.end)}; "
             "name an end in the future and after its start.",
             window_id=event.window_id,
-            start=event.start.isoformat(),
-            end=event.end.isoformat(),
+            start=iso(event.start),
+            end=iso(event.end),
         )
     known = system.maintenance.get(event.window_id) if system else None
     if known is None:
@@ -250,9 +250,9 @@ def require_no_maintenance(system: System | None, what: str, at: datetime) -> No
         end = system.maintenance[window_id].end
         raise Refusal(
             "maintenance",
-            f"{what} can't be started during maintenance {window_id}; try again after {end.isoformat()}.",
+            f"{what} can't be started during maintenance {window_id}; try again after {iso(end)}.",
             window_id=window_id,
-            until=end.isoformat(),
+            until=iso(end),
         )
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
-from domain.values import PERSONAL, Allocation, JsonObject, Payload, Priority, Resources, same_json
+from domain.values import PERSONAL, Allocation, JsonObject, Payload, Priority, Resources, iso, same_json
 
 TaskState = Literal["created", "scheduled", "assigned", "running", "completed", "failed", "cancelled", "timed_out"]
 PENDING: frozenset[TaskState] = frozenset({"created", "scheduled", "assigned"})
@@ -466,9 +466,9 @@ def time_out(task: Task, at: datetime) -> list[Event]:
     if at < task.deadline:
         raise Refusal(
             "task_within_limit",
-            f"Task {task.task_id} has until {task.deadline.isoformat()}; fail it, or wait.",
+            f"Task {task.task_id} has until {iso(task.deadline)}; fail it, or wait.",
             task_id=task.task_id,
-            deadline=task.deadline.isoformat(),
+            deadline=iso(task.deadline),
         )
     return [TaskTimedOut(at=at, reason="time limit exceeded")]
 
@@ -508,7 +508,7 @@ def _require(task: Task, states: frozenset[TaskState] | set[TaskState], what: st
         raise Refusal(
             "task_state",
             f"Task {task.task_id} is {task.state.replace('_', ' ')} and can't be {what}; "
-            f"it must be {' or '.join(sorted(states))}.",
+            f"it must be {' or '.join(sorted(states)).replace('_', ' ')}.",
             task_id=task.task_id,
             state=task.state,
             allowed=sorted(states),

@@ -103,6 +103,11 @@ def _check_quantity(text: str) -> str:
     return text
 
 
+def iso(at: datetime) -> str:
+    """A time as documents and answers show it: in UTC, with a Z."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def same_json(one: object, other: object) -> bool:
     """Whether two values are the same JSON; Python alone takes true for 1."""
     return one == other and orjson.dumps(one, option=_SORTED) == orjson.dumps(other, option=_SORTED)

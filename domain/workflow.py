@@ -7,7 +7,7 @@ of a workflow is a fold of one stream.
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
@@ -16,7 +16,7 @@ from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.task import OPEN as OPEN_TASK
 from domain.task import TaskState
-from domain.values import PERSONAL, JsonObject, Payload, Priority, same_json
+from domain.values import PERSONAL, JsonObject, Payload, Priority, iso, same_json
 
 WorkflowState = Literal["created", "scheduled", "running", "paused", "completed", "failed", "cancelled"]
 OPEN: frozenset[WorkflowState] = frozenset({"created", "scheduled", "running", "paused"})
@@ -425,17 +425,20 @@ def schedule(workflow: Workflow, start_at: datetime | None, completion: datetime
     ):
         return []
     _require(workflow, {"created", "scheduled"}, "scheduled")
-    end = completion or workflow.scheduled_completion
-    if start_at is not None and end is not None and end < start_at:
+    _require_order(workflow, start_at, completion or workflow.scheduled_completion)
+    return [WorkflowScheduled(at=at, start_at=start_at, scheduled_completion=completion)]
+
+
+def _require_order(workflow: Workflow, start_at: datetime | None, completion: datetime | None) -> None:
+    if start_at is not None and completion is not None and completion < start_at:
         raise Refusal(
             "schedule_times",
-            f"Workflow {workflow.workflow_id} would start at {start_at.isoformat()} and be completed by "
-            f"{end.isoformat()}; name a completion that is not before the start.",
+            f"Workflow {workflow.workflow_id} would start at {iso(start_at)} and be completed by "
+            f"{iso(completion)}; name a completion that is not before the start.",
             workflow_id=workflow.workflow_id,
-            start_at=start_at.isoformat(),
-            scheduled_completion=end.isoformat(),
+            start_at=iso(start_at),
+            scheduled_completion=iso(completion),
         )
-    return [WorkflowScheduled(at=at, start_at=start_at, scheduled_completion=completion)]
 
 
 def start(workflow: Workflow, at: datetime) -> list[Event]:
@@ -487,6 +490,9 @@ def amend(workflow: Workflow, context: JsonObject, scheduled_completion: datetim
     completion = scheduled_completion if scheduled_completion != workflow.scheduled_completion else None
     if not changes and completion is None:
         return []
+    if workflow.started_at is None:
+        # Once it was started, when it was to start binds nobody.
+        _require_order(workflow, workflow.start_at, completion)
     return [WorkflowAmended(at=at, context=changes, scheduled_completion=completion)]
 
 
@@ -536,6 +542,21 @@ def fail(workflow: Workflow, error: str, task_id: str | None, at: datetime) -> l
         return []
     _require(workflow, OPEN, "failed")
     return [WorkflowFailed(at=at, error=error, task_id=task_id)]
+
+
+def require_overlong(workflow: Workflow, longest: float, at: datetime) -> None:
+    """Refuse what was asked for because a workflow takes too long, if it does not or not any more."""
+    began = workflow.limited_from if workflow.state in ACTIVE else None
+    if began is None or at < began + timedelta(seconds=longest):
+        counts = f"its time counts from {iso(began)}" if began is not None else f"it is {workflow.state}"
+        raise Refusal(
+            "workflow_within_limit",
+            f"Workflow {workflow.workflow_id} has not been active for {longest:g} seconds, {counts}; let it go on.",
+            workflow_id=workflow.workflow_id,
+            state=workflow.state,
+            longer_than=longest,
+            active_since=iso(began) if began is not None else None,
+        )
 
 
 def retry(workflow: Workflow, at: datetime) -> list[Event]:

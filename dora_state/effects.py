@@ -14,7 +14,7 @@ _WORDS = {
     "AgentSlotFreed": "gives back the slot of task {task_id}",
     "ResourcesReserved": "reserves {resources} for task {task_id}",
     "ReservationReleased": "releases reservation {reservation_id}",
-    "TaskRolledBack": "goes back to {state}",
+    "TaskRolledBack": "{goes}",
     "TaskCancelled": "is cancelled",
 }
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -42,8 +42,11 @@ class Effect:
         return f"{self.kind} {self.id}: {words.format_map(self.facts)}"
 
 
-def effect_of(kind: str, id: str, event: Event, *, reason_given: bool) -> Effect:
-    """The reason of a task's event is what was asked with; it is left out where nobody has given one."""
+def effect_of(kind: str, id: str, event: Event, *, reason_given: bool, state: str | None = None) -> Effect:
+    """The reason of a task's event is what was asked with; it is left out where nobody has given one.
+
+    `state` is the one in which a task is before.
+    """
     names = [name for name in _FACTS if getattr(event, name, None) is not None]
     if kind == "task" and not reason_given:
         names = [name for name in names if name != "reason"]
@@ -51,5 +54,12 @@ def effect_of(kind: str, id: str, event: Event, *, reason_given: bool) -> Effect
     if isinstance(event, ResourcesReserved):
         facts["resources"] = ", ".join(f"{resource} {amount}" for resource, amount in event.resources.items())
     if isinstance(event, TaskRolledBack):
-        facts["state"] = str(event.restored["state"]).replace("_", " ")
+        facts["goes"] = _goes(state, str(event.restored["state"]))
     return Effect(kind, id, event.type, facts)
+
+
+def _goes(before: str | None, after: str) -> str:
+    if after == before:
+        return f"stays {after.replace('_', ' ')}, as it was then"
+    # Also one that came later and has ended: it never was cancelled before.
+    return "is cancelled" if after == "cancelled" else f"goes back to {after.replace('_', ' ')}"

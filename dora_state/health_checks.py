@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.values import iso
 from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, TenantVitals
 
 Status = Literal["healthy", "warning", "unhealthy"]
@@ -47,7 +48,7 @@ def judge_database(found: DatabaseVitals, tenant: str) -> Check:
         "read_only": server.read_only,
     }
     if found.tenant is None:
-        message = f"PostgreSQL answers, but tenant {tenant} is not set up: run `dora-state init`."
+        message = f"PostgreSQL answers, but tenant {tenant} is not set up: run `{_line(tenant, 'init')}`."
         return Check("unhealthy", message, figures)
     if server.read_only:
         return Check("warning", "PostgreSQL is a standby: it can be read and not written.", figures)
@@ -88,7 +89,12 @@ def judge_snapshots(found: DatabaseVitals) -> Check:
     return Check(status, message, figures)
 
 
-def judge_projection(tenant: TenantVitals, clock: datetime) -> Check:
+def _line(tenant: str, command: str) -> str:
+    """What to type, with the tenant, whichever the environment names."""
+    return f"dora-state --tenant {tenant} {command}"
+
+
+def judge_projection(tenant: TenantVitals, clock: datetime, name: str) -> Check:
     behind = max(tenant.position - tenant.checkpoint, 0)
     since = tenant.unapplied_since
     seconds = max((clock - since).total_seconds(), 0.0) if since is not None else 0.0
@@ -101,21 +107,21 @@ def judge_projection(tenant: TenantVitals, clock: datetime) -> Check:
     if not behind:
         return Check("healthy", f"The read models are at the log's end, position {tenant.position}.", figures)
     status = _graded(seconds, LAG, LONG_LAG)
-    advice = "" if status == "healthy" else ": run `dora-state worker`"
+    advice = "" if status == "healthy" else f": run `{_line(name, 'worker')}`"
     return Check(status, f"The read models are {behind} events behind, {seconds:.0f} s{advice}.", figures)
 
 
-def judge_months(tenant: TenantVitals, clock: datetime) -> Check:
+def judge_months(tenant: TenantVitals, clock: datetime, name: str) -> Check:
     end = tenant.months_end
     left = end - clock if end is not None else timedelta(0)
     figures: dict[str, Figure] = {
-        "end": end.isoformat() if end is not None else None,
+        "end": iso(end) if end is not None else None,
         "days_ahead": round(left / timedelta(days=1), 1),
     }
     if left >= MONTHS_AHEAD:
         return Check("healthy", f"Months are made {left.days} days ahead.", figures)
     status: Status = "warning" if left >= LAST_DAYS else "unhealthy"
-    return Check(status, f"Months are made only {max(left.days, 0)} days ahead: run `dora-state init`.", figures)
+    return Check(status, f"Months are made only {max(left.days, 0)} days ahead: run `{_line(name, 'init')}`.", figures)
 
 
 def judge_clock(found: DatabaseVitals, tenant: TenantVitals) -> Check:
@@ -145,7 +151,7 @@ def judge_dead_letters(tenant: TenantVitals) -> Check:
     return Check("healthy", "Every event could be applied.", figures)
 
 
-def judge_mode(tenant: TenantVitals) -> Check:
+def judge_mode(tenant: TenantVitals, name: str) -> Check:
     importing = tenant.import_id
     figures: dict[str, Figure] = {
         "mode": "live" if importing is None else "importing",
@@ -153,7 +159,8 @@ def judge_mode(tenant: TenantVitals) -> Check:
     }
     if importing is None:
         return Check("healthy", "The tenant is live.", figures)
-    message = "The tenant is importing; if no import runs, go on with `dora-state import xes FILE --continue`."
+    go_on = _line(name, "import xes FILE --continue")
+    message = f"The tenant is importing; if no import runs, go on with `{go_on}`."
     return Check("warning", message, figures)
 
 
@@ -165,11 +172,12 @@ def judge_cache(found: CacheVitals | str | None) -> Check:
     figures: dict[str, Figure] = {
         "configured": True,
         "seconds": round(found.seconds, 5),
+        "server": found.server,
         "server_version": found.server_version,
         "used_bytes": found.used_bytes,
         "max_bytes": found.max_bytes or None,
     }
-    message = f"Redis {found.server_version} answers in {1000 * found.seconds:.1f} ms."
+    message = f"{found.server} {found.server_version} answers in {1000 * found.seconds:.1f} ms."
     return Check("warning" if found.seconds > SLOW_CACHE else "healthy", message, figures)
 
 

@@ -24,8 +24,8 @@ from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
-from infrastructure.hot_copies import RedisHotCopies
-from infrastructure.migrations import migrate
+from infrastructure.hot_copies import RedisHotCopies, cancellable
+from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
 from projections.history import History
@@ -134,12 +134,15 @@ async def _whole(work: Coroutine[Any, Any, object]) -> None:
 
 
 @asynccontextmanager
-async def open_platform(settings: Settings, say: Say = quiet) -> AsyncIterator[Platform]:
+async def open_platform(settings: Settings, say: Say = quiet, *, create: bool = True) -> AsyncIterator[Platform]:
     """Servers, schema, pools and parts, for as long as the block runs.
 
-    Raises LogUnavailable or EmbeddedServerError when there is no server to work with.
+    Without `create`, a tenant that is not there is not made: NotFound. Raises LogUnavailable or
+    EmbeddedServerError when there is no server to work with.
     """
     async with open_servers(settings, say) as servers:
+        if not create:
+            await require_tenant(servers.database_url, settings.tenant)
         await migrate(servers.database_url, settings.tenant)
         async with open_on(servers, settings) as platform:
             yield platform
@@ -222,6 +225,6 @@ async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) ->
         return None
     # A pool that waits: with all connections in use, a read is a little later and not without its copy.
     pool = BlockingConnectionPool.from_url(servers.redis_url, max_connections=settings.redis_pool_size, timeout=5)
-    redis = Redis.from_pool(pool)
+    redis = Redis.from_pool(cancellable(pool))
     stack.push_async_callback(redis.aclose)
     return redis

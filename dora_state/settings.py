@@ -16,6 +16,16 @@ def _default_home() -> Path:
     return Path(data_home) / "dora-state"
 
 
+def _is_redis_url(text: str) -> bool:
+    from redis.asyncio.connection import parse_url  # here, as it takes a while to import
+
+    try:
+        parse_url(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Settings(BaseSettings):
     """What a deployment may choose. Without a database URL, servers of our own run under `home`."""
 
@@ -50,7 +60,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value() if value is not None else ""
-        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        if text and not _is_redis_url(text):
             raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
         return value
 
@@ -78,10 +88,15 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force. Raises InvalidInput that names the variable and the reason."""
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         finding = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part).upper() for part in finding["loc"])
         message = finding["msg"].removeprefix("Value error, ")
         what = f"DORA_STATE_{name}" if name else "The settings"
         raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name) from error
+    if settings.database_url is not None:
+        from infrastructure.database import url_parts  # here, as it takes a while to import
+
+        url_parts(settings.database_url.get_secret_value())
+    return settings

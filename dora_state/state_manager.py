@@ -9,7 +9,7 @@ from uuid import UUID
 from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
 from commands.messages.workflow import RollBackWorkflow
-from domain.errors import DoraStateError, InvalidInput, NotFound
+from domain.errors import DoraStateError, InvalidInput
 from domain.log import NOW, Cut
 from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
@@ -20,7 +20,7 @@ from dora_state.settings import Settings, load_settings
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
-from projections.errors import NotProjectedYet
+from projections.errors import NotProjectedYet, nothing_there
 from projections.history import HistoryEntry
 from projections.lists import Lists
 
@@ -113,8 +113,15 @@ class StateManager:
         left = decision.work.left[envelope.command.stream_id]
         rendered = RENDERINGS["workflow"].render(left.state, left.version, 0, now())
         after = decode(rendered)
+        states = {task_id: view["state"] for task_id, view in before["tasks"].items()}
         effects = tuple(
-            effect_of(key.aggregate.category, key.aggregate_id, event, reason_given=reason is not None)
+            effect_of(
+                key.aggregate.category,
+                key.aggregate_id,
+                event,
+                reason_given=reason is not None,
+                state=states.get(key.aggregate_id) if key.aggregate.category == "task" else None,
+            )
             for key, event in decision.work.events
             if key.aggregate.category != "workflow"
         )
@@ -169,7 +176,7 @@ class StateManager:
             found = True
             yield entry
         if not found and not await self.platform.log.stream_version(f"{kind}-{aggregate_id}"):
-            raise NotFound(f"There is no {kind} {aggregate_id}; check the id.", kind=kind, id=aggregate_id)
+            raise nothing_there(kind, aggregate_id)
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]
@@ -226,8 +233,11 @@ def _rollback_data(
 
 @asynccontextmanager
 async def open_state_manager(
-    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet
+    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet, create: bool = True
 ) -> AsyncIterator[StateManager]:
-    """A StateManager with everything it needs, servers included, for as long as the block runs."""
-    async with open_platform(settings or load_settings(), say) as platform:
+    """A StateManager with everything it needs, servers included, for as long as the block runs.
+
+    Without `create`, for those who only ask: raises NotFound for a tenant that is not there.
+    """
+    async with open_platform(settings or load_settings(), say, create=create) as platform:
         yield StateManager(platform, default_actor=default_actor)

@@ -72,8 +72,8 @@ def search_path(schema: str) -> str:
     return f"{schema}, pg_temp"
 
 
-def _parts(database_url: str) -> dict[str, object]:
-    """What a URL says. Raises LogUnavailable without a word of a URL that is none: it may hold a password.
+def url_parts(database_url: str) -> dict[str, object]:
+    """What a URL says. Raises InvalidInput without a word of a URL that is none: it may hold a password.
 
     A host, port or database with an @, or a port that is no number, is what is left of a password that is
     not percent-encoded.
@@ -87,7 +87,7 @@ def _parts(database_url: str) -> dict[str, object]:
         places = (str(parts.get(name) or "").lstrip("@") for name in ("host", "hostaddr", "dbname"))
         well_formed = bool(_PORTS.fullmatch(str(parts.get("port") or ""))) and not any("@" in place for place in places)
     if not well_formed:
-        raise LogUnavailable(
+        raise InvalidInput(
             "DORA_STATE_DATABASE_URL is no PostgreSQL URL: write it like postgresql://user:password@host:5432/database,"
             " with special characters percent-encoded."
         )
@@ -96,7 +96,7 @@ def _parts(database_url: str) -> dict[str, object]:
 
 def _server(database_url: str) -> str:
     """Which server a URL names, without its password."""
-    parts = _parts(database_url)
+    parts = url_parts(database_url)
     host = str(parts.get("host") or parts.get("hostaddr") or "the local socket")
     port = str(parts.get("port") or "5432")
     return f"{host}, port {port}, database {parts.get('dbname') or 'the default'}"
@@ -141,8 +141,11 @@ def refused(database_url: str, error: psycopg.Error) -> LogError:
 
 
 async def connect(database_url: str, application_name: str = "dora-state") -> Connection:
-    """One connection with the login's own rights, in autocommit. Raises LogUnavailable; LogError when refused."""
-    _parts(database_url)
+    """One connection with the login's own rights, in autocommit.
+
+    Raises InvalidInput for a URL that is none, LogUnavailable, and LogError when refused.
+    """
+    url_parts(database_url)
     try:
         connection = await psycopg.AsyncConnection.connect(database_url, **_parameters(application_name))
     except (psycopg.Error, UnicodeError) as error:

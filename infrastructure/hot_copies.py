@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from infrastructure.redis_scripts import BEGIN, END, PUT
@@ -56,6 +56,16 @@ class Keys:
 
     def presence(self, agent_id: str) -> str:
         return f"{self.prefix}presence:{agent_id}"
+
+
+def cancellable(pool: ConnectionPool) -> ConnectionPool:
+    """The pool, with a time limit for connecting and none for sockets, whatever its URL says; gives it back.
+
+    With one, redis-py sends each command through `asyncio.wait_for`, which on Python 3.11 loses a cancellation
+    that comes when the write is done: whoever cancels then waits for ever. `Guarded` limits each call instead.
+    """
+    pool.connection_kwargs |= {"socket_timeout": None, "socket_connect_timeout": CALL_SECONDS}
+    return pool
 
 
 class Guarded:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from domain.errors import LogError, LogUnavailable
+from domain.errors import LogError, LogUnavailable, NotFound
 from infrastructure import sql
 from infrastructure.database import (
     CONTROL_SCHEMA,
@@ -67,6 +67,20 @@ async def migrate(database_url: str, tenant: str) -> list[str]:
                 done += await _bring_up(connection, schema, *_TENANT)
             await connection.execute(sql.load("months_ahead"))  # writes only where one is missing
     return done
+
+
+async def require_tenant(database_url: str, tenant: str) -> None:
+    """Raises NotFound where nothing was ever set up for a tenant, LogUnavailable or LogError."""
+    schema = tenant_schema(tenant)
+    async with await connect(database_url, f"dora-state look {tenant}") as connection:
+        with _no_driver_errors(database_url):
+            exists = await _value(connection, "setup/tenant_exists", schema)
+    if not exists:
+        raise NotFound(
+            f"There is no tenant {tenant}; check the name, make it with `dora-state --tenant {tenant} init`, "
+            "or submit something to it.",
+            tenant=tenant,
+        )
 
 
 async def drop_tenant(database_url: str, tenant: str) -> None:

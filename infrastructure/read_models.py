@@ -23,7 +23,6 @@ LATELY = timedelta(minutes=15)
 _UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    psycopg.errors.UndefinedTable,
     PoolClosed,
     PoolTimeout,
     TooManyRequests,
@@ -48,8 +47,13 @@ def available() -> Iterator[None]:
     """The driver's errors of a database that is away, as our own."""
     try:
         yield
+    except psycopg.errors.UndefinedTable as error:
+        raise ReadModelsUnavailable(
+            "The tenant is not set up, or is just being set up anew; run `dora-state init` if nobody else does it."
+        ) from error
     except _UNAVAILABLE as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+        primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+        reason = " ".join((primary or str(error)).split()).rstrip(".")
         raise ReadModelsUnavailable(
             f"The read models can't be reached ({reason}); try again when the database is there and set up."
         ) from error

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from domain.errors import DoraStateError, LogUnavailable
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
+from infrastructure.hot_copies import cancellable
 
 SECONDS_TO_ANSWER = 10.0
 _CACHE_SECONDS = 3.0
@@ -91,6 +92,7 @@ class CacheVitals:
     """`max_bytes` is 0 where nothing is set."""
 
     seconds: float
+    server: str
     server_version: str
     used_bytes: int
     max_bytes: int
@@ -171,24 +173,26 @@ async def partitions(database_url: str, tenant: str) -> list[str]:
 
 async def cache_vitals(redis_url: str) -> CacheVitals:
     """Raises CacheUnavailable."""
-    redis = Redis.from_url(redis_url, socket_timeout=_CACHE_SECONDS, socket_connect_timeout=_CACHE_SECONDS)
+    redis = Redis.from_pool(cancellable(ConnectionPool.from_url(redis_url)))
     try:
-        await redis.ping()
-        began = time.monotonic()
-        await redis.ping()
-        seconds = time.monotonic() - began
-        told = await redis.info()
+        async with asyncio.timeout(_CACHE_SECONDS):
+            await redis.ping()
+            began = time.monotonic()
+            await redis.ping()
+            seconds = time.monotonic() - began
+            told = await redis.info()
     except (RedisError, OSError, ValueError) as error:
         parts = urlsplit(redis_url)
         where = f"{parts.hostname}, port {parts.port or 6379}" if parts.hostname else parts.path
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = " ".join(str(error).split()).rstrip(".") or f"no answer within {_CACHE_SECONDS:g} seconds"
         raise CacheUnavailable(
             f"Redis can't be reached at {where} ({reason}): start it, or correct DORA_STATE_REDIS_URL.", server=where
         ) from None
     finally:
         await redis.aclose()
+    server = "Valkey" if "valkey_version" in told else "Redis"
     version = told.get("valkey_version") or told.get("redis_version") or "unknown"
-    return CacheVitals(seconds, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
+    return CacheVitals(seconds, server, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
 
 
 def memory_vitals() -> MemoryVitals:

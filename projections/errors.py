@@ -1,6 +1,6 @@
 """What can go wrong between the log and the read models."""
 
-from domain.errors import DoraStateError
+from domain.errors import DoraStateError, NotFound
 
 
 class ProjectionHalted(DoraStateError):
@@ -31,3 +31,10 @@ class InvalidPage(DoraStateError):
     """That is no page mark which an earlier answer gave; begin with the first page."""
 
     code = "invalid_page"
+
+
+def nothing_there(kind: str, id: str) -> NotFound:
+    """There is nothing of that id; nobody gives one for the system."""
+    if kind == "system":
+        return NotFound("Nothing has been recorded of the system yet; configure it first.", kind=kind)
+    return NotFound(f"There is no {kind} {id}; check the id.", kind=kind, id=id)

@@ -7,10 +7,11 @@ from typing import Any
 
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
-from domain.errors import CutOutOfRange, NotFound
+from domain.errors import CutOutOfRange
 from domain.log import Cut, EventReader, RecordedEvent
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode, iso
+from projections.errors import nothing_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class StateAtCut:
     async def _require_within_log(self, kind: str, id: str, stream_id: str, cut: Cut, now: datetime) -> None:
         version = await self._reader.stream_version(stream_id)
         if version == 0:
-            raise NotFound(f"There is no {kind} {id}; check the id.", kind=kind, id=id)
+            raise nothing_there(kind, id)
         if cut.version is not None and not 1 <= cut.version <= version:
             raise CutOutOfRange(
                 f"The {kind} {id} has versions 1 to {version}, not {cut.version}; ask for one of them.",

@@ -23,6 +23,9 @@ class Lists:
         self._presence = presence
         self._clock = clock
 
+    def now(self) -> datetime:
+        return self._clock()
+
     async def workflows(
         self,
         *,
@@ -143,9 +146,14 @@ class Lists:
         """The ids of pools of which a reservation has expired."""
         return await self._store.ids("pools_due", now=self._clock(), limit=limit)
 
-    async def silent_agents(self, silent_for: timedelta, limit: int = 1_000) -> list[str]:
-        """The ids of agents thought to be there whose last heartbeat is that long ago."""
-        return await self._store.ids("silent_agents", since=self._clock() - silent_for, limit=limit)
+    async def silent_agents(self, since: datetime, limit: int = 1_000) -> list[str]:
+        """The ids of agents thought to be there that have sent heartbeats, and of which nothing was heard since."""
+        return await self._store.ids("silent_agents", since=since, limit=limit)
+
+    async def heard_since(self, agent_id: str, since: datetime) -> bool:
+        """Whether it has sent a heartbeat after that."""
+        presence = (await self._presence.of([agent_id])).get(agent_id)
+        return presence is not None and presence.last_heartbeat > since
 
     async def overlong_workflows(self, longest: timedelta, limit: int = 1_000) -> list[str]:
         """The ids of active workflows that were started that long ago."""

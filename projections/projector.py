@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
-from domain.errors import LogUnavailable
+from domain.errors import LogUnavailable, without_advice
 from domain.log import EventReader, RecordedEvent
 from projections.batch import Batch
 from projections.errors import (
@@ -86,7 +86,7 @@ class Projector:
                     continue
                 except (ReadModelsUnavailable, LogUnavailable) as error:
                     pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
-                    log.warning("The projector tries again in %.1f s: %s", pause, error)
+                    log.warning("The projector tries again in %.1f s: %s", pause, without_advice(error))
                     await _first_of(stop.wait(), asyncio.sleep(pause))
                     continue
                 pause = 0.0

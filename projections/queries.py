@@ -17,7 +17,7 @@ from projections.documents import audit
 from projections.documents import system as systems
 from projections.documents import task as tasks
 from projections.documents.values import Document, decode, encode
-from projections.errors import NotProjectedYet
+from projections.errors import NotProjectedYet, nothing_there
 from projections.folded import StateAtCut
 from projections.ports import Clock, HotCopies, PresenceBoard, ReadModelStore
 
@@ -124,7 +124,7 @@ class Queries:
             await self._require_position(min_position)
         document = await self._store.document(kind, id)
         if document is None:
-            raise NotFound(f"There is no {kind} {id}; check the id.", kind=kind, id=id)
+            raise nothing_there(kind, id)
         if glance.seen is not None:
             await self._hot.offer(document, glance.seen)
         return decode(document.body)

@@ -11,8 +11,12 @@ from domain.workflow import WORKFLOW
 
 
 def register(work: Work, command: messages.RegisterAgent) -> None:
+    """Of an agent that is known also a sign of life: after a silence it is not silent any more."""
     event = AgentRegistered(at=work.now, **dict(command))
-    work.record(AGENT, command.agent_id, agents.register(work.find(AGENT, command.agent_id), event))
+    known = work.find(AGENT, command.agent_id)
+    if known is not None:
+        work.telemetry = Telemetry(command.agent_id, work.now, heartbeat=False)
+    work.record(AGENT, command.agent_id, agents.register(known, event))
 
 
 def heartbeat(work: Work, command: messages.Heartbeat) -> None:
@@ -43,7 +47,8 @@ def update_configuration(work: Work, command: messages.UpdateConfiguration) -> N
 
 
 def mark_offline(work: Work, command: messages.MarkOffline) -> None:
-    events = agents.go_offline(work.get(AGENT, command.agent_id), command.reason, work.now)
+    agent = work.get(AGENT, command.agent_id)
+    events = agents.go_offline(agent, command.reason, work.now, command.silent_since)
     if events:
         lose_tasks(work, command.agent_id, f"agent {command.agent_id} went offline: {command.reason}")
     work.record(AGENT, command.agent_id, events)

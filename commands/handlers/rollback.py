@@ -17,6 +17,7 @@ from domain.errors import Refusal
 from domain.log import Cut
 from domain.pool import POOL
 from domain.task import HOLDING, TASK, Task, TaskCancelled, TaskRolledBack
+from domain.values import iso
 from domain.workflow import WORKFLOW, Workflow, WorkflowRolledBack
 
 
@@ -79,13 +80,13 @@ def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Targe
     if command.to_time is not None and command.to_time > work.now:
         raise Refusal(
             "rollback_to_future",
-            f"{command.to_time.isoformat()} lies in the future; roll back to a moment that has been.",
+            f"{iso(command.to_time)} lies in the future; roll back to a moment that has been.",
             workflow_id=command.workflow_id,
-            to_time=command.to_time.isoformat(),
+            to_time=iso(command.to_time),
         )
     cut = Cut(version=command.to_version, at=command.to_time, position=command.to_position)
     past = work.past(WORKFLOW, command.workflow_id, cut)
-    began = workflow.created_at.isoformat()
+    began = iso(workflow.created_at)
     if past.state is None:
         raise Refusal(
             "rollback_before_beginning",

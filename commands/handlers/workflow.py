@@ -121,6 +121,8 @@ def complete(work: Work, command: messages.CompleteWorkflow) -> None:
 
 def fail(work: Work, command: messages.FailWorkflow) -> None:
     workflow = work.get(WORKFLOW, command.workflow_id)
+    if command.longer_than is not None:
+        workflows.require_overlong(workflow, command.longer_than, work.now)
     if workflow.state != "failed":
         steps.fail_workflow(work, workflow, command.error, None)
 

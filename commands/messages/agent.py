@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commands.messages.base import Command
 from domain.agent import AGENT, Check, Health
-from domain.values import Count, Id, Names, Percentage, PositiveCount, Text
+from domain.values import Count, Id, Names, Percentage, PositiveCount, Text, Time
 
 Rate = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -78,8 +78,11 @@ class UpdateConfiguration(AgentCommand):
 
 
 class MarkOffline(AgentCommand):
+    """With `silent_since` only if nothing was heard of it after that."""
+
     type: ClassVar = "MarkOffline"
     reason: Text = "reported offline"
+    silent_since: Time | None = None
 
 
 class DeregisterAgent(AgentCommand):

@@ -7,6 +7,14 @@ from pydantic import BaseModel, ConfigDict
 from domain.aggregate import Aggregate
 
 
+class WrongField(ValueError):
+    """What is wrong with one field in the light of others; `field` is its path within the data."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
 class Command(BaseModel):
     """A request in the imperative; may be refused.
 

@@ -1,10 +1,10 @@
 """Commands that name the system."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Strict
+from pydantic import Strict, model_validator
 
-from commands.messages.base import Command
+from commands.messages.base import Command, WrongField
 from domain.system import SYSTEM, SYSTEM_ID, ComponentHealth, Limit
 from domain.values import Count, Id, PositiveCount, Seconds, Text, Time
 
@@ -31,6 +31,13 @@ class ConfigureSystem(SystemCommand):
     default_timeout: Seconds | None = None
     retry_attempts: Count | None = None
     unset: Annotated[tuple[Limit, ...], Strict(False)] = ()
+
+    @model_validator(mode="after")
+    def _set_or_unset(self) -> Self:
+        both = [name for name in self.unset if getattr(self, name) is not None]
+        if both:
+            raise WrongField("unset", f"must not name {both[0]}, which is set as well; give one of them")
+        return self
 
 
 class ReportComponentHealth(SystemCommand):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from commands.messages.base import Command
+from commands.messages.base import Command, WrongField
 from domain.task import TASK
 from domain.values import Id, JsonObject, Percentage, Quantity, Text, Time
 
@@ -32,7 +32,7 @@ class AssignTask(TaskCommand):
     @model_validator(mode="after")
     def _expiry_of_a_reservation(self) -> Self:
         if self.reservation_expires_at is not None and self.pool_id is None:
-            raise ValueError("reservation_expires_at needs a pool_id: without a pool nothing is reserved")
+            raise WrongField("reservation_expires_at", "needs a pool_id: without a pool nothing is reserved")
         return self
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from commands.messages.base import Command
+from commands.messages.base import Command, WrongField
 from domain.values import (
     Count,
     Id,
@@ -23,9 +23,9 @@ from domain.workflow import WORKFLOW
 
 def _check_priorities(context: JsonObject, priority: Priority | None) -> None:
     if priority is not None and context.get("priority", priority) != priority:
-        raise ValueError("priority and context.priority differ; give one of them")
+        raise WrongField("context.priority", "must not differ from priority; give one of them")
     if context.get("priority", "medium") not in (*get_args(Priority), None):
-        raise ValueError('context.priority must be "high", "medium" or "low"')
+        raise WrongField("context.priority", 'must be "high", "medium" or "low"')
 
 
 class WorkflowCommand(Command):
@@ -51,7 +51,7 @@ class CreateWorkflow(WorkflowCommand):
     def _one_priority(self) -> Self:
         _check_priorities(self.context, self.priority)
         if len(set(self.dependencies)) < len(self.dependencies):
-            raise ValueError("dependencies must not name one twice")
+            raise WrongField("dependencies", "must not name one twice")
         return self
 
 
@@ -74,7 +74,7 @@ class AddTask(WorkflowCommand):
         for name in ("requires", "awaits", "phases", "capabilities"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} must not name one twice")
+                raise WrongField(name, "must not name one twice")
         return self
 
 
@@ -121,8 +121,11 @@ class CompleteWorkflow(WorkflowCommand):
 
 
 class FailWorkflow(WorkflowCommand):
+    """With `longer_than` only if it has taken so long, from its start or its last retry or rollback."""
+
     type: ClassVar = "FailWorkflow"
     error: Text
+    longer_than: Seconds | None = None
 
 
 class RetryWorkflow(WorkflowCommand):

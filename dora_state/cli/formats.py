@@ -1,11 +1,14 @@
 """How values look to people: times, durations, states, bars."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +29,11 @@ STATE_STYLES = {
     "deregistered": "dim",
 }
 NOTHING = "-"
+_ON_ONE_LINE = frozenset(
+    {"start", "end", "took", "state", "when", "from", "to", "began", "ended", "expected", "expires"}
+)
+_VERY_WIDE = 10_000
+_INDENT, _GAP, _NARROWEST = 2, 2, 8
 MAX_JSON = 400
 
 
@@ -113,11 +121,61 @@ def facts(rows: Mapping[str, Any]) -> Table:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A plain table whose cells fold rather than lose something."""
+    """A plain table whose cells fold rather than lose something; times and the like stay on one line."""
     made = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, title_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold", header_style="dim")
+        made.add_column(column, overflow="fold", header_style="dim", no_wrap=column in _ON_ONE_LINE)
     return made
+
+
+class Listing:
+    """Things by their ids, as a table; where that would be too wide, each id has a line of its own above the rest.
+
+    So that ids can be read and copied whole, whatever their length.
+    """
+
+    def __init__(self, *columns: str, title: str | None = None) -> None:
+        self._columns = columns
+        self._title = title
+        self._rows: list[tuple[Text, ...]] = []
+
+    def add_row(self, *cells: str | Text) -> None:
+        self._rows.append(tuple(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = table(*self._columns, title=self._title)
+        for row in self._rows:
+            whole.add_row(*row)
+        if Measurement.get(console, options.update(width=_VERY_WIDE), whole).maximum <= options.max_width:
+            yield whole
+            return
+        if self._title is not None:
+            yield Text(self._title, style="bold")
+        widths = self._widths(options.max_width - _INDENT)
+        yield Text(self._columns[0], style="dim")
+        yield self._below([Text(name, style="dim") for name in self._columns[1:]], widths)
+        for id, *rest in self._rows:
+            yield Text(id.plain, overflow="fold")
+            yield self._below(rest, widths)
+
+    def _widths(self, room: int) -> list[int]:
+        """Of all columns but the first; what is too much is taken from the widest that may fold."""
+        rows = [[Text(name) for name in self._columns], *self._rows]
+        widths = [max(row[place].cell_len for row in rows) for place in range(1, len(self._columns))]
+        folding = [place for place, name in enumerate(self._columns[1:]) if name not in _ON_ONE_LINE]
+        while folding and sum(widths) + _GAP * (len(widths) - 1) > room:
+            widest = max(folding, key=widths.__getitem__)
+            if widths[widest] <= _NARROWEST:
+                break
+            widths[widest] -= 1
+        return widths
+
+    def _below(self, cells: Sequence[Text], widths: Sequence[int]) -> Padding:
+        grid = Table.grid(padding=(0, _GAP, 0, 0))
+        for width in widths:
+            grid.add_column(width=width, overflow="fold")
+        grid.add_row(*cells)
+        return Padding(grid, (0, 0, 0, _INDENT))
 
 
 def heading(kind: str, id: str, condition: str | None = None) -> Text:

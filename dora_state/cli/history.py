@@ -1,5 +1,6 @@
 """`history`: every version of one aggregate, streamed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from projections.history import HistoryEntry
 
 async def history(settings: Settings, kind: str, id: str, output: Output) -> int:
     """Raises NotFound."""
-    async with open_state_manager(settings, say=say) as manager:
+    async with open_state_manager(settings, say=say, create=False) as manager:
         async for entry in manager.history(kind, id):
             if output.as_json:
                 output.json_line(entry_document(entry))
@@ -36,5 +37,13 @@ def entry_lines(entry: HistoryEntry) -> list[str]:
         lines.append(f"    occurred: {when(entry.occurred_at, fraction=True)}")
     if entry.reason is not None:
         lines.append(f"    reason: {entry.reason}")
+    if "restored" in entry.data:
+        lines.append(f"    {_rollback(entry.data)}")
     lines += [f"    {line}" for line in entry.lines]
     return lines
+
+
+def _rollback(data: Mapping[str, Any]) -> str:
+    """What a rollback went back to, where its event tells, and who was responsible for it."""
+    back = f"rolled back to version {data['to_version']}" if "to_version" in data else "rolled back"
+    return f"{back}, operator {data['operator']}"

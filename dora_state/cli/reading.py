@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import errno
 import os
 import stat
 import sys
@@ -26,6 +27,9 @@ class Source:
         try:
             self._fd = os.dup(sys.stdin.fileno()) if file == "-" else os.open(Path(file), os.O_RDONLY)
             found = os.fstat(self._fd)
+            if stat.S_ISDIR(found.st_mode):
+                os.close(self._fd)
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from None
         self.size = found.st_size if stat.S_ISREG(found.st_mode) else None

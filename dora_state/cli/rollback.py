@@ -35,7 +35,7 @@ async def rollback(
         "operator": operator,
         "workflow_only": workflow_only,
     }
-    async with open_state_manager(settings, say=say) as manager:
+    async with open_state_manager(settings, say=say, create=False) as manager:
         if dry_run:
             return _tell_preview(id, await manager.preview_rollback(id, **where), output)
         return await _roll_back(manager, id, where, output)

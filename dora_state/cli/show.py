@@ -16,7 +16,7 @@ PATIENCE = 5.0
 
 async def show(settings: Settings, kind: str, id: str, cut: Cut, output: Output) -> int:
     """Raises NotFound, CutOutOfRange."""
-    async with open_state_manager(settings, say=say) as manager:
+    async with open_state_manager(settings, say=say, create=False) as manager:
         document = await (_now(manager, kind, id) if cut.is_now else manager.state(kind, id, cut=cut))
     if output.as_json:
         output.json_document(document)

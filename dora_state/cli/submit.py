@@ -113,7 +113,9 @@ class _Run:
         elif total > 1:
             say(f"{total} commands: {told}.")
         if self._stopped is not None:
-            say(f"Stopped there: {self._stopped.message}")
+            # People have read why with the answer; the others' answers are for programs.
+            why = f": {self._stopped.message}" if self._output.as_json else ", the log can take nothing more."
+            say(f"Stopped there{why}")
 
     def exit_code(self) -> Exit:
         return exit_of_outcomes(self._outcomes)

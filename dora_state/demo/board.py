@@ -21,6 +21,8 @@ from dora_state.state_manager import RollbackPreview, StateManager
 from projections.documents.values import Document
 
 REFRESH_SECONDS = 0.15
+LAST_PICTURE_SECONDS = 2.0
+"""How long the end of the demo waits for a picture that is being taken."""
 WIDE, HIGH = 100, 32
 """From these columns and rows on there is room for more."""
 STATE_STYLES = {
@@ -63,6 +65,7 @@ class Board:
         self._step: Step | RollBack | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawing: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def __aenter__(self) -> "Board":
         self._live.start()
@@ -70,9 +73,13 @@ class Board:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """A flag besides the cancellation, and a bound: no library in between may keep the demo from its end."""
+        self._ended = True
         if self._drawing is not None:
             self._drawing.cancel()
-            await asyncio.gather(self._drawing, return_exceptions=True)
+            await asyncio.wait({self._drawing}, timeout=LAST_PICTURE_SECONDS)
+            if self._drawing.done() and not self._drawing.cancelled():
+                self._drawing.exception()  # looked at: what broke the board at its end is nobody's loss
         self._live.stop()
 
     def tell(self, step: Step | RollBack, says: str) -> None:
@@ -91,7 +98,7 @@ class Board:
             self._drawing.result()  # what broke the board ends the demo
 
     async def _redraw(self) -> None:
-        while True:
+        while not self._ended:
             self._picture = await take_picture(self._manager, self._run)
             self._live.update(self.render(), refresh=True)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -167,13 +167,19 @@ class Importer:
     def _skipped(self) -> dict[str, int]:
         return dict(Counter(self._file.skipped) + self._translation.skipped + self._refused)
 
+    @property
+    def _events_imported(self) -> int:
+        """Those that did something to a task."""
+        return self._translation.used - self._refused.total()
+
     def _counts(self) -> JsonObject:
         return {
             "traces": self._file.traces,
             "events_read": self._file.events_read,
-            "events_imported": self._file.events_sorted,
+            "events_imported": self._events_imported,
             "inferred": self._translation.inferred,
             "skipped": {**self._skipped},
+            "other_transitions": dict(self._translation.mapping.transitions),
         }
 
     async def report(self, seconds: dict[str, float]) -> ImportReport:
@@ -186,7 +192,7 @@ class Importer:
             sha256=self._file.sha256,
             traces=self._file.traces,
             events_read=self._file.events_read,
-            events_imported=self._file.events_sorted,
+            events_imported=self._events_imported,
             events_recorded=(await self._platform.log.head()).position,
             workflows={state: count for state, count in workflows.items() if count},
             tasks={state: count for state, count in tasks.items() if count},

@@ -113,7 +113,7 @@ async def _import(
     await importer.end()
     total = sum(seconds.values())
     rates = {
-        "file_events_per_second": round(report.events_imported / total, 1),
+        "file_events_per_second": round(report.events_read / total, 1),
         "recorded_events_per_second": round(report.events_recorded / total, 1),
     }
     return replace(report, rates=rates)

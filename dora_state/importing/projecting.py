@@ -46,7 +46,8 @@ async def project_meanwhile(servers: Servers, settings: Settings) -> AsyncIterat
         if child.stdin is not None:
             child.stdin.close()
         try:
-            await asyncio.wait_for(child.wait(), STOP_SECONDS + 5)
+            async with asyncio.timeout(STOP_SECONDS + 5):
+                await child.wait()
         except TimeoutError:
             child.kill()
             await child.wait()

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.errors import CorruptLog, DoraStateError
 from domain.system import SYSTEM, SYSTEM_ID, LogImport
+from domain.values import iso
 from dora_state.importing.report import Resume
 from dora_state.platform import Platform
 from dora_state.settings import Settings
@@ -68,7 +69,7 @@ async def inspect_tenant(platform: Platform, resume: Resume) -> Unfinished | Non
         # Killed before it recorded anything: the tenant is as good as new.
         await platform.log.end_import(import_id)
         return None
-    upto = head.recorded_at.isoformat() if head.recorded_at else "its beginning"
+    upto = iso(head.recorded_at) if head.recorded_at else "its beginning"
     unfinished = Unfinished(import_id, await _last_import(platform), head.position, upto)
     if resume == "new":
         raise _cut_short(platform.settings, unfinished)

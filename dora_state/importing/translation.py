@@ -22,6 +22,8 @@ class Translation:
         """`profiles` and `nobody` are what a look ahead over the same log has found."""
         self.mapping = XesMapping(nobody)
         self.inferred = 0
+        self.used = 0
+        """Events that do something to a task; others at most begin or end a workflow."""
         self.nobody = nobody
         self._definition_id = definition_id
         self._profiles = profiles
@@ -43,6 +45,7 @@ class Translation:
         """What this event asks for, None if nothing; and whether more was inferred than it says."""
         step = self.mapping.step(event)
         self.inferred += step.inferred
+        self.used += bool(step.operations)
         context, attributes = event.trace_attributes, event.attributes
         registers = self._registers(step)
         if not usable(event.trace_id) or (context is None and not step.operations and not event.last_of_trace):

@@ -59,7 +59,7 @@ class XesTrace(NamedTuple):
 
 
 class XesOddity(NamedTuple):
-    """Something left out: `attribute_without_key`, or `event_outside_trace`, and where."""
+    """Something left out: `attribute without key`, or `event outside trace`, and where."""
 
     reason: str
     line: int
@@ -173,7 +173,7 @@ class _Reader:
             stack.append(within)
         else:
             if kind == "event" and within.kind == "log":
-                self._leave_out("event_outside_trace")
+                self._leave_out("event outside trace")
             self._ignored = 1
 
     def _start_log(self, name: str) -> None:
@@ -186,7 +186,7 @@ class _Reader:
     def _start_attribute(self, kind: str, attributes: dict[str, str]) -> None:
         key = attributes.get("key")
         if key is None:
-            self._leave_out("attribute_without_key")
+            self._leave_out("attribute without key")
             self._ignored = 1
             return
         text = attributes.get("value")

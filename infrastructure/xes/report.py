@@ -35,9 +35,9 @@ class SortReport:
 
     `traces` and `events_read` count all within the file's traces; `traces_sorted` are those with an event
     that was sorted. `now` is what counted as the present. `skipped` counts by reason, `examples` names up to
-    five of each: `event_without_time`, `event_in_future`, `event_of_skipped_trace`, `event_outside_trace`,
-    `trace_repeated`, `trace_id_unusable` (over 255 characters, or with control characters),
-    `trace_without_events` (none left that could be sorted), `attribute_without_key`.
+    five of each: `event without time`, `event in future`, `event of skipped trace`, `event outside trace`,
+    `trace repeated`, `trace id unusable` (over 255 characters, or with control characters),
+    `trace without events` (none left that could be sorted), `attribute without key`.
     """
 
     sha256: str

@@ -154,7 +154,7 @@ class _Sorting:
         self._events_read += 1
         trace.events_read += 1
         if time is None or time > self._now:
-            trace.leave_out("event_without_time" if time is None else "event_in_future", event)
+            trace.leave_out("event without time" if time is None else "event in future", event)
             return
         rest = (event.activity, event.transition, event.resource, event.attributes)
         line = orjson.dumps(rest, option=orjson.OPT_UTC_Z)[1:]
@@ -169,7 +169,7 @@ class _Sorting:
         refusal = self._refusal(end.trace_id)
         if refusal is not None:
             self.skipped.add(refusal, name)
-            self.skipped.add("event_of_skipped_trace", count=trace.events_read)
+            self.skipped.add("event of skipped trace", count=trace.events_read)
             if trace.spilled:
                 self.dropped.add(number)
             return
@@ -178,7 +178,7 @@ class _Sorting:
         for reason, event in trace.unsorted_names:
             self.skipped.name(reason, f"{event} of {name}")
         if trace.first is None or trace.last is None:
-            self.skipped.add("trace_without_events", name)
+            self.skipped.add("trace without events", name)
             return
         if trace.spilled and end.trace_id is not None:
             self.late_ids[number] = end.trace_id
@@ -192,8 +192,8 @@ class _Sorting:
             return None
         self.generated.note(trace_id)
         if len(trace_id) > MAX_ID or any(category(letter) == "Cc" for letter in trace_id):
-            return "trace_id_unusable"
-        return None if self._seen.add(trace_id) else "trace_repeated"
+            return "trace id unusable"
+        return None if self._seen.add(trace_id) else "trace repeated"
 
     def _spill(self) -> None:
         """Write a run; what waits of the open trace goes into it under the trace's number."""

@@ -90,7 +90,8 @@ def as_of(document: Document, presence: Presence | None, processing_rate: float 
     """The document with its presence, and the tasks completed a minute (None: not known for that moment)."""
     capacity = document["capacity"]
     capacity["processing_rate"] = processing_rate
-    if presence is not None:
+    if presence is not None and presence.last_heartbeat >= datetime.fromisoformat(document["registration_time"]):
+        # One from before it was deregistered and came back tells nothing of it now.
         capacity["queue_size"] = presence.queue_size
         document["last_heartbeat"] = iso(presence.last_heartbeat)
         document["resource_usage"] = _usage(presence.usage)

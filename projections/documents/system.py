@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.system import LIMITS, System
-from projections.documents.values import Document, iso, moment, percent, ratio
+from projections.documents.values import Document, iso, moment, percent, ratio, whole
 
 COLUMNS: tuple[str, ...] = ()
 COMPONENTS = (
@@ -69,7 +69,7 @@ def stored(system: System) -> Document:
             "total_memory_utilization": None,
             "total_storage_utilization": None,
         },
-        "configuration": {name: getattr(system, name) for name in LIMITS},
+        "configuration": {name: whole(getattr(system, name)) for name in LIMITS},
         "maintenance_windows": [
             {
                 "start": window.start,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.task import Task
-from projections.documents.values import Document, moment, seconds
+from projections.documents.values import Document, moment, seconds, whole
 
 COLUMNS = (
     "workflow_id",
@@ -110,7 +110,7 @@ def _requirements(task: Task) -> Document:
         "cpu": wanted.get("cpu"),
         "memory": wanted.get("memory"),
         "storage": wanted.get("storage"),
-        "timeout": int(limit) if limit is not None and limit.is_integer() else limit,
+        "timeout": whole(limit),
         "gpu": wanted.get("gpu"),
     }
 

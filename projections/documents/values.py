@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from domain import values
+
 Document = dict[str, Any]
 """A JSON object in SPEC's shape. As rendered it may hold times and tuples, which `encode` writes as JSON."""
 
@@ -35,7 +37,12 @@ def moment(text: str | None) -> datetime | None:
 
 def iso(at: datetime | None) -> str | None:
     """A datetime as documents write it, for what is computed when read."""
-    return at.isoformat().replace("+00:00", "Z") if at is not None else None
+    return values.iso(at) if at is not None else None
+
+
+def whole(value: float | None) -> float | None:
+    """The same number, without a point where it has no fraction."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def number(value: Decimal) -> int | float:

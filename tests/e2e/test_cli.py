@@ -141,6 +141,28 @@ def test_what_is_not_there_ends_with_3(dora_state: CommandLine) -> None:
         assert word in ended.one_sentence()
 
 
+def test_who_only_asks_makes_no_tenant(dora_state: CommandLine) -> None:
+    for arguments in (
+        ("show", "workflow", "x"),
+        ("show", "system"),
+        ("history", "system"),
+        ("rollback", "workflow", "x", "--to-version", "1", "--dry-run"),
+        ("rollback", "workflow", "x", "--to-version", "1", "--reason", "r", "--operator", "o"),
+    ):
+        ended = dora_state("--tenant", "nonesuch", *arguments)
+        assert ended.code == 3
+        assert "There is no tenant nonesuch" in ended.one_sentence()
+    assert "not set up" in dora_state("--tenant", "nonesuch", "health", "--json").json["checks"]["database"]["message"]
+
+
+def test_a_system_that_nothing_is_known_of_has_no_history(dora_state: CommandLine) -> None:
+    dora_state("--tenant", "silent", "init")
+    for asked in (("history", "system"), ("show", "system", "--version", "1")):
+        ended = dora_state("--tenant", "silent", *asked)
+        assert ended.code == 3
+        assert "Nothing has been recorded of the system yet" in ended.one_sentence()
+
+
 @pytest.mark.usefixtures("submitted")
 def test_history_lists_every_version_with_its_patch(dora_state: CommandLine) -> None:
     entries = dora_state("history", "workflow", "wf-1", "--json").json_lines
@@ -173,6 +195,7 @@ def test_a_rollback_can_be_tried_and_then_done(dora_state: CommandLine) -> None:
     assert dora_state("show", "workflow", "wf-back", "--json").json["context"] == {}
     last = dora_state("history", "workflow", "wf-back", "--json").json_lines[-1]
     assert (last["version"], last["actor"], last["reason"]) == (3, "bob", "wrong note")
+    assert "    rolled back to version 1, operator bob\n" in dora_state("history", "workflow", "wf-back").out
 
 
 def test_a_dry_run_tells_in_words_what_happens_to_tasks_and_agents(dora_state: CommandLine) -> None:
@@ -220,7 +243,7 @@ def test_an_import_is_told_and_can_be_asked_about(dora_state: CommandLine, tmp_p
     imported = dora_state("--tenant", "imported", "import", "xes", str(file), "--json")
     assert imported.code == 0
     report = imported.json
-    assert (report["traces"], report["events_imported"], report["skipped"]) == (1, 2, {"event_without_time": 1})
+    assert (report["traces"], report["events_imported"], report["skipped"]) == (1, 2, {"event without time": 1})
     state = dora_state("--tenant", "imported", "show", "task", "c1/A#1", "--at", "2012-01-15T00:00:00Z", "--json").json
     assert (state["state"], state["assigned_agent"]["agent_id"]) == ("running", "r1")
     again = dora_state("--tenant", "imported", "import", "xes", str(file))
@@ -265,7 +288,7 @@ def test_health_of_a_tenant_that_is_not_set_up_says_so_and_makes_nothing(dora_st
     for _ in range(2):
         ended = dora_state("--tenant", "never_made", "health", "--json")
         assert ended.code == 4
-        assert "dora-state init" in ended.json["checks"]["database"]["message"]
+        assert "dora-state --tenant never_made init" in ended.json["checks"]["database"]["message"]
 
 
 @pytest.mark.usefixtures("submitted")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from domain.errors import LogError, LogUnavailable
+from domain.errors import InvalidInput, LogError, LogUnavailable
 from infrastructure import migrations, sql
 from infrastructure.database import Role, connect, open_pool
 from infrastructure.event_store import PostgresEventLog
@@ -51,7 +51,7 @@ async def ascii_url(database_url: str) -> AsyncIterator[str]:
 )
 async def test_a_malformed_url_is_told_without_a_word_of_it(url: str) -> None:
     for attempt in (migrate(url, "bank"), open_pool(url, "bank", Role.WRITER)):
-        with pytest.raises(LogUnavailable) as refused:
+        with pytest.raises(InvalidInput) as refused:
             await attempt
         assert str(refused.value) == (
             "DORA_STATE_DATABASE_URL is no PostgreSQL URL: write it like"

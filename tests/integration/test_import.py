@@ -56,7 +56,9 @@ async def test_every_workflow_at_every_moment_agrees_with_the_raw_log(into: Tena
 
     raw = raw_xes.load(path)
     totals = raw_xes.totals(raw)
-    assert (report.traces, report.events_read, report.events_imported) == (30, totals.events, totals.events)
+    assert (report.traces, report.events_read) == (30, totals.events)
+    unused = sum(report.skipped.values()) + sum(report.other_transitions.values())
+    assert report.events_imported == totals.events - unused
     assert report.tasks == totals.tasks
     assert report.workflows == totals.workflows
     assert report.agents == totals.agents_assigned
@@ -154,7 +156,8 @@ async def test_the_log_lies_in_its_past_and_the_system_tells_that_it_was_importe
     assert isinstance(last, LogImportEnded)
     assert (first.file_name, first.sha256) == ("log.xes", hashlib.sha256(path.read_bytes()).hexdigest())
     assert begun <= first.imported_at <= last.imported_at <= datetime.now(UTC)
-    counts = {"traces": 1, "events_read": 3, "events_imported": 3, "inferred": 3, "skipped": {}}
+    counts: dict[str, object] = {"traces": 1, "events_read": 3, "events_imported": 3, "inferred": 3, "skipped": {}}
+    counts["other_transitions"] = {}
     assert last.counts == counts
     assert log[0].stream_id == log[-1].stream_id == "system-platform"
     assert report.months == ("2011-10",)
@@ -189,21 +192,26 @@ async def test_what_cannot_be_imported_is_skipped_counted_and_named(into: Tenant
     report = await into.imports(path)
 
     assert report.skipped == {
-        "trace_repeated": 1,
-        "event_of_skipped_trace": 2,
-        "event_without_time": 1,
-        "event_in_future": 1,
+        "trace repeated": 1,
+        "event of skipped trace": 2,
+        "event without time": 1,
+        "event in future": 1,
         "event of a trace whose id is no usable name": 1,
         "event without an activity": 1,
         "suspend without a running item that is not suspended": 1,
         "attribute that can't be kept": 2,
     }
-    assert set(report.examples) == set(report.skipped) - {"event_of_skipped_trace"}
+    assert set(report.examples) == set(report.skipped) - {"event of skipped trace"}
     assert '"deep"' in report.examples["attribute that can't be kept"][0]
     assert report.other_transitions == {"reassign": 1}
     assert (report.traces, report.events_read, report.agents) == (7, 13, 2)
+    skipped = sum(count for reason, count in report.skipped.items() if reason.startswith(("event", "suspend")))
+    assert report.events_imported == 13 - skipped - report.other_transitions["reassign"] == 5
     assert report.workflows == {"completed": 5}
     async with into.manager() as manager:
+        (told,) = (await manager.get_system_state())["imports"]
+        for key in ("events_imported", "skipped", "other_transitions"):
+            assert told["counts"][key] == getattr(report, key)
         for name in ("trace-1", "twice", "holes", "odd", "deep"):
             assert (await manager.state("workflow", name))["state"] == "completed"
         assert (await manager.state("task", "deep/A#1"))["outputs"] == {"kept": 1}

@@ -300,4 +300,4 @@ async def test_silent_agents_are_those_that_were_heard_of_once(side: ReadSide) -
     side.presence.heard("speaks", at(100), None, None)
     await side.presence.flush()
     side.now = at(110)
-    assert await side.lists().silent_agents(timedelta(seconds=60)) == ["spoke"]
+    assert await side.lists().silent_agents(at(50)) == ["spoke"]

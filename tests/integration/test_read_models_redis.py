@@ -1,5 +1,6 @@
 """The hot copies in Redis: moved forward only, never older than they say, and nobody misses them."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dora_state.platform import Platform, open_platform
+from dora_state.settings import load_settings
 from infrastructure.hot_copies import Guarded
 from projections.batch import Batch
 from projections.documents.values import decode
@@ -167,3 +170,30 @@ async def test_a_redis_that_does_not_answer_holds_nobody_up(side: ReadSide) -> N
     assert (await side.queries().workflow("wf-1"))["state"] == "failed"
     assert time.monotonic() - begun < 1
     await side.redis.client_unpause()
+
+
+@pytest.mark.parametrize("said", ["", "socket_timeout=5"])
+async def test_who_reads_copies_can_be_cancelled_at_any_moment(
+    database_url: str, redis_url: str, tenant: str, said: str
+) -> None:
+    """redis-py's own time limit for sockets loses cancellations on Python 3.11: a reader would read for ever."""
+    url = f"{redis_url}{'&' if '?' in redis_url else '?'}{said}"
+    settings = load_settings(database_url=database_url, redis_url=url, tenant=tenant)
+    swallowed = 0
+    async with open_platform(settings) as platform:
+        for round in range(300):
+            stop = asyncio.Event()
+            reading = asyncio.create_task(_read_on(platform, stop))
+            await asyncio.sleep(0.001 + round % 7 * 0.0001)
+            reading.cancel()
+            await asyncio.wait({reading}, timeout=0.05)
+            swallowed += not reading.done()
+            stop.set()
+            await asyncio.wait({reading})
+    assert swallowed == 0
+
+
+async def _read_on(platform: Platform, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await platform.hot.get("task", "t", 0)
+        await platform.presence.of(["a"])

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import orjson
 import pytest
 
+from domain.errors import LogUnavailable, without_advice
 from dora_state.platform import now
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.worker import do_chores_once, run_worker
+from infrastructure.migrations import drop_tenant
+from projections.errors import ReadModelsUnavailable
 from projections.lists import Lists
 
 AGENT: dict[str, object] = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
@@ -64,7 +67,11 @@ async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: St
     await give(manager, ("RegisterAgent", AGENT))
     await running_task(manager, "t", timeout=0.2)
     await asyncio.sleep(0.25)
-    assert await chores(manager) == 1
+    told: list[str] = []
+    await manager.catch_up()
+    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
+    assert await do_chores_once(manager.platform, manager, lists, told.append) == 1
+    assert told == ["Task t was timed out: its time limit is over."]
     document = await manager.state("task", "t", live=True)
     assert (document["state"], document["retry_info"]["last_error"]) == ("timed_out", "time limit exceeded")
     assert document["audit_trail"][-1]["actor"] == "system"
@@ -104,6 +111,73 @@ async def test_an_agent_that_reports_its_health_is_not_silent(manager: StateMana
     assert await chores(manager, lambda: heartbeat_runs_out) == 0
     await asyncio.sleep(0.1)
     assert await chores(manager) == 1
+
+
+async def test_an_agent_that_returns_by_registering_again_is_not_silent(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("Heartbeat", {"agent_id": "a"}), ("MarkOffline", {"agent_id": "a"}))
+    await asyncio.sleep(0.1)
+    await give(manager, ("RegisterAgent", AGENT))
+    heard_at = now()
+    await running_task(manager, "t")
+    assert await chores(manager, lambda: heard_at) == 0
+    assert (await manager.state("task", "t", live=True))["state"] == "running"
+    await asyncio.sleep(0.1)
+    assert await chores(manager) == 1
+
+
+async def test_an_agent_is_not_marked_offline_for_the_silence_before_its_return(manager: StateManager) -> None:
+    """Its sign of life is not written yet, and its return not projected: the aggregate knows of it."""
+    await give(manager, ("RegisterAgent", AGENT), ("Heartbeat", {"agent_id": "a"}))
+    await manager.catch_up()
+    await manager.platform.presence.flush()
+    await asyncio.sleep(0.1)
+    await give(manager, ("MarkOffline", {"agent_id": "a"}), ("RegisterAgent", AGENT))
+    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
+    long_ago = (now() - timedelta(seconds=0.05)).isoformat()
+    told = {"type": "MarkOffline", "data": {"agent_id": "a", "silent_since": long_ago}}
+    assert await lists.silent_agents(now() - timedelta(seconds=0.05)) == ["a"]
+    answer = await manager.submit(told)
+    assert answer.problem is not None
+    assert answer.problem.code == "agent_not_silent"
+
+
+async def test_a_heartbeat_that_is_not_written_yet_counts(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT), ("Heartbeat", {"agent_id": "a"}))
+    await manager.catch_up()
+    await manager.platform.presence.flush()
+    await asyncio.sleep(0.1)
+    await give(manager, ("Heartbeat", {"agent_id": "a"}))
+    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
+    assert await do_chores_once(manager.platform, manager, lists) == 0
+
+
+async def test_an_agent_that_comes_back_after_it_was_deregistered_has_no_heartbeat_yet(manager: StateManager) -> None:
+    await give(
+        manager,
+        ("RegisterAgent", AGENT),
+        ("Heartbeat", {"agent_id": "a", "queue_size": 7, "usage": {"cpu_percent": 50.0}}),
+        ("DeregisterAgent", {"agent_id": "a"}),
+        ("RegisterAgent", AGENT),
+    )
+    await asyncio.sleep(0.1)
+    assert await chores(manager) == 0
+    document = await manager.state("agent", "a")
+    assert (document["last_heartbeat"], document["capacity"]["queue_size"]) == (None, None)
+    assert document["resource_usage"]["cpu_percent"] is None
+
+
+async def test_a_workflow_that_was_retried_meanwhile_is_not_failed_for_the_time_before(manager: StateManager) -> None:
+    await give(manager, ("RegisterAgent", AGENT))
+    await running_task(manager, "t")
+    await give(manager, ("FailWorkflow", {"workflow_id": "w-t", "error": "e"}))
+    await asyncio.sleep(0.1)
+    await give(manager, ("RetryWorkflow", {"workflow_id": "w-t"}))
+    overlong = {"workflow_id": "w-t", "error": "too long", "longer_than": 0.1}
+    answer = await manager.submit({"type": "FailWorkflow", "data": overlong})
+    assert answer.problem is not None
+    assert answer.problem.code == "workflow_within_limit"
+    await asyncio.sleep(0.1)
+    await give(manager, ("FailWorkflow", overlong))
 
 
 async def test_a_workflow_that_is_retried_has_its_longest_duration_anew(manager: StateManager) -> None:
@@ -179,3 +253,19 @@ async def test_two_workers_give_what_is_due_once(settings: Settings, manager: St
     timed_out = [event for event in stream if event.type == "TaskTimedOut"]
     assert len(timed_out) == 1
     assert orjson.loads(timed_out[0].metadata)["actor"] == "system"
+
+
+async def test_a_worker_whose_tenant_is_set_up_anew_says_so_in_plain_words(
+    manager: StateManager, database_url: str
+) -> None:
+    await drop_tenant(database_url, manager.platform.settings.tenant)
+    with pytest.raises(ReadModelsUnavailable) as told:
+        await manager.platform.read_models.checkpoint()
+    assert "being set up anew" in told.value.message
+    assert "SELECT" not in told.value.message
+
+
+@pytest.mark.parametrize("reason", ["the server starts", "it (x): y"])
+def test_who_gives_no_command_is_not_told_to_give_the_same_ids(reason: str) -> None:
+    error = LogUnavailable(f"The log can't be reached ({reason}): try again with the same command ids.")
+    assert without_advice(error) == f"The log can't be reached ({reason})."

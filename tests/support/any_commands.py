@@ -68,6 +68,8 @@ def any_command(now: datetime) -> st.SearchStrategy[Command]:
         "max_retries": st.integers(0, 2),
         "max_concurrent_tasks": st.integers(1, 3),
         "max_concurrent_workflows": st.integers(1, 3),
+        "silent_since": st.sampled_from([-60, 0]).map(lambda seconds: now + timedelta(seconds=seconds)),
+        "longer_than": st.sampled_from([5.0, 600.0]),
         "max_workflow_duration": st.just(3600.0),
         "default_timeout": st.sampled_from([30.0, 300.0]),
         "timeout": st.sampled_from([30.0, 300.0]),
@@ -104,6 +106,8 @@ def any_command(now: datetime) -> st.SearchStrategy[Command]:
         values = st.fixed_dictionaries(required, optional=optional)
         if name == "AssignTask":  # the edge takes an expiry only with a pool
             values = values.filter(lambda given: "pool_id" in given or "reservation_expires_at" not in given)
+        if name == "ConfigureSystem":  # nor a limit that is both set and lifted
+            values = values.filter(lambda given: not set(given.get("unset", ())) & set(given))
         return values.map(lambda given: command(**given))
 
     return st.sampled_from(sorted(COMMANDS)).flatmap(lambda name: of(name, COMMANDS[name]))

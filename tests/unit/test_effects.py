@@ -64,3 +64,17 @@ def test_an_effect_is_told_in_words_and_in_facts(kind: str, id: str, event: Even
 def test_a_reason_that_was_given_is_a_fact() -> None:
     effect = effect_of("task", "t", TaskCancelled(at=AT, reason="wrong"), reason_given=True)
     assert str(effect) == "task t: TaskCancelled (reason=wrong)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("completed", "cancelled", "task t: is cancelled"),
+        ("created", "created", "task t: stays created, as it was then"),
+        ("timed_out", "timed_out", "task t: stays timed out, as it was then"),
+        ("completed", "running", "task t: goes back to running"),
+    ],
+)
+def test_a_task_goes_back_only_to_what_it_was(before: str, after: str, words: str) -> None:
+    event = TaskRolledBack(at=AT, reason="r", operator="o", restored={"state": after})
+    assert effect_of("task", "t", event, reason_given=True, state=before).in_words() == words

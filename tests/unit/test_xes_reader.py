@@ -145,8 +145,8 @@ def test_nested_attributes_lists_and_containers_are_kept(read: Read) -> None:
 def test_what_is_left_out_is_told_with_its_line(read: Read) -> None:
     text = "<log>\n<event/>\n<trace>\n<string value='x'/></trace></log>"
     assert read(text) == [
-        XesOddity("event_outside_trace", 2),
-        XesOddity("attribute_without_key", 4),
+        XesOddity("event outside trace", 2),
+        XesOddity("attribute without key", 4),
         XesTrace(None, {}),
     ]
 

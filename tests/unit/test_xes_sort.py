@@ -89,10 +89,10 @@ def test_events_without_a_time_or_in_the_future_are_skipped_counted_and_named(tm
     log = sort(tmp_path, LoggedTrace("x", logged))
     (event,) = log
     assert (event.activity, event.first_of_trace, event.last_of_trace) == ("now", True, True)
-    assert log.report.skipped == {"event_without_time": 2, "event_in_future": 1}
+    assert log.report.skipped == {"event without time": 2, "event in future": 1}
     assert log.report.examples == {
-        "event_without_time": ('event 1 (none) of trace "x"', 'event 2 (naive) of trace "x"'),
-        "event_in_future": ('event 4 (later) of trace "x"',),
+        "event without time": ('event 1 (none) of trace "x"', 'event 2 (naive) of trace "x"'),
+        "event in future": ('event 4 (later) of trace "x"',),
     }
     assert (log.report.events_read, log.report.events_sorted) == (4, 1)
 
@@ -100,8 +100,8 @@ def test_events_without_a_time_or_in_the_future_are_skipped_counted_and_named(tm
 def test_at_most_five_examples_are_named_and_none_is_long(tmp_path: Path) -> None:
     lost = (LoggedEvent("a" * 1000, time=None),) * 4
     log = sort(tmp_path, LoggedTrace("x" * 255, lost), LoggedTrace("y", lost))
-    assert log.report.skipped["event_without_time"] == 8
-    named = log.report.examples["event_without_time"]
+    assert log.report.skipped["event without time"] == 8
+    named = log.report.examples["event without time"]
     assert len(named) == 5
     assert max(map(len, named)) <= 120
 
@@ -112,8 +112,8 @@ def test_a_second_trace_of_an_id_is_skipped_whole(tmp_path: Path, run_size: int)
     future = LoggedTrace("x", (*events(*range(90_000, 90_005)), lost))
     log = sort(tmp_path, LoggedTrace("x", events(1)), future, LoggedTrace("y", events(0)), run_size=run_size)
     assert brief(log) == [("y", "0"), ("x", "0")]
-    assert log.report.skipped == {"trace_repeated": 1, "event_of_skipped_trace": 6}
-    assert log.report.examples == {"trace_repeated": ('trace "x"',)}
+    assert log.report.skipped == {"trace repeated": 1, "event of skipped trace": 6}
+    assert log.report.examples == {"trace repeated": ('trace "x"',)}
     assert (log.report.traces, log.report.traces_sorted) == (3, 2)
     assert (log.report.events_read, log.report.events_sorted) == (8, 2)
     assert log.report.last_time == at(1), "a skipped trace counts in no range"
@@ -122,7 +122,7 @@ def test_a_second_trace_of_an_id_is_skipped_whole(tmp_path: Path, run_size: int)
 def test_a_trace_without_events_is_counted(tmp_path: Path) -> None:
     log = sort(tmp_path, LoggedTrace("x"), LoggedTrace("y", (LoggedEvent(time=None),)))
     assert list(log) == []
-    assert log.report.skipped == {"trace_without_events": 2, "event_without_time": 1}
+    assert log.report.skipped == {"trace without events": 2, "event without time": 1}
     assert (log.report.traces, log.report.traces_sorted, log.report.first_time) == (2, 0, None)
 
 
@@ -133,7 +133,7 @@ def test_a_trace_with_an_id_that_no_stream_can_have_is_skipped(tmp_path: Path, t
     path.write_text(text.replace("NEWLINE", "&#10;"), encoding="utf-8")
     log = sort_xes(path, tmp_path / "sorted", now=NOW)
     assert list(log) == []
-    assert log.report.skipped == {"trace_id_unusable": 1, "event_of_skipped_trace": 1}
+    assert log.report.skipped == {"trace id unusable": 1, "event of skipped trace": 1}
 
 
 @pytest.mark.parametrize("run_size", [1, 100])

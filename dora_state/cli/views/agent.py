@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from dora_state.cli.formats import as_of, bar, facts, heading, lasting, names, number, table, when
+from dora_state.cli.formats import Listing, as_of, bar, facts, heading, lasting, names, number, when
 
 
 def parts(document: dict[str, Any]) -> Iterator[RenderableType]:
@@ -61,8 +60,8 @@ def _configuration(configuration: Mapping[str, Any]) -> str | None:
     return " ".join(part for part in told if part) or None
 
 
-def _tasks(tasks: list[dict[str, Any]]) -> Table:
-    rows = table("task", "workflow", "start", "expected", "priority")
+def _tasks(tasks: list[dict[str, Any]]) -> Listing:
+    rows = Listing("task", "workflow", "start", "expected", "priority")
     for task in tasks:
         rows.add_row(
             task["task_id"],

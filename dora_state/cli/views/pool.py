@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from dora_state.cli.formats import as_of, bar, facts, heading, number, table, when
+from dora_state.cli.formats import Listing, as_of, bar, facts, heading, number, table, when
 
 _KINDS = {"cpu": "cpu_cores", "memory": "memory_gb", "storage": "storage_gb", "gpu": "gpu_units"}
 _TITLES = {"cpu": "CPU cores", "memory": "memory GB", "storage": "storage GB", "gpu": "GPUs"}
@@ -48,8 +48,8 @@ def _kinds(document: Mapping[str, Any]) -> Table:
     return rows
 
 
-def _reservations(reservations: list[dict[str, Any]]) -> Table:
-    rows = table("reservation", "task", "agent", "resources", "expires")
+def _reservations(reservations: list[dict[str, Any]]) -> Listing:
+    rows = Listing("reservation", "task", "agent", "resources", "expires")
     for held in reservations:
         resources = ", ".join(f"{kind} {quantity}" for kind, quantity in held["resources"].items())
         expires = when(held["expires_at"])

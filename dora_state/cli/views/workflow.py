@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 
-from dora_state.cli.formats import as_of, bar, between, compact, facts, heading, names, state, table, when
+from dora_state.cli.formats import Listing, as_of, bar, between, compact, facts, heading, names, state, when
 
 
 def parts(document: dict[str, Any]) -> Iterator[RenderableType]:
@@ -55,8 +54,8 @@ def _error(error: Mapping[str, Any] | None) -> str | None:
     return f"{error['message']} (task {error['task_id']})" if error.get("task_id") else str(error["message"])
 
 
-def _tasks(tasks: Mapping[str, Mapping[str, Any]]) -> Table:
-    rows = table("task", "state", "agent", "start", "end", "took")
+def _tasks(tasks: Mapping[str, Mapping[str, Any]]) -> Listing:
+    rows = Listing("task", "state", "agent", "start", "end", "took")
     for task_id, view in tasks.items():
         begin, end = view["start_time"], view["end_time"]
         rows.add_row(

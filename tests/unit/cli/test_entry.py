@@ -73,6 +73,26 @@ def test_a_tenant_of_the_environment_is_refused_in_the_same_words(
     assert "'Bank' is no name for a tenant" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["health"], ["init"], ["show", "system"]])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://u:secretpw@h:port/db"),
+        ("REDIS_URL", "redis://u:secretpw@h:port/0"),
+        ("REDIS_URL", "http://secretpw"),
+    ],
+)
+def test_a_url_that_is_none_is_bad_input_whichever_it_is(
+    command: list[str], name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DORA_STATE_DATABASE_URL", "postgresql://127.0.0.1:1/db")
+    monkeypatch.setenv(f"DORA_STATE_{name}", value)
+    assert main(command) == Exit.BAD_INPUT
+    told = capsys.readouterr().err
+    assert f"DORA_STATE_{name}" in told
+    assert "secretpw" not in told
+
+
 @pytest.mark.parametrize("asked", [[], ["--help"], ["--version"], ["show", "--help"]])
 def test_a_full_stdout_is_one_sentence(asked: list[str]) -> None:
     with open("/dev/full", "wb") as full:

@@ -1,15 +1,17 @@
 """How values look to people."""
 
+import io
 from collections import Counter
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from rich.console import Console
 
 from commands.envelope import Answer, Problem
 from domain.errors import ClockAhead, ConflictError, CutOutOfRange, InvalidInput, LogUnavailable, NotFound, Refusal
 from dora_state.cli.exits import Exit, exit_of
-from dora_state.cli.formats import bar, between, lasting, when
+from dora_state.cli.formats import Listing, bar, between, lasting, when
 from dora_state.cli.submit import answer_document, answer_lines, exit_of_outcomes
 from dora_state.cli.views.workflow import counts
 from infrastructure.xes.errors import XesError
@@ -87,3 +89,35 @@ def test_an_answer_is_one_line_and_its_problem_another() -> None:
     document = answer_document(refused, 4)
     assert document["line"] == 4
     assert document["problem"] == {"code": "code", "message": "Not now.", "facts": {"task": "t"}}
+
+
+def _shown(part: Listing, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), markup=False)
+    with console.capture() as captured:
+        console.print(part)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def _tasks(*ids: str) -> Listing:
+    listing = Listing("task", "state", "agent", "start", "end", "took")
+    for id in ids:
+        listing.add_row(id, "completed", "an-agent-of-some-kind", AT, AT, "0.334 s")
+    return listing
+
+
+AT = "2011-10-01 00:38:44Z"
+LONG_ID = "173688/W_Completeren aanvraag#12"
+
+
+def test_ids_and_times_are_never_broken_where_they_fit_on_a_line() -> None:
+    for width in (80, 120):
+        lines = _shown(_tasks(LONG_ID, "t"), width)
+        assert max(map(len, lines)) <= width
+        assert any(line.startswith(LONG_ID) for line in lines)
+        assert sum(line.count(AT) for line in lines) == 4
+    assert len(_shown(_tasks(LONG_ID), 120)) == 2, "with room it is a table of one line each"
+    assert _shown(_tasks(LONG_ID), 80)[2] == LONG_ID, "without, the id has a line of its own"
+
+
+def test_an_id_longer_than_the_line_is_folded_and_loses_nothing() -> None:
+    assert "".join(_shown(_tasks("x" * 200), 80)).count("x") == 200

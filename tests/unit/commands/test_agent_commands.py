@@ -184,3 +184,11 @@ def test_tasks_of_one_workflow_that_lose_their_agent_together_end_once() -> None
     )
     assert world.task("t3").state == "scheduled"
     assert (world.workflow().state, world.agent().slots, world.pool().reservations) == ("failed", {}, {})
+
+
+def test_registering_again_is_a_sign_of_life_and_registering_first_is_none() -> None:
+    world = World()
+    world.given(register_agent())
+    assert world.presence.heard == []
+    world.given(OFFLINE, register_agent())
+    assert [(one.agent_id, one.heartbeat) for one in world.presence.heard] == [("agent", False)]

@@ -10,6 +10,7 @@ import pytest
 from commands.edge import MAX_BYTES, Edge
 from commands.messages import COMMANDS
 from commands.messages import pool as pools
+from commands.messages import workflow as workflows
 from domain.errors import InvalidInput
 
 NOW = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)
@@ -226,3 +227,50 @@ def test_numbers_of_policies_are_taken_as_they_are_written() -> None:
     given = EDGE.parse(json.dumps(submission("ChangePolicies", {"pool_id": "p", "overcommit": {"cpu": 1.1}})).encode())
     assert isinstance(given.command, pools.ChangePolicies)
     assert str(given.command.overcommit["cpu"]) == "1.1"
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (submission(data={**WORKFLOW, "dependencies": "a"}), "data.dependencies: must be a list"),
+        (submission(data={**WORKFLOW, "context": []}), "data.context: must be an object"),
+        (submission(data={**WORKFLOW, "workflow_id": ""}), "data.workflow_id: must not be empty"),
+        (submission(data={"workflow_id": "w"}), "data.definition_id: must be given"),
+        (submission(data={**WORKFLOW, "priorty": "low"}), "data.priorty: is no field of it, the closest is priority"),
+        (submission("StartWorkflow", {"workflow_id": "w", "x": 1}), "data.x: is no field of it, there are workflow_id"),
+        (
+            submission("Heartbeat", {"agent_id": "a", "usage": {"network_io": {"rx": 1, "tx": 0, "q": 2}}}),
+            "data.usage.network_io.q: is no field of it, there are rx, tx",
+        ),
+        (submission(data={**WORKFLOW, "context": {"priority": "urgent"}}), 'data.context.priority: must be "high"'),
+        (submission(data={**WORKFLOW, "dependencies": ["a", "a"]}), "data.dependencies: must not name one twice"),
+        (
+            submission("ConfigureSystem", {"retry_attempts": 5, "unset": ["retry_attempts"]}),
+            "data.unset: must not name retry_attempts, which is set as well",
+        ),
+        (submission("ReportProgress", {"task_id": "t", "percentage": 101}), "data.percentage: must be at most 100"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_json(raw: dict[str, Any], says: str) -> None:
+    assert says in refused(raw).message
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        (b'{"type":"StartWorkflow","actor":"me","actor":"you","data":{"workflow_id":"w"}}', "actor"),
+        (b'{"type":"StartWorkflow","actor":"me","data":{"workflow_id":"w","workflow_id" \n: "v"}}', "workflow_id"),
+        (b'{"type" : "StartWorkflow","actor":"me","data":{"workflow_id":"w","workflow_id":"v"}}', "workflow_id"),
+        (b'{"a":[{"x":{"b":1,"\\u0062":2}}],"n":12345678901234567890123}', "b"),
+        (b'{"a" :1,"a":"\\":"}', "a"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_by_its_name(raw: bytes, key: str) -> None:
+    assert refused(raw).facts["key"] == key
+
+
+def test_texts_that_look_like_keys_are_none() -> None:
+    context = {"a": 'x":y":', "b": ':"', "c": [{"a": 1}, {"a": 2}], "d": {"a": '\\":'}}
+    given = EDGE.parse(json.dumps(submission(data={**WORKFLOW, "context": context}), indent=1).encode())
+    assert isinstance(given.command, workflows.CreateWorkflow)
+    assert given.command.context == context

@@ -6,6 +6,7 @@ from commands.messages import Command
 from commands.messages import system as systems
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
+from domain.values import iso
 from tests.support.command_world import BEGINNING, World, add_task, assign, create_workflow, running_world, start
 
 COMPLETE = workflows.CompleteWorkflow(workflow_id="wf")
@@ -150,7 +151,7 @@ def test_a_maintenance_window_that_blocks_lets_nothing_start() -> None:
     for command in (workflows.StartWorkflow(workflow_id="w2"), tasks.StartTask(task_id="t1")):
         answer = world.refuse(command, "maintenance")
         assert answer.problem is not None
-        assert answer.problem.facts == {"window_id": "m", "until": end.isoformat()}
+        assert answer.problem.facts == {"window_id": "m", "until": iso(end)}
     world.clock.now = end
     world.given(workflows.StartWorkflow(workflow_id="w2"), tasks.StartTask(task_id="t1"))
 

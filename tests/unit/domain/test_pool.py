@@ -20,6 +20,7 @@ from domain.pool import (
     ReservationReleased,
     ResourcesReserved,
 )
+from domain.values import iso
 from tests.support.decider import given
 
 AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
@@ -113,7 +114,7 @@ def test_a_kind_that_the_pool_does_not_have_is_not_lent() -> None:
 @pytest.mark.parametrize("expires_at", [AT, AT - timedelta(seconds=1)])
 def test_a_reservation_that_would_have_expired_is_refused(expires_at: datetime) -> None:
     given(POOL, created()).when(lambda p: pool.reserve(p, reserved(expires_at=expires_at))).refused(
-        "reservation_in_the_past", pool_id="p1", expires_at=expires_at.isoformat()
+        "reservation_in_the_past", pool_id="p1", expires_at=iso(expires_at)
     )
 
 

@@ -19,6 +19,7 @@ from domain.system import (
     System,
     SystemConfigured,
 )
+from domain.values import iso
 from tests.support.decider import given
 
 AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
@@ -120,7 +121,7 @@ def test_a_window_with_other_times_or_words_is_refused() -> None:
 )
 def test_maintenance_that_ends_before_it_starts_or_before_now_is_refused(start: datetime, end: datetime) -> None:
     given(SYSTEM).when(lambda s: system.schedule_maintenance(s, window(start=start, end=end))).refused(
-        "maintenance_times", window_id="m1", start=start.isoformat(), end=end.isoformat()
+        "maintenance_times", window_id="m1", start=iso(start), end=iso(end)
     )
 
 
@@ -139,7 +140,7 @@ def starts_at(at: datetime) -> list[Event]:
 
 @pytest.mark.parametrize("at", [AT, LATER - timedelta(microseconds=1)])
 def test_a_window_that_blocks_starts_refuses_them_from_its_start_to_before_its_end(at: datetime) -> None:
-    given(SYSTEM).when(lambda _: starts_at(at)).refused("maintenance", window_id="m1", until=LATER.isoformat())
+    given(SYSTEM).when(lambda _: starts_at(at)).refused("maintenance", window_id="m1", until=iso(LATER))
 
 
 @pytest.mark.parametrize("at", [AT - timedelta(microseconds=1), LATER])

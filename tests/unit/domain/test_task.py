@@ -24,6 +24,7 @@ from domain.task import (
     TaskTimedOut,
     TaskUnassigned,
 )
+from domain.values import iso
 from tests.support.decider import Decision, given
 from tests.support.examples import AT, LATER, task_created, task_progressed
 
@@ -183,7 +184,7 @@ def test_a_task_times_out_at_its_deadline_and_not_before() -> None:
         TaskTimedOut(at=LATER, reason="time limit exceeded")
     )
     given(TASK, *RUNNING).when(lambda t: task.time_out(t, LATER - timedelta(microseconds=1))).refused(
-        "task_within_limit", task_id="t1", deadline=LATER.isoformat()
+        "task_within_limit", task_id="t1", deadline=iso(LATER)
     )
 
 

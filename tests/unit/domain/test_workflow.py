@@ -6,6 +6,7 @@ import pytest
 
 from domain import workflow
 from domain.aggregate import Event
+from domain.values import iso
 from domain.workflow import (
     WORKFLOW,
     Workflow,
@@ -145,6 +146,20 @@ def test_an_unknown_dependency_is_refused_with_those_that_are_pending() -> None:
 def test_an_ended_workflow_takes_no_dependency(state: str) -> None:
     given(WORKFLOW, *IN_STATE[state]).when(lambda w: workflow.satisfy_dependency(w, "data", AT)).refused(
         "workflow_state", workflow_id="w1", state=state, allowed=OPEN
+    )
+
+
+def test_a_completion_before_the_planned_start_is_refused_until_it_was_started() -> None:
+    scheduled = WorkflowScheduled(at=AT, start_at=LATER)
+    planned = (workflow_created(), scheduled)
+    given(WORKFLOW, *planned).when(lambda w: workflow.schedule(w, LATER, AT, AT)).refused(
+        "schedule_times", workflow_id="w1", start_at=iso(LATER), scheduled_completion=iso(AT)
+    )
+    given(WORKFLOW, *planned).when(lambda w: workflow.amend(w, {}, AT, AT)).refused(
+        "schedule_times", workflow_id="w1", start_at=iso(LATER), scheduled_completion=iso(AT)
+    )
+    given(WORKFLOW, *planned, STARTED).when(lambda w: workflow.amend(w, {}, AT, AT)).then(
+        WorkflowAmended(at=AT, scheduled_completion=AT)
     )
 
 

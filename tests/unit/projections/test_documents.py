@@ -7,6 +7,7 @@ import pytest
 from domain.agent import AgentRegistered, AgentSlotFreed, AgentSlotTaken
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.pool import PoolCreated, PoolResized, ResourcesReserved
+from domain.system import System
 from domain.task import TaskCompleted
 from domain.workflow import WorkflowCreated, WorkflowTaskAdded, WorkflowTaskChanged
 from projections.documents import RENDERINGS, agent, audit, system, task
@@ -275,3 +276,10 @@ def test_the_system_in_the_past_has_no_counts_and_says_why() -> None:
     document = system.as_of(rendered(full_system()), None)
     assert document["active_workflows"] is None
     assert document["note"] == "Counts and rates are known for the present only."
+
+
+def test_whole_seconds_are_whole_numbers_in_the_systems_configuration() -> None:
+    for written, told in ((3600.0, 3600), (0.5, 0.5), (None, None)):
+        system = System(created_at=at(0), updated_at=at(0), max_workflow_duration=written, default_timeout=written)
+        shown = decode(RENDERINGS["system"].render(system, 1, 1, at(0)))["configuration"]
+        assert repr((shown["max_workflow_duration"], shown["default_timeout"])) == repr((told, told))
