@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded ser
 	@$(BIN)/dora-state demo
 
 test: $(INSTALLED) ## Run all tests, and show branch coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the memory that an import needs
 	@$(BIN)/python -m pytest tests/long $(ARGS)

@@ -27,7 +27,6 @@ BY_COMMAND_LINE = 5
 pytestmark = [
     pytest.mark.skipif(not LOG.exists(), reason="the bank's log is not here"),
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("real log"),
 ]
 
 

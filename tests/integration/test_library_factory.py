@@ -19,7 +19,7 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from domain.errors import LogUnavailable
+from domain.errors import DoraStateError
 from infrastructure.database import Role, open_pool
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate
@@ -97,7 +97,7 @@ def test_a_wrong_url_gives_one_clear_error_without_its_password(library: str, ur
         factory.application_recorder()
 
     assert "sec" not in str(refused.value)
-    assert isinstance(refused.value.__cause__, LogUnavailable)
+    assert isinstance(refused.value.__cause__, DoraStateError)
 
 
 async def test_the_log_of_the_service_is_refused(library: str, database_url: str) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from domain.errors import InvalidInput, LogUnavailable
+from domain.errors import DoraStateError, InvalidInput, LogUnavailable
 from infrastructure.database import Role, open_pool, tenant_schema
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import SchemaMismatch, drop_tenant, migrate
@@ -132,7 +132,7 @@ async def test_a_server_that_can_not_be_reached_is_named_with_what_to_do(tmp_pat
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://[", "postgresql://nobody.invalid/x"])
 async def test_a_url_that_names_no_server_is_one_sentence_too(url: str) -> None:
-    with pytest.raises(LogUnavailable, match="DORA_STATE_DATABASE_URL") as refused:
+    with pytest.raises(DoraStateError, match="DORA_STATE_DATABASE_URL") as refused:
         await open_pool(url, "bank", Role.WRITER)
     assert "\n" not in str(refused.value)
 
