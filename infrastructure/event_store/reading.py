@@ -45,8 +45,7 @@ class PostgresEventReader:
         return int(position)
 
     async def stream_version(self, stream_id: str) -> int:
-        rows = await self._rows("stream_version", stream_id)
-        return int(rows[0][0]) if rows else 0
+        return (await self.stream_versions([stream_id])).get(stream_id, 0)
 
     async def stream_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
         return {

@@ -154,16 +154,21 @@ async def test_reading_the_log_touches_the_months_of_those_positions_only(
     assert await _touched(database_url, tenant, "log_head", ()) == ["events_2011_12"]
 
 
-async def test_appending_touches_the_newest_month_only(
+async def test_appending_touches_the_newest_month_and_for_a_stream_that_was_idle_the_one_it_was_in(
     old_log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
     await old_log.append([command({"task-1": 0})])
     from infrastructure.event_store.group import Group
 
-    group = Group()
-    group.add(command({"task-1": 1, "agent-3": EACH - 1}))
     now = f"events_{datetime.now(UTC):%Y_%m}"
-    assert await _touched(database_url, tenant, "append", group.arguments(None)) == [now]
+    for expected, touched in (
+        ({"task-1": 1}, [now]),
+        ({"task-1": 2, "agent-3": EACH - 1}, ["events_2010_04", now]),  # its version is asked where it was last
+        ({"task-1": 3, "agent-3": EACH}, [now]),
+    ):
+        group = Group()
+        group.add(command(expected))
+        assert await _touched(database_url, tenant, "append", group.arguments(None)) == touched
 
 
 async def test_every_position_and_time_is_found_across_months(old_log: PostgresEventLog) -> None:

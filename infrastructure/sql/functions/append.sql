@@ -33,13 +33,14 @@ SET search_path FROM CURRENT SET plan_cache_mode TO force_generic_plan SET enabl
 DECLARE
     v_head     record;
     v_times    timestamptz[];
+    v_open     bigint[];  -- the streams' versions in the open month, null: no events in it yet
     v_versions bigint[];
     v_judged   record;
     v_first_at timestamptz;
     v_events   int;
 BEGIN
     PERFORM check_append(p_command_ids, p_answers, p_command_lasts, p_recorded_at, p_stream_ids, p_claim_commands,
-        p_claim_streams, p_claim_expected, p_claim_counts, ARRAY[cardinality(p_event_claims), cardinality(p_event_ids),
+        p_claim_streams, p_claim_expected, p_claim_counts, p_event_types, ARRAY[cardinality(p_event_claims), cardinality(p_event_ids),
         cardinality(p_event_types), cardinality(p_event_schema_versions), cardinality(p_event_data),
         cardinality(p_event_metadata)], p_import_id);
     PERFORM append_lock();  -- from here on nothing in this log changes but by us
@@ -51,9 +52,11 @@ BEGIN
     END IF;
     v_times := append_times(p_import_id, p_recorded_at, v_head.last_recorded_at, cardinality(p_command_ids));
     v_first_at := v_times[1];
-    v_versions := ARRAY(
-        SELECT (SELECT s.version FROM streams s WHERE s.stream_id = u.id) FROM unnest(p_stream_ids) AS u (id)
-    );
+    v_open := open_versions(p_stream_ids);
+    v_versions := v_open;
+    IF array_position(v_open, NULL) IS NOT NULL THEN
+        v_versions := older_versions(p_stream_ids, v_open);
+    END IF;
     IF NOT is_clean(p_command_ids, p_claim_streams, p_claim_expected, p_claim_counts, v_versions) THEN
         v_judged := judge_commands(p_command_ids, p_claim_commands, p_claim_streams, p_claim_expected, p_claim_counts,
             v_versions, p_import_id IS NOT NULL);
@@ -84,8 +87,8 @@ BEGIN
     PERFORM record_events(v_head.last_position, v_times, p_command_lasts, p_stream_ids, p_claim_commands,
         p_claim_streams, p_claim_expected, p_claim_counts, p_event_claims, p_event_ids, p_event_types,
         p_event_schema_versions, p_event_data, p_event_metadata);
-    PERFORM record_streams(p_stream_ids, v_versions, v_times, p_claim_commands, p_claim_streams, p_claim_expected,
-        p_claim_counts);
+    PERFORM record_streams(p_stream_ids, v_open, v_head.open_from, v_head.open_until, v_times, p_claim_commands,
+        p_claim_streams, p_claim_expected, p_claim_counts);
     PERFORM record_commands(v_head.last_position, v_times, p_command_ids, p_answers, p_command_lasts);
 
     v_events := cardinality(p_event_ids);

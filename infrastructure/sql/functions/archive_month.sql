@@ -22,6 +22,11 @@ BEGIN
         DELETE FROM months m WHERE m.partition = p_partition;
         RETURN;
     END IF;
+    -- Streams that have had no events since can't be asked there any more.
+    EXECUTE format(
+        'UPDATE streams s SET version = e.version
+        FROM (SELECT stream_id, max(version) AS version FROM %I GROUP BY stream_id) e
+        WHERE s.stream_id = e.stream_id AND s.month = %L', p_partition, v_month.starts_at);
     UPDATE months m SET
         state = 'archived',
         first_position = v_first.position,

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION check_append(
     p_command_ids uuid[], p_answers bytea[], p_command_lasts int[], p_recorded_at timestamptz[], p_stream_ids text[],
     p_claim_commands int[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[],
-    p_event_arrays int[], p_import_id uuid
+    p_event_types text[], p_event_arrays int[], p_import_id uuid
 ) RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_commands int := cardinality(p_command_ids);
@@ -31,6 +31,7 @@ BEGIN
             THEN 'each claim has a command, a stream, an expected version and a count of events'
         WHEN (p_event_arrays[1] = ALL (p_event_arrays) AND p_event_arrays[1] = p_command_lasts[v_commands]) IS NOT TRUE
             THEN 'each event has a claim, an id, a type, a schema version, data and metadata, and is counted'
+        WHEN '' = ANY (p_event_types) THEN 'the type of an event has a name'
     END;
     PERFORM refuse_append(v_broken);
 

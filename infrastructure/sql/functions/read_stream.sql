@@ -14,8 +14,8 @@ DECLARE
 BEGIN
     SELECT * INTO v_stream FROM streams s WHERE s.stream_id = p_stream_id;
     v_from := greatest(v_stream.first_recorded_at, p_from_at);
-    v_until := least(v_stream.last_recorded_at, p_until_at);
-    v_last := least(v_stream.version, p_until);
+    v_until := least((SELECT m.ends_at - interval '1 microsecond' FROM months m WHERE m.starts_at = v_stream.month), p_until_at);
+    v_last := coalesce(p_until, 9223372036854775807);
     IF p_until_position IS NOT NULL THEN
         SELECT least(v_until, max(m.ends_at) - interval '1 microsecond') INTO v_until FROM months m
         WHERE m.first_position <= p_until_position;

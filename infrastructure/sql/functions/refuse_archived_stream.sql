@@ -11,7 +11,8 @@ BEGIN
     END IF;
     SELECT coalesce(min(e.version), p_stream.version + 1) INTO v_first FROM events e
     WHERE e.stream_id = p_stream.stream_id
-        AND e.recorded_at >= v_archived_until AND e.recorded_at <= p_stream.last_recorded_at;
+        AND e.recorded_at >= v_archived_until
+        AND e.recorded_at < (SELECT m.ends_at FROM months m WHERE m.starts_at = p_stream.month);
     IF p_after + 1 < v_first THEN
         RAISE EXCEPTION USING ERRCODE = 'DS007',
             MESSAGE = format('the versions of %s before %s are archived', p_stream.stream_id, v_first),

@@ -1,26 +1,27 @@
 -- The log of one tenant: streams, events by month, months, commands, mode.
 
--- One row a stream. Events lie in monthly partitions, so no index over them can make (stream, version)
--- unique; this row does, and the expected version is checked against it. Its times bound every read, so
--- that PostgreSQL prunes. fillfactor: its version changes with each append, on the same page.
+-- One row a stream: when it began, the newest month (starts_at) in which it has events, and its version when that month
+-- began for it. Its version now is that of its last event in that month (stream_versions): so a row changes
+-- once a month and not with each append, and a stream that is written all the time leaves no dead rows behind, however
+-- long somebody holds a snapshot open. Times and months bound every read, so that PostgreSQL prunes.
 CREATE TABLE streams (
     stream_id         text COLLATE "C" PRIMARY KEY,  -- append sees to its form
-    version           bigint NOT NULL,
     first_recorded_at timestamptz NOT NULL,
-    last_recorded_at  timestamptz NOT NULL
-) WITH (fillfactor = 80);
+    month             timestamptz NOT NULL,
+    version           bigint NOT NULL
+) WITH (fillfactor = 90);
 
 -- The events. `data` and `metadata` are the exact JSON bytes, for ever. `following` counts the events of
 -- the same command that come after it: 0 ends the command. Keys are on each partition (make_month).
 CREATE TABLE events (
-    position       bigint NOT NULL CHECK (position > 0),
+    position       bigint NOT NULL,
     recorded_at    timestamptz NOT NULL,
     version        bigint NOT NULL,
     event_id       uuid NOT NULL,
     schema_version integer NOT NULL,
-    following      integer NOT NULL CHECK (following >= 0),
+    following      integer NOT NULL,
     stream_id      text COLLATE "C" NOT NULL,
-    type           text NOT NULL CHECK (type <> ''),
+    type           text NOT NULL,
     data           bytea NOT NULL,
     metadata       bytea NOT NULL
 ) PARTITION BY RANGE (recorded_at);
