@@ -8,6 +8,8 @@ decides again, sees what the others wrote, and works off its queue for a short w
 Without turns each would mostly work for nothing. They are a courtesy: what is right is for the append to say.
 """
 
+from __future__ import annotations  # those of a function made in a function would be evaluated at each call
+
 import asyncio
 import logging
 import time
@@ -24,6 +26,8 @@ DEFAULT_QUEUE_SIZE = 10_000
 DEFAULT_GROUP_SIZE = 500
 TURN_SECONDS = 0.02
 """How long a turn lasts while others may be waiting for theirs."""
+MANY = 16
+"""So many waiting commands are worth two appends."""
 CONTENDED_SECONDS = 1.0
 """How long after the last sign of another writer on the same streams turns are taken."""
 TURNS_REMEMBERED = 100
@@ -163,8 +167,22 @@ class CommandBus:
             if not self._committer.is_quiet:
                 return
             await self._begin_turn()
-        if not self._is_turn_over() and await self._committer.decide_all(self._committer.again, self._group_size):
-            await self._committer.decide_all(self._queue, self._group_size)
+        if not self._is_turn_over():
+            at_most = self._room()
+            if await self._committer.decide_all(self._committer.again, at_most):
+                await self._committer.decide_all(self._queue, at_most)
+
+    def _room(self) -> int:
+        """How many commands the open group may have for now.
+
+        Where nothing is in flight and many wait, half of them go ahead and the others are decided meanwhile; else all
+        would go together, be answered together, and come back together, and nobody would ever decide while the log
+        appends.
+        """
+        waiting = len(self._queue) + len(self._committer.again) + len(self._committer.open)
+        if self._flight is not None or waiting < MANY:
+            return self._group_size
+        return min(self._group_size, waiting // 2)
 
     async def _land_and_send(self) -> None:
         """The next group leaves before the one that has landed is answered, unless a loss changes what may leave."""
@@ -176,6 +194,7 @@ class CommandBus:
         outcomes = landed.result()
         if not isinstance(outcomes, LogError) and all(type(one) is Appended for one in outcomes):
             self._send()
+            await asyncio.sleep(0)  # off it goes
         await self._committer.conclude(group, outcomes)
         self._on_commit()
         if self._committer.contended:

@@ -4,6 +4,8 @@ A handler is run again from its beginning when it needs more; it has no effects 
 so that is harmless. Aggregates live in a bounded cache, kept honest by the version check of the append.
 """
 
+from __future__ import annotations  # those of a function made in a function would be evaluated at each call
+
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -115,8 +117,8 @@ class Decider:
     def remember(self, left: Mapping[str, Loaded[Any]]) -> None:
         """Keep aggregates as a committed command left them."""
         cache = self._cache
-        for stream_id, loaded in left.items():
-            cache[stream_id] = loaded
+        cache.update(left)
+        for stream_id in left:
             cache.move_to_end(stream_id)
         while len(cache) > self._cache_size:
             cache.popitem(last=False)

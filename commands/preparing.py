@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -13,7 +12,7 @@ from commands.envelope import Envelope
 from commands.work import Loaded
 from domain.aggregate import Event
 from domain.all_events import CATALOGUE
-from domain.log import CommandAppend, NewEvent
+from domain.log import CommandAppend, Identifier, NewEvent
 from domain.record import record
 
 NOTHING_LEFT: Mapping[str, Loaded[Any]] = {}
@@ -32,7 +31,7 @@ class Prepared:
 class Preparer:
     """Names each event, and says in its metadata who asked for it and why."""
 
-    def __init__(self, *, tenant: str, new_id: Callable[[], UUID]) -> None:
+    def __init__(self, *, tenant: str, new_id: Callable[[], Identifier]) -> None:
         self._tenant = tenant
         self._new_id = new_id
 
@@ -45,19 +44,7 @@ class Preparer:
         events: tuple[NewEvent, ...] = ()
         if left:
             metadata = self._metadata(envelope)
-            events = tuple(
-                [
-                    NewEvent(
-                        self._new_id(),
-                        key.stream_id,
-                        event.type,
-                        event.schema_version,
-                        CATALOGUE.encode(event),
-                        metadata,
-                    )
-                    for key, event in work.events
-                ]
-            )
+            events = tuple([self._event(key.stream_id, event, metadata) for key, event in work.events])
         append = CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at)
         return Prepared(decision, append, left, versions)
 

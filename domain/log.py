@@ -14,11 +14,18 @@ from uuid import UUID
 from domain.record import record
 
 
+class Identifier(Protocol):
+    """A UUID, whoever made it: the standard library's takes ten times as long to make as its sixteen bytes."""
+
+    @property
+    def bytes(self) -> bytes: ...
+
+
 @record
 class NewEvent:
     """An event that a decision gave, not recorded yet. `data` and `metadata` are JSON bytes."""
 
-    event_id: UUID
+    event_id: Identifier
     stream_id: str
     type: str
     schema_version: int

@@ -4,7 +4,6 @@ created -> scheduled -> assigned -> running -> completed | failed | timed_out, a
 state; failed and timed_out go back to scheduled by a retry.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -413,15 +412,15 @@ def report_progress(task: Task, event: TaskProgressed) -> list[Event]:
         )
     if event.phase is not None:
         _require_phase(task, event.phase)
-    told: Mapping[str, object] = {
-        "percentage": task.percentage,
-        "phase": task.current_phase,
-        "memory_peak": task.memory_peak,
-        "cpu_average": task.cpu_average,
-        "estimated_completion": task.estimated_completion,
-    }
-    news = any(getattr(event, name) not in (None, known) for name, known in told.items())
-    return [event] if news or event.note not in (None, task.note) else []
+    news = (
+        event.note not in (None, task.note)
+        or event.percentage not in (None, task.percentage)
+        or event.phase not in (None, task.current_phase)
+        or event.memory_peak not in (None, task.memory_peak)
+        or event.cpu_average not in (None, task.cpu_average)
+        or event.estimated_completion not in (None, task.estimated_completion)
+    )
+    return [event] if news else []
 
 
 def complete_phase(task: Task, phase: str, at: datetime) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import uuid_utils
 from redis.asyncio import BlockingConnectionPool, Redis
 from uuid_utils.compat import uuid7
 
@@ -164,7 +165,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         presence = PresenceBook(projector_pool, redis, settings.tenant)
         queries = Queries(read_models, hot, presence, log, now, zone=ZoneInfo(settings.time_zone))
         decider = Decider(log, queries, cache_size=settings.cache_size)
-        preparer = Preparer(tenant=settings.tenant, new_id=new_id)
+        preparer = Preparer(tenant=settings.tenant, new_id=uuid_utils.uuid7)
         committer = Committer(log, decider, Heartbeats(presence), preparer, clock=now)
         turns = PostgresTurns(servers.database_url, settings.tenant)
         stack.push_async_callback(turns.close)

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import ClassVar
-from uuid import UUID
 
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
+
+from domain.log import Identifier
 
 _HEADER = Struct("!iiIii")
 _NOTHING = Struct("!iiI")
@@ -78,7 +79,7 @@ class UuidArray(Packed):
     __slots__ = ()
     element = "uuid"
 
-    def __init__(self, values: Sequence[UUID]) -> None:
+    def __init__(self, values: Sequence[Identifier]) -> None:
         super().__init__(len(values), [part for value in values for part in (_UUID_LENGTH, value.bytes)])
 
 

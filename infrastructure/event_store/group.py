@@ -5,11 +5,12 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from domain.errors import AppendRejected
-from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, Identifier
 from infrastructure.event_store.arrays import (
     ByteaArray,
     Int4Array,
@@ -32,6 +33,11 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=4096)
+def _is_type(name: str) -> bool:
+    return bool(_TYPE.fullmatch(name))
+
+
 @dataclass(slots=True)
 class Group:
     """The arrays of one call. Streams, claims and events refer to each other by place, from 1."""
@@ -46,7 +52,7 @@ class Group:
     claim_expected: list[int] = field(default_factory=list)
     claim_counts: list[int] = field(default_factory=list)
     event_claims: list[int] = field(default_factory=list)
-    event_ids: list[UUID] = field(default_factory=list)
+    event_ids: list[Identifier] = field(default_factory=list)
     event_types: list[str] = field(default_factory=list)
     event_schema_versions: list[int] = field(default_factory=list)
     event_data: list[bytes] = field(default_factory=list)
@@ -66,7 +72,7 @@ class Group:
                     command_id=command.command_id,
                     stream_id=event.stream_id,
                 )
-            if not _TYPE.fullmatch(event.type):
+            if not _is_type(event.type):
                 raise AppendRejected(
                     f"{event.type!r} is no type of an event: use text without control characters.",
                     command_id=command.command_id,
@@ -92,7 +98,8 @@ class Group:
 
     def _claim(self, stream_id: str, expected: int) -> int:
         if stream_id not in self.streams:
-            if len(stream_id) > MAX_STREAM_ID_LENGTH or not _STREAM_ID.fullmatch(stream_id):
+            # One that is expected to exist was looked at when it was made.
+            if expected <= 0 and (len(stream_id) > MAX_STREAM_ID_LENGTH or not _STREAM_ID.fullmatch(stream_id)):
                 raise AppendRejected(
                     f"{stream_id[:80]!r} is no id of a stream: use category-id, at most {MAX_STREAM_ID_LENGTH}"
                     " characters, no control characters.",

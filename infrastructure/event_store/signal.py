@@ -18,7 +18,7 @@ from infrastructure import sql
 from infrastructure.database import Connection, connect, tenant_schema
 from projections.signal import ProcessSignal
 
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.005
 """Between two notifications: what is appended meanwhile goes with the second."""
 LONGEST_PAUSE = 5.0
 

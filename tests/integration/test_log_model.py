@@ -34,7 +34,12 @@ class Model:
         self.answers[command.command_id] = command.answer
         for place, one in enumerate(command.events, 1):
             self.versions[one.stream_id] = self.versions.get(one.stream_id, 0) + 1
-            row = (one.event_id, one.stream_id, self.versions[one.stream_id], len(command.events) - place)
+            row = (
+                UUID(bytes=one.event_id.bytes),
+                one.stream_id,
+                self.versions[one.stream_id],
+                len(command.events) - place,
+            )
             self.events.append(row)
         return None
 

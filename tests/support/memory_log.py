@@ -149,7 +149,7 @@ class MemoryEventLog:
         for place, event in enumerate(command.events, start=1):
             recorded = RecordedEvent(
                 position=len(self.events) + 1,
-                event_id=event.event_id,
+                event_id=UUID(bytes=event.event_id.bytes),
                 stream_id=event.stream_id,
                 version=self._version(event.stream_id) + 1,
                 type=event.type,
