@@ -73,7 +73,7 @@ async def four_streams(stage: Stage, rounds: int, seconds: float, single: float)
     for _ in range(rounds):
         for processes, found in rates.items():
             each = SUBMITTERS // processes
-            tasks = round(6_000 * seconds / processes)
+            tasks = round(3_000 * seconds / processes)
             async with stage.submitters("four", processes, each, tasks=tasks) as several:
                 await several.prepare()
                 done = await several.round(seconds)

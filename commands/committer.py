@@ -345,7 +345,7 @@ class Committer:
             self._under_way.pop(pending.envelope.command_id, None)
         self.again.extendleft(reversed(lost))
         try:
-            await self._decider.refresh(stale)
+            self.contended |= await self._decider.refresh(stale)
         except LogError:
             self._decider.forget(stale)
 
