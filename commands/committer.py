@@ -306,7 +306,7 @@ class Committer:
                 pending.losses += 1
                 lost.append(pending)
         if stale:
-            await self._decide_anew(lost, stale)
+            await self._decide_anew(lost, stale, lost_to_others=bool(lost))
         if group.telemetry:
             await self._presence.record(group.telemetry)
         for pending in group.unrecorded:
@@ -327,7 +327,7 @@ class Committer:
             pending.repeats.clear()
         pending.settled(result)
 
-    async def _decide_anew(self, lost: list[Pending], stale: set[str]) -> None:
+    async def _decide_anew(self, lost: list[Pending], stale: set[str], *, lost_to_others: bool = False) -> None:
         """Take the commands of the open group that stand on something stale out of it; all of them come again."""
         kept = Group()
         kept.unrecorded, kept.telemetry = self._open.unrecorded, self._open.telemetry
@@ -345,7 +345,10 @@ class Committer:
             self._under_way.pop(pending.envelope.command_id, None)
         self.again.extendleft(reversed(lost))
         try:
-            self.contended |= await self._decider.refresh(stale)
+            if lost_to_others:
+                # Whoever took this stream has taken others too: better all are seen now than each when it is lost.
+                self.contended |= await self._decider.catch_up()
+            await self._decider.refresh(stale)
         except LogError:
             self._decider.forget(stale)
 

@@ -20,6 +20,8 @@ from domain.log import Cut, EventReader, RecordedEvent
 from domain.record import record
 
 DEFAULT_CACHE_SIZE = 20_000
+LAST_EVENTS = 5_000
+"""Where to look for what other processes have written lately."""
 NOTHING: Mapping[str, Loaded[Any]] = {}
 
 
@@ -134,6 +136,14 @@ class Decider:
         before = {key.stream_id: self._cache[key.stream_id].version for key in keys}
         after = await self._load(tuple(keys), self._reader)
         return {stream_id for stream_id, loaded in after.items() if loaded.version != before[stream_id]}
+
+    async def catch_up(self) -> set[str]:
+        """Bring all that is cached up to the log where the last events moved it; gives the streams that had moved."""
+        moved = await self._reader.last_moved(LAST_EVENTS)
+        known = {stream_id: self.cached_version(stream_id) for stream_id in moved}
+        return await self.refresh(
+            stream_id for stream_id, version in moved.items() if (cached := known[stream_id]) and cached < version
+        )
 
     def cached_version(self, stream_id: str) -> int | None:
         found = self._cache.get(stream_id)

@@ -157,6 +157,10 @@ class EventReader(Protocol):
         """The current versions of those streams that exist, in one round trip."""
         ...
 
+    async def last_moved(self, events: int) -> dict[str, int]:
+        """The streams that the last so many events are of, with their versions."""
+        ...
+
     def read_stream(
         self,
         stream_id: str,

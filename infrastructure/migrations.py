@@ -195,8 +195,8 @@ def _refuse_mismatch(applied: dict[str, str], numbered: str, schema: str) -> Non
     changed = sorted(name for name, checksum in known.items() if applied.get(name, checksum) != checksum)
     if changed:
         raise SchemaMismatch(
-            f"The schema {schema} was made by another text of {', '.join(changed)}: a migration never changes"
-            " after it has run; add a new one.",
+            f"The schema {schema} was made by another text of {', '.join(changed)} than this release has (a migration"
+            " never changes once released): use it with what made it, or name another tenant or home.",
             schema=schema,
             changed=changed,
         )

@@ -86,6 +86,15 @@ def init(context: Context, as_json: Json = False) -> int:
 
 
 @app.command()
+def maintain(context: Context, as_json: Json = False) -> int:
+    """Make the log's months ahead, as a worker does; harmless to repeat."""
+    from dora_state.cli.running import run
+    from dora_state.cli.setup import maintain
+
+    return run(maintain(_settings(context), Output(as_json=as_json)))
+
+
+@app.command()
 def submit(
     context: Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSON or JSON lines; - is stdin.")],

@@ -1,10 +1,12 @@
-"""`init`: make what a tenant needs, and say what was made."""
+"""`init` and `maintain`: make what a tenant needs, and say what was made."""
 
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
 from dora_state.platform import open_servers
 from dora_state.settings import Settings
-from infrastructure.migrations import migrate
+from infrastructure.database import Role, open_pool
+from infrastructure.event_store import PostgresEventLog
+from infrastructure.migrations import migrate, require_tenant
 from infrastructure.vitals import partitions
 
 
@@ -34,4 +36,18 @@ async def init(settings: Settings, output: Output) -> int:
         output.line(f"  migrations: {', '.join(applied)}")
     if made:
         output.line(f"  months: {', '.join(made)}")
+    return Exit.DONE
+
+
+async def maintain(settings: Settings, output: Output) -> int:
+    """Make the months up to two ahead, as a worker does. For who runs none: once a month is enough."""
+    async with open_servers(settings, say) as servers:
+        await require_tenant(servers.database_url, settings.tenant)
+        async with await open_pool(servers.database_url, settings.tenant, Role.WRITER, max_size=1) as pool:
+            made = await PostgresEventLog(pool).maintain()
+    if output.as_json:
+        output.json_document({"tenant": settings.tenant, "months": made})
+    else:
+        said = f"Months made: {', '.join(made)}." if made else "The months ahead are there; there is nothing to do."
+        output.line(said)
     return Exit.DONE

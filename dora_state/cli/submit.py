@@ -14,6 +14,7 @@ from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
 from dora_state.cli.progress import Bars
 from dora_state.cli.reading import Source
 from dora_state.cli.submissions import Piece, Splitter
+from dora_state.memory import spare_the_collector
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
 
@@ -35,6 +36,7 @@ async def submit(settings: Settings, file: str, actor: str, output: Output) -> i
     source = Source(file)
     # With both on one terminal the results themselves show how far it is.
     bars = Bars(wanted=source.size is not None and not output.is_terminal)
+    spare_the_collector()
     async with open_state_manager(settings, default_actor=actor, say=say) as manager:
         run = _Run(manager, output, min(IN_FLIGHT, settings.queue_size))
         with bars:

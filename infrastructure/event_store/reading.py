@@ -57,6 +57,9 @@ class PostgresEventReader:
         rows = await self._rows("find_command", command_id)
         return AlreadyRecorded(*rows[0]) if rows else None
 
+    async def last_moved(self, events: int) -> dict[str, int]:
+        return {str(stream_id): int(version) for stream_id, version in await self._rows("last_moved", events)}
+
     async def read_stream(
         self,
         stream_id: str,

@@ -74,6 +74,15 @@ def submitted(dora_state: CommandLine) -> Ended:
     return dora_state("submit", "-", "--json", "--actor", "tester", given=lines(*COMMANDS))
 
 
+def test_maintain_makes_the_months_that_are_missing_and_no_tenant(dora_state: CommandLine) -> None:
+    nobody = dora_state("--tenant", "nobody", "maintain")
+    assert nobody.code == 3
+    assert "There is no tenant nobody" in nobody.one_sentence()
+    assert dora_state("--tenant", "kept", "init").code == 0
+    assert "nothing to do" in dora_state("--tenant", "kept", "maintain").out
+    assert dora_state("--tenant", "kept", "maintain", "--json").json == {"tenant": "kept", "months": []}
+
+
 def test_init_says_what_it_made_and_then_that_there_is_nothing_to_do(dora_state: CommandLine) -> None:
     first = dora_state("--tenant", "fresh", "init", "--json").json
     assert first["tenant"] == "fresh"

@@ -54,6 +54,10 @@ class MemoryEventLog:
         self._reach()
         return self._version(stream_id)
 
+    async def last_moved(self, events: int) -> dict[str, int]:
+        self._reach()
+        return {event.stream_id: event.version for event in self.events[-events:]}
+
     async def read_stream(
         self,
         stream_id: str,

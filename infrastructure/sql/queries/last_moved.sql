@@ -1,0 +1,1 @@
+SELECT stream_id, version FROM last_moved(%s)
