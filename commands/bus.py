@@ -30,9 +30,6 @@ MANY = 16
 """So many waiting commands are worth two appends."""
 CONTENDED_SECONDS = 1.0
 """How long after the last sign of another writer on the same streams turns are taken."""
-TURNS_REMEMBERED = 100
-"""After so many turns in which nobody else wrote a stream it is no longer looked at when a turn begins."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -92,8 +89,7 @@ class CommandBus:
         self._flying = Group()
         self._awake = asyncio.Event()
         self._closing = False
-        self._hot: dict[str, int] = {}
-        """Streams that others write too, and for how many turns more that is remembered."""
+        self._lost = 0
         self._contended_until = 0.0
         self._turn_ends: float | None = None
 
@@ -197,9 +193,8 @@ class CommandBus:
             await asyncio.sleep(0)  # off it goes
         await self._committer.conclude(group, outcomes)
         self._on_commit()
-        if self._committer.contended:
-            self._hot.update(dict.fromkeys(self._committer.contended, TURNS_REMEMBERED))
-            self._committer.contended.clear()
+        if self._committer.lost > self._lost:
+            self._lost = self._committer.lost
             self._contended_until = time.monotonic() + CONTENDED_SECONDS
         if self._flight is None:
             self._send()
@@ -218,13 +213,8 @@ class CommandBus:
     async def _begin_turn(self) -> None:
         await self._turns.take()
         self._turn_ends = time.monotonic() + TURN_SECONDS
-        moved = await self._committer.catch_up(self._hot)
-        if moved:
+        if await self._committer.catch_up():
             self._contended_until = self._turn_ends + CONTENDED_SECONDS
-        for stream_id in list(self._hot):
-            self._hot[stream_id] = TURNS_REMEMBERED if stream_id in moved else self._hot[stream_id] - 1
-            if not self._hot[stream_id]:
-                del self._hot[stream_id]
 
     def _is_turn_over(self) -> bool:
         return self._turn_ends is not None and time.monotonic() >= self._turn_ends

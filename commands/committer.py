@@ -10,6 +10,7 @@ with the log to itself, so that it cannot lose again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -104,8 +105,8 @@ class Committer:
         self._under_way: dict[UUID, Pending] = {}
         self.again: deque[Pending] = deque()
         """Commands to decide before any other."""
-        self.contended: set[str] = set()
-        """Streams over which a command was lost to another process, since somebody last emptied this."""
+        self.lost = 0
+        """How many commands were lost to other processes, and decided again."""
 
     async def commit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
         """Commit commands without a bus: answers in the order of the envelopes, durable when this returns.
@@ -235,14 +236,15 @@ class Committer:
         """A heartbeat appends nothing, so nothing else would tell that another process took the agent off."""
         beating = {one.envelope.command.stream_id for one in queue if isinstance(one.envelope.command, Heartbeat)}
         if beating:
-            await self.catch_up(beating)
+            with contextlib.suppress(LogError):  # whoever needs the log will say so
+                await self._decider.refresh(beating)
 
-    async def catch_up(self, stream_ids: Iterable[str]) -> set[str]:
-        """Bring what is remembered of these streams up to the log; gives those that had moved."""
+    async def catch_up(self) -> bool:
+        """See what other processes have written since the last time; whether any of it was known here."""
         try:
-            return await self._decider.refresh(stream_ids)
+            return bool(await self._decider.catch_up())
         except LogError:
-            return set()  # whoever needs the log will say so
+            return False  # whoever needs the log will say so
 
     def abandon(self, error: LogError) -> None:
         """Answer all that is decided or to be decided again with an error; nothing of it is known any more."""
@@ -302,11 +304,11 @@ class Committer:
                 self._settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not ours))
             else:
                 stale |= prepared.append.expected.keys()
-                self.contended.add(outcome.stream_id)
+                self.lost += 1
                 pending.losses += 1
                 lost.append(pending)
         if stale:
-            await self._decide_anew(lost, stale, lost_to_others=bool(lost))
+            await self._decide_anew(lost, stale)
         if group.telemetry:
             await self._presence.record(group.telemetry)
         for pending in group.unrecorded:
@@ -327,7 +329,7 @@ class Committer:
             pending.repeats.clear()
         pending.settled(result)
 
-    async def _decide_anew(self, lost: list[Pending], stale: set[str], *, lost_to_others: bool = False) -> None:
+    async def _decide_anew(self, lost: list[Pending], stale: set[str]) -> None:
         """Take the commands of the open group that stand on something stale out of it; all of them come again."""
         kept = Group()
         kept.unrecorded, kept.telemetry = self._open.unrecorded, self._open.telemetry
@@ -345,9 +347,6 @@ class Committer:
             self._under_way.pop(pending.envelope.command_id, None)
         self.again.extendleft(reversed(lost))
         try:
-            if lost_to_others:
-                # Whoever took this stream has taken others too: better all are seen now than each when it is lost.
-                self.contended |= await self._decider.catch_up()
             await self._decider.refresh(stale)
         except LogError:
             self._decider.forget(stale)

@@ -20,8 +20,8 @@ from domain.log import Cut, EventReader, RecordedEvent
 from domain.record import record
 
 DEFAULT_CACHE_SIZE = 20_000
-LAST_EVENTS = 5_000
-"""Where to look for what other processes have written lately."""
+LOOK_BACK = 10_000
+"""In how many events, the last ones, to look for what other processes have written."""
 NOTHING: Mapping[str, Loaded[Any]] = {}
 
 
@@ -54,6 +54,7 @@ class Decider:
         self._counter = counter
         self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
         self._cache_size = cache_size
+        self._seen = 0
 
     async def decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]] = NOTHING) -> Decision:
         """Decide one command; `ahead` is what earlier commands leave that are not committed yet.
@@ -138,11 +139,11 @@ class Decider:
         return {stream_id for stream_id, loaded in after.items() if loaded.version != before[stream_id]}
 
     async def catch_up(self) -> set[str]:
-        """Bring all that is cached up to the log where the last events moved it; gives the streams that had moved."""
-        moved = await self._reader.last_moved(LAST_EVENTS)
-        known = {stream_id: self.cached_version(stream_id) for stream_id in moved}
+        """Bring what is cached up to the log where others have moved it since the last time; gives what had moved."""
+        self._seen, moved = await self._reader.moved_after(self._seen, at_most=LOOK_BACK)
+        cache = self._cache
         return await self.refresh(
-            stream_id for stream_id, version in moved.items() if (cached := known[stream_id]) and cached < version
+            [s for s, version in moved.items() if (cached := cache.get(s)) is not None and cached.version < version]
         )
 
     def cached_version(self, stream_id: str) -> int | None:

@@ -157,8 +157,11 @@ class EventReader(Protocol):
         """The current versions of those streams that exist, in one round trip."""
         ...
 
-    async def last_moved(self, events: int) -> dict[str, int]:
-        """The streams that the last so many events are of, with their versions."""
+    async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
+        """The streams that have events after a position, with their versions, and the last position looked at.
+
+        Of more than `at_most` events only the last ones are looked at.
+        """
         ...
 
     def read_stream(

@@ -57,8 +57,10 @@ class PostgresEventReader:
         rows = await self._rows("find_command", command_id)
         return AlreadyRecorded(*rows[0]) if rows else None
 
-    async def last_moved(self, events: int) -> dict[str, int]:
-        return {str(stream_id): int(version) for stream_id, version in await self._rows("last_moved", events)}
+    async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
+        rows = await self._rows("moved_after", position, at_most)
+        last = max((int(last) for _, _, last in rows), default=position)
+        return last, {str(stream_id): int(version) for stream_id, version, _ in rows}
 
     async def read_stream(
         self,

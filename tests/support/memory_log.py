@@ -54,9 +54,10 @@ class MemoryEventLog:
         self._reach()
         return self._version(stream_id)
 
-    async def last_moved(self, events: int) -> dict[str, int]:
+    async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
         self._reach()
-        return {event.stream_id: event.version for event in self.events[-events:]}
+        first = max(position, len(self.events) - at_most, 0)
+        return len(self.events), {event.stream_id: event.version for event in self.events[first:]}
 
     async def read_stream(
         self,

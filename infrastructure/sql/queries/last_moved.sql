@@ -1,1 +1,0 @@
-SELECT stream_id, version FROM last_moved(%s)

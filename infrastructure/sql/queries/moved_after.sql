@@ -1,0 +1,1 @@
+SELECT stream_id, version, last_position FROM moved_after(%s, %s)
