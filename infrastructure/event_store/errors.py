@@ -18,7 +18,12 @@ def _facts(error: psycopg.Error) -> dict[str, object]:
         facts = json.loads(error.diag.message_detail or "{}")
     except ValueError:
         facts = {}
-    return {str(name): value for name, value in facts.items()} if isinstance(facts, dict) else {}
+    return {str(name): _in_utc(value) for name, value in facts.items()} if isinstance(facts, dict) else {}
+
+
+def _in_utc(value: object) -> object:
+    """Connections are in UTC, and times are shown with a Z."""
+    return f"{value[:-6]}Z" if isinstance(value, str) and value.endswith("+00:00") else value
 
 
 def to_domain(error: psycopg.Error) -> LogError:
@@ -46,7 +51,8 @@ def to_domain(error: psycopg.Error) -> LogError:
             return LogUnavailable(f"The log can't be reached ({reason}): try again with the same command ids.", **facts)
         return AppendRejected(f"The log refused what it was given: {reason}.", **facts)
     if state in _NOT_SET_UP:
-        return LogUnavailable(f"The tenant is not set up ({reason}): run `dora-state init`.", **facts)
+        facts["reason"] = reason
+        return LogUnavailable("The tenant is not set up, or is just being made anew: run `dora-state init`.", **facts)
     if state.startswith(_NOT_NOW):
         return LogUnavailable(f"The log can't do it just now ({reason}): try again with the same command ids.", **facts)
     return AppendRejected(f"The log refused it: {reason}.", **facts)

@@ -171,8 +171,9 @@ async def test_a_follower_with_a_filter_looks_at_nothing_twice(log: PostgresEven
             self, *, after_position: int, limit: int, only: LogFilter | None = None
         ) -> list[RecordedEvent]:
             reads.append(after_position)
+            found = await super().read_log(after_position=after_position, limit=limit, only=only)
             looked.set()
-            return await super().read_log(after_position=after_position, limit=limit, only=only)
+            return found
 
     counting = Counting(log._connections)
     only = LogFilter(categories=frozenset({"pool"}))
