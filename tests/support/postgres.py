@@ -37,7 +37,9 @@ async def value(connection: Connection, query: LiteralString, *arguments: object
 async def tenants_of(database_url: str, prefix: str) -> list[str]:
     """The tenants whose names begin like that; none on a server where nothing was ever set up."""
     async with await connect(database_url, "dora-state tests") as connection:
-        if not await rows(connection, "SELECT FROM pg_roles WHERE rolname = %s", Role.MIGRATOR.value):
+        if not await rows(
+            connection, "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'tenants'", CONTROL_SCHEMA
+        ):
             return []
         await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
         found = await rows(connection, "SELECT name FROM tenants WHERE starts_with(name, %s)", prefix)
