@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from dora_state.settings import load_settings
 from dora_state.state_manager import open_state_manager
@@ -19,6 +20,8 @@ from tests.integration.test_embedded_homes import REPOSITORY, home, part, proces
 from tests.integration.test_embedded_kills import kill
 
 __all__ = ["home"]
+
+pytestmark = pytest.mark.timeout(240)
 
 _WORKER = """
 import asyncio, sys
@@ -84,7 +87,8 @@ def test_a_lone_worker_brings_its_servers_back_when_the_supervisor_is_killed_and
         supervisor, postmaster = part(home, "supervisor"), part(home, "postmaster")
         kill(supervisor)
         wait_until(lambda: postmaster not in processes_of(home))
-        wait_until(lambda: takes_connections(EmbeddedServers(home)))
+        # A round of chores that was under way gives up its wait for a connection first, after half a minute.
+        wait_until(lambda: takes_connections(EmbeddedServers(home)), 90)
         assert part(home, "supervisor") != supervisor
         assert asyncio.run(is_projected(home))
     assert processes_of(home) == {}
