@@ -7,10 +7,12 @@
 CREATE OR REPLACE FUNCTION point_log_head() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     v_month    months;
+    v_before   months;  -- what is the head for who does not see the first events of the open month yet
     v_head     text := 'SELECT 0::bigint, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz';
     v_versions text := 'NULL::bigint';
 BEGIN
     SELECT * INTO v_month FROM months m WHERE m.first_position IS NOT NULL ORDER BY m.first_position DESC LIMIT 1;
+    SELECT * INTO v_before FROM months m WHERE m.last_position IS NOT NULL ORDER BY m.last_position DESC LIMIT 1;
     IF v_month.last_position IS NOT NULL THEN
         v_head := format('SELECT %s::bigint, %L::timestamptz, NULL::timestamptz, NULL::timestamptz',
             v_month.last_position, v_month.last_recorded_at);
@@ -29,7 +31,9 @@ BEGIN
         'CREATE OR REPLACE FUNCTION log_head(
             OUT last_position bigint, OUT last_recorded_at timestamptz, OUT open_from timestamptz, OUT open_until timestamptz
         ) LANGUAGE plpgsql STABLE AS %L',
-        'BEGIN ' || v_head || ' INTO STRICT last_position, last_recorded_at, open_from, open_until; END');
+        'BEGIN ' || v_head || ' INTO last_position, last_recorded_at, open_from, open_until;'
+        || format(' IF NOT FOUND THEN last_position := %s; last_recorded_at := %L; END IF; END',
+            coalesce(v_before.last_position, 0), v_before.last_recorded_at));
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION open_versions(p_stream_ids text[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS %L',
         'BEGIN RETURN ARRAY(SELECT ' || v_versions || ' FROM unnest(p_stream_ids) AS u (id)); END');
