@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from commands.committer import Committer, Group, Pending
+from commands.committer import Committer
 from commands.envelope import Answer, Envelope
+from commands.groups import Group, Pending
 from domain.errors import DoraStateError, LogError, LogUnavailable
 from domain.log import Appended, AppendOutcome
 

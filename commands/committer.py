@@ -14,7 +14,6 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -23,14 +22,13 @@ from uuid import UUID
 from commands import answers
 from commands.decider import Decider, Decision
 from commands.envelope import Answer, Envelope, Problem
+from commands.groups import Group, Pending
 from commands.messages.agent import Heartbeat
 from commands.preparing import Prepared, Preparer
 from commands.work import Loaded, NotYetCommitted, Telemetry
 from domain.errors import AppendRejected, CorruptLog, LogError, LogUnavailable
-from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, EventLog
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, Conflicted, EventLog
 
-MAX_GROUP_BYTES = 8 * 1024 * 1024
-"""Of events: a larger group goes as it is, and no other command joins it."""
 PATIENCE = 3
 """How often a command may lose against another process before it gets the log to itself."""
 RETRIES = (0.0, 0.1, 0.3, 1.0)
@@ -43,41 +41,6 @@ class PresenceSink(Protocol):
     """Takes telemetry of agents; the last word of each agent is what counts."""
 
     async def record(self, heartbeats: Sequence[Telemetry]) -> None: ...
-
-
-@dataclass(slots=True)
-class Pending:
-    """A command that waits for its answer. `settled` is called once, with the answer or with why there is none."""
-
-    envelope: Envelope
-    settled: Callable[[Answer | LogError], None]
-    losses: int = 0
-    single: bool = False
-    """It goes into a group of its own: one that it was in was refused, and nobody knows for whom."""
-    repeats: list["Pending"] = field(default_factory=list)
-    """Of the same command id, submitted meanwhile: decided when this one is answered."""
-
-
-class Group:
-    """Commands that are appended together."""
-
-    __slots__ = ("bytes", "full", "members", "resent", "telemetry", "unrecorded")
-
-    def __init__(self) -> None:
-        self.members: list[tuple[Pending, Prepared]] = []
-        self.unrecorded: list[Pending] = []
-        """Accepted heartbeats: answered, and no row in the log."""
-        self.telemetry: list[Telemetry] = []
-        self.bytes = 0
-        self.full = False
-        self.resent = False
-
-    def __len__(self) -> int:
-        return len(self.members) + len(self.unrecorded)
-
-    @property
-    def appends(self) -> list[CommandAppend]:
-        return [prepared.append for _, prepared in self.members]
 
 
 class Committer:
@@ -191,9 +154,7 @@ class Committer:
                 self._open.unrecorded.append(pending)
             return
         prepared = self._preparer.prepare(decision)
-        self._open.members.append((pending, prepared))
-        self._open.bytes += sum([len(event.data) for event in prepared.append.events])
-        self._open.full = pending.single or self._open.bytes > MAX_GROUP_BYTES
+        self._open.add(pending, prepared)
         self._under_way[decision.envelope.command_id] = pending
         if prepared.left:
             self._ahead.update(prepared.left)
@@ -227,7 +188,7 @@ class Committer:
         if isinstance(outcome, Conflicted):
             raise AssertionError(f"Lost with the log to itself: {outcome}")
         group = Group()
-        group.members.append((pending, prepared))
+        group.add(pending, prepared)
         self._under_way[pending.envelope.command_id] = pending
         await self.conclude(group, [outcome])
         return True
@@ -336,12 +297,11 @@ class Committer:
         self._ahead.clear()
         for pending, prepared in self._open.members:
             if stale.isdisjoint(prepared.append.expected):
-                kept.members.append((pending, prepared))
+                kept.add(pending, prepared)
                 self._ahead.update(prepared.left)
             else:
                 stale |= prepared.left.keys()
                 lost.append(pending)
-        kept.bytes = sum(len(event.data) for one in kept.appends for event in one.events)
         self._open = kept
         for pending in lost:
             self._under_way.pop(pending.envelope.command_id, None)

@@ -7,6 +7,7 @@ The form of a submission is a JSON object: `type` and `data`, and beside them `c
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from inspect import isclass
@@ -171,12 +172,11 @@ def _count_keys(value: object) -> int:
     count = 0
     left = [value]
     for one in left:
-        kind = type(one)
-        if kind is dict:
-            count += len(one)  # type: ignore[arg-type]  # it is a dict
-            left.extend(one.values())  # type: ignore[attr-defined]  # as above
-        elif kind is list:
-            left.extend(one)  # type: ignore[arg-type]  # it is a list
+        if isinstance(one, dict):
+            count += len(one)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
     return count
 
 
@@ -195,8 +195,8 @@ def _parse_slowly(raw: bytes) -> object:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        seen: set[str] = set()
-        key = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        times = Counter(name for name, _ in pairs)
+        key = next(name for name in times if times[name] > 1)
         name = _visible(key[:60])
         raise InvalidInput(f'The command has the key "{name}" twice in one object; give it once.', key=name)
     return value
