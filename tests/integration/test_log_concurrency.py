@@ -13,7 +13,7 @@ from domain.log import AlreadyRecorded, Appended, Conflicted, RecordedEvent
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import command
-from tests.support.postgres import Connection, append_in, connected, set_clock, until_waiting
+from tests.support.postgres import Connection, append_in, connected, rows, set_clock, until_waiting
 
 WRITERS = 8
 ROUNDS = 20
@@ -248,6 +248,20 @@ async def test_a_month_that_was_opened_while_waiting_is_gone_on_from(
             assert isinstance((await waiting)[0], Appended)
     events = await log.read_log(after_position=0, limit=100)
     assert [event.position for event in events] == list(range(1, 19))
+
+
+async def test_who_began_before_a_months_first_event_sees_the_head_of_then(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """A function's new text is seen at once, and rows only by whoever begins after them."""
+    for month, before in ((0, 0), (2, 1)):
+        await set_clock(database_url, tenant, f"now() + interval '{month} months'")
+        async with connected(database_url, tenant, Role.PROJECTOR) as reader, reader.transaction():
+            await reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await rows(reader, "SELECT count(*) FROM streams")
+            await log.append([command({f"task-{month}": 0})])
+            assert await rows(reader, "SELECT last_position FROM log_head()") == [(before,)]
+    assert (await log.head()).position == 2
 
 
 async def test_a_stream_that_was_made_while_waiting_is_there_for_who_expects_it(database_url: str, tenant: str) -> None:
