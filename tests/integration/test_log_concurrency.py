@@ -250,6 +250,29 @@ async def test_a_month_that_was_opened_while_waiting_is_gone_on_from(
     assert [event.position for event in events] == list(range(1, 19))
 
 
+async def test_a_month_that_was_opened_while_waiting_is_gone_on_from_though_the_clock_is_not_there_yet(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """The clock of the one who waited says the month before, and so does all that its session knows by heart."""
+    async with (
+        connected(database_url, tenant, Role.WRITER) as one,
+        connected(database_url, tenant, Role.WRITER) as two,
+        connected(database_url, tenant) as watch,
+    ):
+        for version, connection in enumerate((one, two, one, two)):
+            await append_in(connection, command({"task-1": version}))
+        await set_clock(database_url, tenant, "date_trunc('month', now(), 'UTC') + interval '1 month 10 seconds'")
+        async with one.transaction():
+            await append_in(one, command({"task-1": 4}))
+            await set_clock(database_url, tenant, "date_trunc('month', now(), 'UTC') + interval '1 month -10 seconds'")
+            waiting = asyncio.create_task(append_in(two, command({"agent-1": 0})))
+            assert await until_waiting(watch, two) == "advisory"
+        assert isinstance((await waiting)[0], Appended)
+    events = await log.read_log(after_position=0, limit=100)
+    assert [event.position for event in events] == list(range(1, 7))
+    assert events[4].recorded_at < events[5].recorded_at
+
+
 async def test_who_began_before_a_months_first_event_sees_the_head_of_then(
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.log import appended, command
 from tests.support.postgres import Connection, connected, rows, set_clock, value
 
 BEGIN = datetime(2010, 1, 15, 12, tzinfo=UTC)
-MONTHS = 24
+MONTHS = 60
 EACH = 20  # commands a month, one event each
 
 
@@ -29,7 +29,7 @@ def _month(number: int) -> datetime:
 
 @pytest.fixture
 async def old_log(log: PostgresEventLog) -> PostgresEventLog:
-    """Two years: in each month 20 events, of a stream of that month's and of one that goes on for ever."""
+    """Five years: in each month 20 events, of a stream of that month's and of one that goes on for ever."""
     import_id = uuid4()
     importing = await log.begin_import(import_id)
     await log.ensure_months(_month(0), _month(MONTHS - 1))
@@ -145,13 +145,13 @@ async def test_reading_the_log_touches_the_months_of_those_positions_only(
     async def months(after: int, limit: int, categories: list[str] | None = None) -> list[str]:
         return await _touched(database_url, tenant, "read_log", (after, limit, categories, None, None))
 
-    head = "events_2011_12"  # looked up each time
+    head = "events_2014_12"  # looked up each time
     assert await months(0, 5) == ["events_2010_01", head]
     assert await months(10 * EACH, 2 * EACH) == ["events_2010_11", "events_2010_12", head]
     assert await months(MONTHS * EACH - 3, 5) == [head]
-    assert await months(MONTHS * EACH - EACH - 3, 10, ["pool"]) == ["events_2011_11", head]
+    assert await months(MONTHS * EACH - EACH - 3, 10, ["pool"]) == ["events_2014_11", head]
     assert await _touched(database_url, tenant, "position_at", (_month(5),)) == ["events_2010_06"]
-    assert await _touched(database_url, tenant, "log_head", ()) == ["events_2011_12"]
+    assert await _touched(database_url, tenant, "log_head", ()) == ["events_2014_12"]
 
 
 async def test_appending_touches_the_newest_month_and_for_a_stream_that_was_idle_the_one_it_was_in(
@@ -169,6 +169,19 @@ async def test_appending_touches_the_newest_month_and_for_a_stream_that_was_idle
         group = Group()
         group.add(command(expected))
         assert await _touched(database_url, tenant, "append", group.arguments(None)) == touched
+
+
+async def test_a_stream_that_was_idle_for_months_is_not_taken_for_one_that_is_not_there(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await set_clock(database_url, tenant, "now() - interval '2 months'")
+    await log.append([command({"task-1": 0}, {"task-1": 2})])
+    await set_clock(database_url, tenant, "now()")
+    await log.append([command({"task-2": 0})])
+    for expected in (0, 1, 3):
+        assert await log.append([command({"task-1": expected})]) == [Conflicted("task-1", expected, 2)]
+        assert await log.append([command({"task-1": expected}, {"task-1": 0})]) == [Conflicted("task-1", expected, 2)]
+    appended((await log.append([command({"task-1": 2})]))[0])
 
 
 async def test_every_position_and_time_is_found_across_months(old_log: PostgresEventLog) -> None:
@@ -195,7 +208,8 @@ async def test_positions_go_on_after_the_oldest_month_is_archived(
     assert appended(outcome).first_position == MONTHS * EACH + 1
     assert len(await old_log.read_log(after_position=EACH, limit=10_000)) == (MONTHS - 1) * EACH + 1
     assert [e.version async for e in old_log.read_stream("pool-all", after_version=1)] == list(range(2, MONTHS + 2))
-    assert [e.version async for e in old_log.read_stream("pool-all", backwards=True, limit=3)] == [25, 24, 23]
+    newest = [e.version async for e in old_log.read_stream("pool-all", backwards=True, limit=3)]
+    assert newest == [MONTHS + 1, MONTHS, MONTHS - 1]
 
 
 async def test_what_is_archived_is_never_left_out_silently(

@@ -17,24 +17,23 @@ CHANGES: tuple[LiteralString, ...] = (
     "TRUNCATE {table}",
 )
 INNER = (
-    *(
-        "accepted_commands",
-        "append_lock",
-        "append_times",
-        "archive_month",
-        "check_append",
-        "is_clean",
-        "judge_commands",
-    ),
-    *(
-        "make_month",
-        "open_months",
-        "point_log_head",
-        "record_commands",
-        "record_events",
-        "record_streams",
-        "refuse_append",
-    ),
+    "accepted_commands",
+    "append_closely",
+    "append_lock",
+    "append_times",
+    "archive_month",
+    "attach_month",
+    "check_claims",
+    "insert_statements",
+    "is_clean",
+    "judge_commands",
+    "make_append",
+    "make_month",
+    "open_months",
+    "point_to_open_month",
+    "record_group",
+    "record_streams",
+    "refuse_append",
 )
 
 

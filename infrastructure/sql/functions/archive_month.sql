@@ -36,7 +36,7 @@ BEGIN
         -- The newest month may go on in a second partition.
         ends_at = CASE WHEN m.last_position IS NULL THEN v_last.recorded_at + interval '1 microsecond' ELSE m.ends_at END
     WHERE m.partition = p_partition;
-    PERFORM point_log_head();
+    PERFORM point_to_open_month();
 END $$;
 
 REVOKE EXECUTE ON FUNCTION archive_month FROM PUBLIC;

@@ -24,7 +24,7 @@ BEGIN
     EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         p_partition, v_month.starts_at, v_month.ends_at);
     UPDATE months m SET state = 'attached' WHERE m.partition = p_partition;
-    PERFORM point_log_head();
+    PERFORM point_to_open_month();
 END $$;
 
 REVOKE EXECUTE ON FUNCTION attach_month FROM PUBLIC;

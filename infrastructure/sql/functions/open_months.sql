@@ -40,7 +40,7 @@ BEGIN
     UPDATE months m SET last_position = p_head, last_recorded_at = p_head_at
     WHERE m.first_position <= p_head AND m.last_position IS NULL
         AND m.starts_at < (SELECT max(n.starts_at) FROM months n WHERE n.first_position IS NOT NULL);
-    PERFORM point_log_head();
+    PERFORM point_to_open_month();
 END $$;
 
 REVOKE EXECUTE ON FUNCTION open_months FROM PUBLIC;
