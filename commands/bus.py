@@ -191,7 +191,8 @@ class CommandBus:
         outcomes = landed.result()
         if not isinstance(outcomes, LogError) and all(type(one) is Appended for one in outcomes):
             self._send()
-            await asyncio.sleep(0)  # off it goes
+            if self._flight is not None:
+                await asyncio.sleep(0)  # off it goes
         await self._committer.conclude(group, outcomes)
         self._on_commit()
         if self._committer.lost > self._lost:
@@ -203,11 +204,13 @@ class CommandBus:
     def _send(self) -> None:
         if self._committer.open:
             self._flying = self._committer.close()
-            self._flight = asyncio.create_task(self._committer.append(self._flying), name="append")
-            self._flight.add_done_callback(self._wake)
+            self._flight = asyncio.create_task(self._fly(self._flying), name="append")
 
-    def _wake(self, _: object) -> None:
-        self._awake.set()
+    async def _fly(self, group: Group) -> list[AppendOutcome] | LogError:
+        try:
+            return await self._committer.append(group)
+        finally:
+            self._awake.set()  # when the bus hears of it, this is done: a callback would cost a turn of the loop
 
     # --- turns ------------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ type each, and no nulls. The form is array_recv's (PostgreSQL, src/backend/utils
 flags, oid of the elements, count, lower bound; then each element after its length.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
-from typing import ClassVar
+from sys import byteorder
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg.abc import Buffer
@@ -18,9 +20,7 @@ from psycopg.pq import Format
 
 from domain.log import Identifier
 
-_HEADER = Struct("!iiIii")
-_NOTHING = Struct("!iiI")
-_INT4 = Struct("!ii").pack
+_HEADER = Struct("!iiIii").pack
 _INT8 = Struct("!iq").pack
 _LENGTH = Struct("!i").pack
 _UUID_LENGTH = _LENGTH(16)
@@ -33,35 +33,58 @@ class Packed:
 
     __slots__ = ("bytes",)
     element: ClassVar[str]
+    oid: ClassVar[int]
+    nothing: ClassVar[bytes]
 
-    def __init__(self, count: int, elements: Iterable[bytes]) -> None:
-        """`elements` have their lengths in front."""
-        oid = types[self.element].oid
-        self.bytes = _HEADER.pack(1, 0, oid, count, 1) + b"".join(elements) if count else _NOTHING.pack(0, 0, oid)
+    def __init_subclass__(cls) -> None:
+        cls.oid = types[cls.element].oid
+        cls.nothing = Struct("!iiI").pack(0, 0, cls.oid)
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.bytes = self.pack(values)
+
+    @classmethod
+    def pack(cls, values: Sequence[Any]) -> bytes:
+        """The binary form. Raises struct.error or OverflowError for what is out of range."""
+        if not values:
+            return cls.nothing
+        return _HEADER(1, 0, cls.oid, len(values), 1) + cls.elements(values)
+
+    @staticmethod
+    def elements(values: Sequence[Any]) -> bytes:
+        """Each one after its length."""
+        raise NotImplementedError
 
 
 class Int4Array(Packed):
     __slots__ = ()
     element = "int4"
 
-    def __init__(self, values: Sequence[int]) -> None:
-        super().__init__(len(values), [_INT4(4, value) for value in values])
+    @staticmethod
+    def elements(values: Sequence[int]) -> bytes:
+        packed = array("i", (4,)) * (2 * len(values))
+        packed[1::2] = array("i", values)
+        if byteorder == "little":
+            packed.byteswap()
+        return packed.tobytes()
 
 
 class Int8Array(Packed):
     __slots__ = ()
     element = "int8"
 
-    def __init__(self, values: Sequence[int]) -> None:
-        super().__init__(len(values), [_INT8(8, value) for value in values])
+    @staticmethod
+    def elements(values: Sequence[int]) -> bytes:
+        return b"".join([_INT8(8, value) for value in values])
 
 
 class ByteaArray(Packed):
     __slots__ = ()
     element = "bytea"
 
-    def __init__(self, values: Sequence[bytes]) -> None:
-        super().__init__(len(values), [part for value in values for part in (_LENGTH(len(value)), value)])
+    @staticmethod
+    def elements(values: Sequence[bytes]) -> bytes:
+        return _with_lengths(values)
 
 
 class TextArray(Packed):
@@ -70,25 +93,31 @@ class TextArray(Packed):
     __slots__ = ()
     element = "text"
 
-    def __init__(self, values: Sequence[str]) -> None:
-        encoded = [value.encode() for value in values]
-        super().__init__(len(values), [part for value in encoded for part in (_LENGTH(len(value)), value)])
+    @staticmethod
+    def elements(values: Sequence[str]) -> bytes:
+        return _with_lengths([value.encode() for value in values])
 
 
 class UuidArray(Packed):
     __slots__ = ()
     element = "uuid"
 
-    def __init__(self, values: Sequence[Identifier]) -> None:
-        super().__init__(len(values), [part for value in values for part in (_UUID_LENGTH, value.bytes)])
+    @staticmethod
+    def elements(values: Sequence[Identifier]) -> bytes:
+        return _UUID_LENGTH + _UUID_LENGTH.join([value.bytes for value in values])
 
 
 class TimestamptzArray(Packed):
     __slots__ = ()
     element = "timestamptz"
 
-    def __init__(self, values: Sequence[datetime]) -> None:
-        super().__init__(len(values), [_INT8(8, (value - _EPOCH) // _MICROSECOND) for value in values])
+    @staticmethod
+    def elements(values: Sequence[datetime]) -> bytes:
+        return b"".join([_INT8(8, (value - _EPOCH) // _MICROSECOND) for value in values])
+
+
+def _with_lengths(values: Iterable[bytes]) -> bytes:
+    return b"".join([part for value in values for part in (_LENGTH(len(value)), value)])
 
 
 class _PackedDumper(Dumper):

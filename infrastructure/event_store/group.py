@@ -2,7 +2,8 @@
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -114,36 +115,45 @@ class Group:
 
     def packed(self, import_id: UUID | None) -> list[bytes | None]:
         """The arguments of the query `append` in binary form. Raises AppendRejected as `arguments` does."""
-        *arrays, of_import = self.arguments(import_id)
-        values = [array.bytes if isinstance(array, Packed) else None for array in arrays]
-        return [*values, of_import.bytes if isinstance(of_import, UUID) else None]
+        with _within_range():
+            packed = [None if values is None else array.pack(values) for array, values in self._arrays(import_id)]
+        return [*packed, None if import_id is None else import_id.bytes]
 
     def arguments(self, import_id: UUID | None) -> tuple[object, ...]:
         """The arguments of the query `append`. Raises AppendRejected when recorded_at and the mode disagree."""
+        with _within_range():
+            packed = [None if values is None else array(values) for array, values in self._arrays(import_id)]
+        return (*packed, import_id)
+
+    def _arrays(self, import_id: UUID | None) -> tuple[tuple[type[Packed], Sequence[Any] | None], ...]:
         times = [at for at in self.recorded_at if at is not None]
         if (import_id is None and times) or (import_id is not None and len(times) < len(self.recorded_at)):
             raise AppendRejected("An import says recorded_at for each command, and nobody else does.")
-        try:
-            return (
-                UuidArray(self.command_ids),
-                ByteaArray(self.answers),
-                Int4Array(self.command_lasts),
-                TimestamptzArray(times) if import_id is not None else None,
-                TextArray(list(self.streams)),
-                Int4Array(self.claim_commands),
-                Int4Array(self.claim_streams),
-                Int8Array(self.claim_expected),
-                Int4Array(self.claim_counts),
-                Int4Array(self.event_claims),
-                UuidArray(self.event_ids),
-                TextArray(self.event_types),
-                Int4Array(self.event_schema_versions),
-                ByteaArray(self.event_data),
-                ByteaArray(self.event_metadata),
-                import_id,
-            )
-        except struct.error as error:
-            raise AppendRejected("A version or a length is out of range; nothing was appended.") from error
+        return (
+            (UuidArray, self.command_ids),
+            (ByteaArray, self.answers),
+            (Int4Array, self.command_lasts),
+            (TimestamptzArray, None if import_id is None else times),
+            (TextArray, [*self.streams]),
+            (Int4Array, self.claim_commands),
+            (Int4Array, self.claim_streams),
+            (Int8Array, self.claim_expected),
+            (Int4Array, self.claim_counts),
+            (Int4Array, self.event_claims),
+            (UuidArray, self.event_ids),
+            (TextArray, self.event_types),
+            (Int4Array, self.event_schema_versions),
+            (ByteaArray, self.event_data),
+            (ByteaArray, self.event_metadata),
+        )
+
+
+@contextmanager
+def _within_range() -> Iterator[None]:
+    try:
+        yield
+    except (struct.error, OverflowError) as error:
+        raise AppendRejected("A version or a length is out of range; nothing was appended.") from error
 
 
 def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[OutcomeRow]) -> list[AppendOutcome]:

@@ -7,6 +7,7 @@ looks by himself from time to time.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -16,11 +17,13 @@ from psycopg.sql import SQL, Identifier
 from domain.errors import LogError
 from infrastructure import sql
 from infrastructure.database import Connection, connect, tenant_schema
+from infrastructure.event_store.direct import DirectConnection
 from projections.signal import ProcessSignal
 
 PAUSE_SECONDS = 0.005
 """Between two notifications: what is appended meanwhile goes with the second."""
-LONGEST_PAUSE = 5.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""After an error."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,33 +59,43 @@ class LogSignal:
             self._tasks["hear"] = asyncio.create_task(self._for_ever(self._hear), name="signal: hear")
         await self._here.wait(timeout)
 
-    async def _for_ever(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        pause = 0.1
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """`work` ends by an error only, and begins anew after a pause: a longer one the sooner it ended again."""
+        pause = SHORTEST_PAUSE
         while True:
+            began = time.monotonic()
             try:
-                async with await connect(self._database_url, "dora-state signal") as connection:
-                    pause = 0.1
-                    await work(connection)
+                await work()
             except (psycopg.Error, LogError) as error:
+                worked = time.monotonic() - began > LONGEST_PAUSE
+                pause = SHORTEST_PAUSE if worked else min(2 * pause, LONGEST_PAUSE)
                 logger.debug("The signal is silent for %.1f s: %s", pause, error)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _tell(self, connection: Connection) -> None:
-        await connection.execute(sql.load("signal/lightly"))
-        while True:
-            await self._grown.wait()
-            self._grown.clear()
-            try:
-                await connection.execute(sql.load("signal/tell"), (self._channel,))
-            except psycopg.Error:
-                self._grown.set()
-                raise
-            await asyncio.sleep(PAUSE_SECONDS)
+    async def _tell(self) -> None:
+        channel = (self._channel.encode(),)
+        telling = DirectConnection(self._database_url, "dora-state signal", _lightly)
+        try:
+            while True:
+                await self._grown.wait()
+                self._grown.clear()
+                try:
+                    await telling.execute("signal/tell", channel)
+                except (psycopg.Error, LogError):
+                    self._grown.set()
+                    raise
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            await telling.close()
 
-    async def _hear(self, connection: Connection) -> None:
+    async def _hear(self) -> None:
         listen = SQL(sql.load("signal/hear").decode())
-        await connection.execute(listen.format(channel=Identifier(self._channel)))
-        self._here.wake()  # what was told before we listened
-        async for _ in connection.notifies():
-            self._here.wake()
+        async with await connect(self._database_url, "dora-state signal") as connection:
+            await connection.execute(listen.format(channel=Identifier(self._channel)))
+            self._here.wake()  # what was told before we listened
+            async for _ in connection.notifies():
+                self._here.wake()
+
+
+async def _lightly(connection: Connection) -> None:
+    await connection.execute(sql.load("signal/lightly"))

@@ -1,13 +1,13 @@
 """Turns of the processes that write to the same streams of a tenant, by an advisory lock of the session."""
 
-import contextlib
 import logging
 
 import psycopg
 
 from domain.errors import LogError
 from infrastructure import sql
-from infrastructure.database import Connection, Role, assume, connect, tenant_schema
+from infrastructure.database import Connection, Role, assume, tenant_schema
+from infrastructure.event_store.direct import DirectConnection
 
 PATIENCE = "1s"
 """How long to wait for one's turn: whoever has it may have stopped."""
@@ -22,17 +22,12 @@ class PostgresTurns:
     """
 
     def __init__(self, database_url: str, tenant: str) -> None:
-        self._database_url = database_url
         self._tenant = tenant
-        self._connection: Connection | None = None
+        self._connection = DirectConnection(database_url, f"dora-state turns {tenant}", self._set_up)
 
     async def take(self) -> None:
         try:
-            if self._connection is None:
-                connection = await connect(self._database_url, f"dora-state turns {self._tenant}")
-                self._connection = connection
-                await assume(connection, tenant_schema(self._tenant), Role.WRITER)
-            await self._connection.execute(sql.load("turns/take"), (PATIENCE,))
+            await self._connection.execute("turns/take")
         except psycopg.errors.LockNotAvailable:
             logger.warning("Another writer of tenant %s has kept its turn for more than %s.", self._tenant, PATIENCE)
         except (psycopg.Error, LogError) as error:
@@ -40,15 +35,14 @@ class PostgresTurns:
             await self.close()
 
     async def give(self) -> None:
-        if self._connection is None:
-            return
         try:
-            await self._connection.execute(sql.load("turns/give"))
-        except psycopg.Error:
+            await self._connection.execute("turns/give")
+        except (psycopg.Error, LogError):
             await self.close()
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                await connection.close()
+        await self._connection.close()
+
+    async def _set_up(self, connection: Connection) -> None:
+        await assume(connection, tenant_schema(self._tenant), Role.WRITER)
+        await connection.execute(sql.load("setup/lock_timeout"), (PATIENCE,))

@@ -1,1 +1,1 @@
-SELECT pg_notify(%s, '')
+SELECT pg_notify($1, '')

@@ -1,3 +1,2 @@
--- Waits for the turn of this session, for some time at most.
-WITH bounded AS MATERIALIZED (SELECT set_config('lock_timeout', %s, false))
-SELECT pg_advisory_lock(hashtextextended('dora_state turn ' || current_schema(), 0)) FROM bounded
+-- Waits for the turn of this session, for as long as its lock_timeout says.
+SELECT pg_advisory_lock(hashtextextended('dora_state turn ' || current_schema(), 0))
