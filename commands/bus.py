@@ -86,7 +86,7 @@ class CommandBus:
         self._queue_size = queue_size
         self._group_size = group_size
         self._task: asyncio.Task[None] | None = None
-        self._flight: asyncio.Task[list[AppendOutcome] | LogError] | None = None
+        self._flight: asyncio.Future[list[AppendOutcome]] | None = None
         self._flying = Group()
         self._awake = asyncio.Event()
         self._closing = False
@@ -188,11 +188,9 @@ class CommandBus:
         if landed is None:
             self._send()
             return
-        outcomes = landed.result()
+        outcomes = await self._committer.land(group, landed)
         if not isinstance(outcomes, LogError) and all(type(one) is Appended for one in outcomes):
             self._send()
-            if self._flight is not None:
-                await asyncio.sleep(0)  # off it goes
         await self._committer.conclude(group, outcomes)
         self._on_commit()
         if self._committer.lost > self._lost:
@@ -204,13 +202,11 @@ class CommandBus:
     def _send(self) -> None:
         if self._committer.open:
             self._flying = self._committer.close()
-            self._flight = asyncio.create_task(self._fly(self._flying), name="append")
+            self._flight = asyncio.ensure_future(self._committer.send(self._flying))
+            self._flight.add_done_callback(self._wake)
 
-    async def _fly(self, group: Group) -> list[AppendOutcome] | LogError:
-        try:
-            return await self._committer.append(group)
-        finally:
-            self._awake.set()  # when the bus hears of it, this is done: a callback would cost a turn of the loop
+    def _wake(self, _: object) -> None:
+        self._awake.set()
 
     # --- turns ------------------------------------------------------------------------------------------
 

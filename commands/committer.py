@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -83,7 +83,7 @@ class Committer:
         while self.again or self._open:
             await self.decide_all(self.again)
             group = self.close()
-            await self.conclude(group, await self.append(group))
+            await self.conclude(group, await self.land(group, self.send(group)))
         results = [settled[index] for index in range(len(envelopes))]
         for result in results:
             if isinstance(result, LogError):
@@ -224,26 +224,35 @@ class Committer:
         group, self._open = self._open, Group()
         return group
 
-    async def append(self, group: Group) -> list[AppendOutcome] | LogError:
-        """Append a group; what its answer was is known in the end, or why it is not.
+    def send(self, group: Group) -> Awaitable[list[AppendOutcome]]:
+        """Append a group: it may be under way when this returns, and is to be landed."""
+        if not group.members:
+            return _nothing()
+        try:
+            return self._log.append(group.appends)
+        except LogError as error:
+            return _refused(error)
+
+    async def land(self, group: Group, flight: Awaitable[list[AppendOutcome]]) -> list[AppendOutcome] | LogError:
+        """What became of a group that was sent; known in the end, or why it is not.
 
         An append whose answer was lost is sent again: its command ids see to it that nothing is done twice.
         """
-        error: LogError | None = None
-        for pause in (0.0, *self._retries):
-            if pause:
-                await asyncio.sleep(pause)
+        for pause in (*self._retries, None):
             try:
-                return await self._log.append(group.appends) if group.members else []
+                return await flight
             except LogUnavailable as unavailable:
-                error = unavailable
-                group.resent = True
+                if pause is None:
+                    return unavailable
             except LogError as refused:
                 return refused
             except Exception as fault:  # the writer outlives whatever one group runs into
                 logger.exception("A group of %d commands could not be appended", len(group))
                 return LogUnavailable(f"The commands could not be committed ({fault}); submit them again.")
-        return error or LogUnavailable()
+            group.resent = True
+            await asyncio.sleep(pause)
+            flight = self.send(group)
+        raise AssertionError("The last attempt has no pause after it")
 
     async def conclude(self, group: Group, outcomes: list[AppendOutcome] | LogError) -> None:
         """Answer a group's commands; what was lost, or stood on it, is decided again into the open group."""
@@ -339,3 +348,11 @@ def _answer(prepared: Prepared, where: Appended) -> Answer:
 
 def _unrecorded(envelope: Envelope, problem: Problem | None) -> Answer:
     return Answer(envelope.command_id, envelope.command.type, "refused" if problem else "accepted", problem=problem)
+
+
+async def _nothing() -> list[AppendOutcome]:
+    return []
+
+
+async def _refused(error: LogError) -> list[AppendOutcome]:
+    raise error

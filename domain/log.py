@@ -4,7 +4,7 @@ An event has two types: `NewEvent` before it is recorded, `RecordedEvent` after.
 what was appended is what is read, for ever.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -204,11 +204,12 @@ class EventReader(Protocol):
 class EventLog(EventReader, Protocol):
     """The log, with its only way to write."""
 
-    async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+    def append(self, commands: Sequence[CommandAppend]) -> Awaitable[list[AppendOutcome]]:
         """Append a group of commands, one outcome each, in order.
 
         Atomic is the command: one that conflicts harms no neighbour, except those that were decided on
-        what it would have left, which then conflict too. Durable when it returns.
+        what it would have left, which then conflict too. Durable when it is answered; it may be under way when
+        this returns.
         """
         ...
 

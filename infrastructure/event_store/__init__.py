@@ -1,6 +1,6 @@
 """The log on PostgreSQL: the port EventLog, with what an import and maintenance need besides."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -30,8 +30,8 @@ class PostgresEventLog(PostgresEventReader):
         self._appender = appender
         self._import_id = import_id
 
-    async def append(self, commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
-        """Append a group of commands in one round trip, one outcome each, in order; durable when it returns.
+    def append(self, commands: Sequence[CommandAppend]) -> Awaitable[list[AppendOutcome]]:
+        """Append a group of commands in one round trip, one outcome each, in order; durable when it is answered.
 
         Raises AppendRejected when a command is not well-formed, ClockAhead, LogImporting, and LogUnavailable,
         after which it is not known what was appended: append the same command ids again. Errors are about the
@@ -43,12 +43,14 @@ class PostgresEventLog(PostgresEventReader):
             if command.command_id not in known:
                 known.add(command.command_id)
                 group.add(command)
-        if not known:
+        if self._appender is None or not known:
+            return self._append(commands, group)
+        return self._appender.append(group.packed(self._import_id), lambda rows: outcomes(commands, group, rows))
+
+    async def _append(self, commands: Sequence[CommandAppend], group: Group) -> list[AppendOutcome]:
+        if not commands:
             return []
-        if self._appender is None:
-            return outcomes(commands, group, await self._rows("append", *group.arguments(self._import_id)))
-        with domain_errors():
-            return outcomes(commands, group, await self._appender.append(group.packed(self._import_id)))
+        return outcomes(commands, group, await self._rows("append", *group.arguments(self._import_id)))
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[EventLog]:

@@ -1,15 +1,19 @@
 """The connection that a process appends through; the answer is one row as a rule."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg import pq
 
 from infrastructure.database import Role, assume, tenant_schema
-from infrastructure.event_store.direct import DirectConnection
+from infrastructure.event_store.direct import DirectConnection, Results
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _INT4 = Struct("!i").unpack
@@ -19,8 +23,7 @@ _INT8 = Struct("!q").unpack
 class Appender:
     """Sends appends one after the other. The connection is made when first needed, and anew after it was lost.
 
-    Errors are psycopg's, and LogUnavailable where there is no server. After an OperationalError nobody knows
-    what was appended.
+    Errors are LogErrors. After LogUnavailable nobody knows what was appended.
     """
 
     def __init__(self, database_url: str, tenant: str) -> None:
@@ -30,16 +33,22 @@ class Appender:
             partial(assume, schema=tenant_schema(tenant), role=Role.WRITER),
         )
 
-    async def append(self, parameters: Sequence[bytes | None]) -> list[tuple[Any, ...]]:
-        """Call append with its arguments in binary form; gives its rows."""
-        results = await self._connection.execute("append_prepared", parameters)
-        return [_row(result, number) for result in results for number in range(result.ntuples)]
+    def append(self, parameters: Sequence[bytes | None], read: Callable[[list[Row]], T]) -> asyncio.Future[T]:
+        """Call append with its arguments in binary form; `read` makes of its rows what is answered.
+
+        It is sent before this returns if nothing is in the way.
+        """
+        return self._connection.execute("append_prepared", parameters, lambda results: read(_rows(results)))
 
     async def close(self) -> None:
         await self._connection.close()
 
 
-def _row(result: pq.abc.PGresult, number: int) -> tuple[Any, ...]:
+def _rows(results: Results) -> list[Row]:
+    return [_row(result, number) for result in results for number in range(result.ntuples)]
+
+
+def _row(result: pq.abc.PGresult, number: int) -> Row:
     values = [result.get_value(number, column) for column in range(len(_COLUMNS))]
     return tuple([None if value is None else read(value) for read, value in zip(_COLUMNS, values, strict=True)])
 

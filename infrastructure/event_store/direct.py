@@ -7,19 +7,23 @@ parameters are packed already (arrays.py), and the socket is watched all the tim
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from psycopg import errors, pq
 
 from infrastructure import sql
 from infrastructure.database import Connection, connect
+from infrastructure.event_store.errors import domain_errors, to_domain
+
+T = TypeVar("T")
+Results = list[pq.abc.PGresult]
 
 
 class DirectConnection:
     """Sends statements one after the other. The connection is made when first needed, and anew after it was lost.
 
-    Errors are psycopg's, and LogError where no connection can be had. After an OperationalError nobody knows what
-    was done.
+    Errors are LogErrors. After LogUnavailable nobody knows what was done.
     """
 
     def __init__(
@@ -29,35 +33,43 @@ class DirectConnection:
         self._database_url = database_url
         self._application_name = application_name
         self._set_up = set_up
-        self._alone = asyncio.Lock()
+        self._turns = asyncio.Lock()
         self._connection: Connection | None = None
         self._prepared: set[str] = set()
         self._socket = -1
-        self._readable: asyncio.Future[None] | None = None
+        self._is_writing = False
+        self._call: _Call[Any] | None = None
 
-    async def execute(self, query: str, parameters: Sequence[bytes | None] = ()) -> list[pq.abc.PGresult]:
-        """Execute a query by its name, with parameters in binary form; its results are in binary form too."""
-        async with self._alone:
-            try:
-                if self._connection is None:
-                    await self._connect()
-                if query not in self._prepared:
-                    await self._prepare(query)
-                assert self._connection is not None
-                pgconn = self._connection.pgconn
-                formats = [pq.Format.BINARY] * len(parameters)
-                pgconn.send_query_prepared(query.encode(), parameters, formats, pq.Format.BINARY)
-                return await self._results(pgconn)
-            except BaseException as error:
-                if not isinstance(error, psycopg.Error) or isinstance(error, psycopg.OperationalError):
-                    await self.close()  # lost, or left in the midst of a call
-                raise
+    def execute(
+        self, query: str, parameters: Sequence[bytes | None], read: Callable[[Results], T]
+    ) -> asyncio.Future[T]:
+        """Execute a query by its name, with parameters in binary form; `read` makes of its results what is answered.
+
+        It is sent before this returns if nothing is in the way. Whoever cancels it does not know what was done.
+        """
+        if self._call is None and query in self._prepared and not self._turns.locked():
+            return self._send(query, parameters, read)
+        return asyncio.create_task(self._execute_in_turn(query, parameters, read))
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
-        self._watch_no_more()
+        self._forget()
+        if self._call is not None:
+            self._call.fail(psycopg.OperationalError("the connection was closed"))
+            self._call = None
         if connection is not None:
             await connection.close()
+
+    async def _execute_in_turn(self, query: str, parameters: Sequence[bytes | None], read: Callable[[Results], T]) -> T:
+        async with self._turns:
+            while self._call is not None:
+                await self._call.over()
+            if self._connection is None:
+                with domain_errors():
+                    await self._connect()
+            if query not in self._prepared:
+                await self._prepare(query)
+            return await self._send(query, parameters, read)
 
     async def _connect(self) -> None:
         connection = await connect(self._database_url, self._application_name)
@@ -67,71 +79,119 @@ class DirectConnection:
             await connection.close()
             raise
         self._connection = connection
-        self._prepared.clear()
-        self._socket = self._connection.pgconn.socket
+        self._socket = connection.pgconn.socket
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
 
     async def _prepare(self, query: str) -> None:
-        assert self._connection is not None
-        self._connection.pgconn.send_prepare(query.encode(), sql.load(query))
-        await self._results(self._connection.pgconn)
+        await self._begin(lambda pgconn: pgconn.send_prepare(query.encode(), sql.load(query)), lambda _: None)
         self._prepared.add(query)
 
-    async def _results(self, pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
-        """What was sent is answered with. Raises the error that the server answers."""
-        while pgconn.flush():
-            await self._writable()
-        results: list[pq.abc.PGresult] = []
-        while True:
-            while pgconn.is_busy():
-                self._readable = asyncio.get_running_loop().create_future()
-                await self._readable
-            result = pgconn.get_result()
-            if result is None:
-                break
-            results.append(result)
-        for result in results:
-            if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-                raise errors.error_from_result(result)
-        return results
+    def _send(self, query: str, parameters: Sequence[bytes | None], read: Callable[[Results], T]) -> asyncio.Future[T]:
+        formats = [pq.Format.BINARY] * len(parameters)
+        return self._begin(
+            lambda pgconn: pgconn.send_query_prepared(query.encode(), parameters, formats, pq.Format.BINARY), read
+        )
+
+    def _begin(self, send: Callable[[pq.abc.PGconn], None], read: Callable[[Results], T]) -> asyncio.Future[T]:
+        call = self._call = _Call(read)
+        if self._connection is None:
+            self._lose(psycopg.OperationalError("it was lost before anything was sent"))
+            return call.answer
+        try:
+            send(self._connection.pgconn)
+        except psycopg.OperationalError as error:
+            self._lose(error)
+        else:
+            self._flush()
+        return call.answer
+
+    def _flush(self) -> None:
+        """Send what is left; the server may read more slowly than we write."""
+        if self._connection is None:
+            return
+        try:
+            is_left = bool(self._connection.pgconn.flush())
+        except psycopg.OperationalError as error:
+            self._lose(error)
+            return
+        if is_left and not self._is_writing:
+            asyncio.get_running_loop().add_writer(self._socket, self._flush)
+        elif self._is_writing and not is_left:
+            asyncio.get_running_loop().remove_writer(self._socket)
+        self._is_writing = is_left
 
     def _receive(self) -> None:
         """The socket has something to read, or nothing more ever."""
-        readable, self._readable = self._readable, None
-        try:
-            if self._connection is not None:
-                self._connection.pgconn.consume_input()
-        except psycopg.OperationalError as error:
-            self._watch_no_more()
-            if readable is None or readable.done():
-                self._lose()  # while nothing was asked; the next call makes another
-            else:
-                readable.set_exception(error)
+        if self._connection is None:
             return
-        if readable is not None and not readable.done():
-            readable.set_result(None)
-
-    async def _writable(self) -> None:
-        """The server reads more slowly than we write; it may also tell us something meanwhile."""
-        loop = asyncio.get_running_loop()
-        writable: asyncio.Future[None] = loop.create_future()
-
-        def ready() -> None:
-            if not writable.done():
-                writable.set_result(None)
-
-        loop.add_writer(self._socket, ready)
+        pgconn = self._connection.pgconn
         try:
-            await writable
-        finally:
-            loop.remove_writer(self._socket)
+            pgconn.consume_input()
+            call = self._call
+            while call is not None and not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    self._call = None
+                    call.finish()
+                    return
+                call.results.append(result)
+        except psycopg.OperationalError as error:
+            self._lose(error)
 
-    def _lose(self) -> None:
-        if self._connection is not None:
-            self._connection.pgconn.finish()
-            self._connection = None
+    def _lose(self, error: psycopg.OperationalError) -> None:
+        """The next call makes another connection."""
+        self._forget()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.pgconn.finish()
+        call, self._call = self._call, None
+        if call is not None:
+            call.fail(error)
 
-    def _watch_no_more(self) -> None:
+    def _forget(self) -> None:
+        """What is known of the connection that there was."""
+        self._prepared.clear()
+        self._is_writing = False
         if self._socket >= 0:
-            asyncio.get_running_loop().remove_reader(self._socket)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            loop.remove_writer(self._socket)
             self._socket = -1
+
+
+class _Call(Generic[T]):
+    """What was sent, and will be answered."""
+
+    __slots__ = ("_over", "_read", "answer", "results")
+
+    def __init__(self, read: Callable[[Results], T]) -> None:
+        self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.results: Results = []
+        self._read = read
+        self._over: asyncio.Event | None = None
+
+    async def over(self) -> None:
+        """Until it was answered or lost, whether anybody still waits for that or not."""
+        if self._over is None:
+            self._over = asyncio.Event()
+        await self._over.wait()
+
+    def finish(self) -> None:
+        """All results are here; one may be an error."""
+        if self._over is not None:
+            self._over.set()
+        if self.answer.done():
+            return  # whoever asked went away
+        try:
+            for result in self.results:
+                if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+                    raise to_domain(errors.error_from_result(result))
+            self.answer.set_result(self._read(self.results))
+        except Exception as error:  # it belongs to whoever asked
+            self.answer.set_exception(error)
+
+    def fail(self, error: psycopg.OperationalError) -> None:
+        if self._over is not None:
+            self._over.set()
+        if not self.answer.done():
+            self.answer.set_exception(to_domain(error))

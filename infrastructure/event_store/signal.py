@@ -80,8 +80,8 @@ class LogSignal:
                 await self._grown.wait()
                 self._grown.clear()
                 try:
-                    await telling.execute("signal/tell", channel)
-                except (psycopg.Error, LogError):
+                    await telling.execute("signal/tell", channel, len)
+                except LogError:
                     self._grown.set()
                     raise
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -2,8 +2,6 @@
 
 import logging
 
-import psycopg
-
 from domain.errors import LogError
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, tenant_schema
@@ -11,6 +9,7 @@ from infrastructure.event_store.direct import DirectConnection
 
 PATIENCE = "1s"
 """How long to wait for one's turn: whoever has it may have stopped."""
+_LOCK_NOT_AVAILABLE = "55P03"
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +26,20 @@ class PostgresTurns:
 
     async def take(self) -> None:
         try:
-            await self._connection.execute("turns/take")
-        except psycopg.errors.LockNotAvailable:
-            logger.warning("Another writer of tenant %s has kept its turn for more than %s.", self._tenant, PATIENCE)
-        except (psycopg.Error, LogError) as error:
-            logger.warning("No turn to write could be had: %s", error)
-            await self.close()
+            await self._connection.execute("turns/take", (), len)
+        except LogError as error:
+            if error.facts.get("sqlstate") == _LOCK_NOT_AVAILABLE:
+                logger.warning(
+                    "Another writer of tenant %s has kept its turn for more than %s.", self._tenant, PATIENCE
+                )
+            else:
+                logger.warning("No turn to write could be had: %s", error)
+                await self.close()
 
     async def give(self) -> None:
         try:
-            await self._connection.execute("turns/give")
-        except (psycopg.Error, LogError):
+            await self._connection.execute("turns/give", (), len)
+        except LogError:
             await self.close()
 
     async def close(self) -> None:

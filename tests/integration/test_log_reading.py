@@ -153,7 +153,7 @@ async def test_a_connection_lost_in_an_append_is_unavailable_and_the_same_ids_ma
 ) -> None:
     one = command({"task-1": 0})
     async with connected(database_url, tenant) as admin, log.alone():
-        waiting = asyncio.create_task(log.append([one]))
+        waiting = asyncio.ensure_future(log.append([one]))
         await until_locked(admin, f"dora-state append {tenant}")
         await admin.execute(KILL, (f"dora-state append {tenant}",))
         with pytest.raises(LogUnavailable, match="same command ids"):
@@ -191,7 +191,7 @@ async def test_who_goes_away_in_the_midst_of_an_append_leaves_a_connection_that_
 ) -> None:
     one = command({"task-1": 0})
     async with connected(database_url, tenant) as admin, log.alone():
-        waiting = asyncio.create_task(log.append([one]))
+        waiting = asyncio.ensure_future(log.append([one]))
         await until_locked(admin, f"dora-state append {tenant}")
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
