@@ -3,9 +3,10 @@
 While one group is in flight, arriving commands are decided into the next one, which goes as soon as the one before
 has landed. A lone command does not wait for company. The queue is bounded: a full one answers "try later" at once.
 
-Processes that write to the same streams take turns: whoever lost a command to another waits for its turn before it
-decides again, sees what the others wrote, and works off its queue for a short while, as fast as if it were alone.
-Without turns each would mostly work for nothing. They are a courtesy: what is right is for the append to say.
+Processes that write to the same streams take turns, or each would mostly work for nothing: whoever lost a command to
+another tries to get the turn. Who has it sees what the others wrote and decides as fast as if it were alone; the others
+leave their commands for it and wait for the answers (asking.py), so that nobody waits for a turn. All of this is a
+courtesy: what is right is for the append to say, and what is not answered in time is decided here.
 """
 
 from __future__ import annotations  # those of a function made in a function would be evaluated at each call
@@ -15,8 +16,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
+from commands import transfer
+from commands.asking import LOOK_SECONDS, Asking, NoTurns, Turns
 from commands.committer import Committer
 from commands.envelope import Answer, Envelope
 from commands.groups import Group, Pending
@@ -25,8 +28,12 @@ from domain.log import Appended, AppendOutcome
 
 DEFAULT_QUEUE_SIZE = 10_000
 DEFAULT_GROUP_SIZE = 500
-TURN_SECONDS = 0.02
-"""How long a turn lasts while others may be waiting for theirs."""
+IDLE_SECONDS = 0.01
+"""Whoever has had nothing to do for so long gives its turn away."""
+HEAR_SECONDS = 0.002
+"""How often whoever has the turn looks for what others ask."""
+GRACE_SECONDS = 0.003
+"""How long the turn is waited for before others are asked."""
 MANY = 16
 """So many waiting commands are worth two appends."""
 CONTENDED_SECONDS = 1.0
@@ -44,26 +51,6 @@ class BusClosed(DoraStateError):
     """The bus is shutting down and takes no more commands; submit to another process."""
 
     code = "closed"
-
-
-class Turns(Protocol):
-    """Turns of the processes that write to the same streams. Both calls return without a turn where none can be had."""
-
-    async def take(self) -> None:
-        """Wait for the turn."""
-        ...
-
-    async def give(self) -> None:
-        """Let the next one have it."""
-        ...
-
-
-class NoTurns:
-    """For a process that is alone."""
-
-    async def take(self) -> None: ...
-
-    async def give(self) -> None: ...
 
 
 class CommandBus:
@@ -92,7 +79,13 @@ class CommandBus:
         self._closing = False
         self._lost = 0
         self._contended_until = 0.0
-        self._turn_ends: float | None = None
+        self._asking = Asking(self._turns)
+        self._taking: asyncio.Task[bool] | None = None
+        self._taking_since = 0.0
+        self._has_turn = False
+        self._worked_at = 0.0
+        self._hearing: asyncio.Task[list[Envelope]] | None = None
+        self._heard_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="command bus")
@@ -103,6 +96,9 @@ class CommandBus:
         self._awake.set()
         if self._task is not None:
             await self._task
+        for task in (self._taking, self._hearing):
+            if task is not None:
+                task.cancel()
 
     async def submit(self, envelope: Envelope) -> Answer:
         """Answered once the commit is durable. A submitter that goes away cancels nothing.
@@ -140,34 +136,40 @@ class CommandBus:
                 self._committer.abandon(LogUnavailable(f"The commands could not be committed ({error}); try again."))
             if self._flight is not None:
                 if not self._flight.done():
-                    await self._awake.wait()
+                    await self._rest()
             elif self._committer.open:
                 continue
-            elif self._turn_ends is not None:
-                if not self._is_turn_over():
-                    await asyncio.sleep(0)  # those just answered may have more to submit
-                if self._is_turn_over() or not self._has_work():
+            elif self._closing and not self._has_work() and not self._asking:
+                if self._has_turn:
                     await self._end_turn()
-            elif not self._has_work():
-                if self._closing:
-                    return
-                await self._awake.wait()
+                return
+            else:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until something happens, or it is time to look around."""
+        seconds = HEAR_SECONDS if self._has_turn else LOOK_SECONDS if self._is_sharing() else None
+        if seconds is None:
+            await self._awake.wait()
+            return
+        alarm = asyncio.get_running_loop().call_later(seconds, self._awake.set)
+        await self._awake.wait()
+        alarm.cancel()
 
     def _has_work(self) -> bool:
         return bool(self._queue or self._committer.again)
 
     async def _decide(self) -> None:
-        """Decide what waits into the open group, if it is our turn or turns are not taken."""
+        """Decide what waits into the open group, if it is for us to do."""
+        if self._has_turn:
+            await self._hear()
+        elif self._is_sharing() and not await self._share():
+            return
         if not self._has_work():
             return
-        if self._turn_ends is None and time.monotonic() < self._contended_until:
-            if not self._committer.is_quiet:
-                return
-            await self._begin_turn()
-        if not self._is_turn_over():
-            at_most = self._room()
-            if await self._committer.decide_all(self._committer.again, at_most):
-                await self._committer.decide_all(self._queue, at_most)
+        at_most = self._room()
+        if await self._committer.decide_all(self._committer.again, at_most):
+            await self._committer.decide_all(self._queue, at_most)
 
     def _room(self) -> int:
         """How many commands the open group may have for now.
@@ -205,20 +207,80 @@ class CommandBus:
             self._flight = asyncio.ensure_future(self._committer.send(self._flying))
             self._flight.add_done_callback(self._wake)
 
-    def _wake(self, _: object) -> None:
+    def _wake(self, _: object = None) -> None:
         self._awake.set()
 
     # --- turns ------------------------------------------------------------------------------------------
 
-    async def _begin_turn(self) -> None:
-        await self._turns.take()
-        self._turn_ends = time.monotonic() + TURN_SECONDS
-        if await self._committer.catch_up():
-            self._contended_until = self._turn_ends + CONTENDED_SECONDS
+    def _is_sharing(self) -> bool:
+        """Others write to the same streams, or have something of ours to answer."""
+        if self._asking or self._taking is not None:
+            return True
+        return self._has_work() and time.monotonic() < self._contended_until
 
-    def _is_turn_over(self) -> bool:
-        return self._turn_ends is not None and time.monotonic() >= self._turn_ends
+    async def _share(self) -> bool:
+        """Without the turn: whoever has it is asked. Whether what is left in the queue is to be decided now."""
+        if self._taking is None:
+            self._taking, self._taking_since = asyncio.create_task(self._turns.take()), time.monotonic()
+            self._taking.add_done_callback(self._wake)
+            return False
+        if self._taking.done():
+            if not self._committer.is_quiet:
+                return False
+            taken, self._taking = self._taking.result(), None
+            if taken:
+                await self._begin_turn()
+                return True
+        if time.monotonic() - self._taking_since < GRACE_SECONDS:
+            return False
+        await self._asking.leave(self._committer.again)
+        await self._asking.leave(self._queue)
+        if await self._asking.look():
+            self._contended_until = time.monotonic() + CONTENDED_SECONDS
+        self._committer.again.extend(self._asking.overdue())
+        return True
+
+    async def _begin_turn(self) -> None:
+        self._has_turn = True
+        self._worked_at = time.monotonic()
+        self._committer.again.extend(self._asking.take_back())
+        if await self._committer.catch_up():
+            self._contended_until = time.monotonic() + CONTENDED_SECONDS
+
+    async def _hear(self) -> None:
+        """Take in what others ask, and end the turn when there is nothing more to do."""
+        now = time.monotonic()
+        if self._hearing is not None and self._hearing.done():
+            heard, self._hearing = self._hearing.result(), None
+            if heard:
+                self._contended_until = now + CONTENDED_SECONDS
+            room = self._queue_size - len(self._queue)
+            self._queue.extend([Pending(envelope, _nobody, ours=True) for envelope in heard[:room]])
+        if self._has_work() or not self._committer.is_quiet:
+            self._worked_at = now
+        elif now - self._worked_at > IDLE_SECONDS and self._hearing is None:
+            await self._end_turn()
+            return
+        if self._hearing is None and now - self._heard_at > HEAR_SECONDS:
+            self._heard_at = now
+            self._hearing = asyncio.create_task(self._asked())
+            self._hearing.add_done_callback(self._wake)
+
+    async def _asked(self) -> list[Envelope]:
+        """What others ask, with all that it needs in memory. They find the answers in the log."""
+        envelopes = []
+        for submission in await self._turns.asked():
+            try:
+                envelopes.append(transfer.from_bytes(submission))
+            except ValueError as error:
+                logger.debug("Another process asked for something unknown here: %s", error)
+        await self._committer.prefetch(envelopes)
+        return envelopes
 
     async def _end_turn(self) -> None:
-        self._turn_ends = None
+        self._has_turn = False
         await self._turns.give()
+
+
+def _nobody(_: Answer | LogError) -> None:
+    """Whoever asked looks into the log."""

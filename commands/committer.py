@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -104,6 +105,7 @@ class Committer:
     async def decide_all(self, queue: deque[Pending], at_most: int | None = None) -> bool:
         """Decide commands from the front of a queue; False if the first must wait until all before it is concluded."""
         await self._refresh_agents(queue)
+        await self.prefetch([one.envelope for one in islice(queue, at_most)])
         while queue and not self._open.full and (at_most is None or len(self._open) < at_most):
             pending = queue.popleft()
             if not await self._decide(pending):
@@ -199,6 +201,11 @@ class Committer:
         if beating:
             with contextlib.suppress(LogError):  # whoever needs the log will say so
                 await self._decider.refresh(beating)
+
+    async def prefetch(self, envelopes: Sequence[Envelope]) -> None:
+        """Load what commands that are to come will need. The only call that others may run beside."""
+        with contextlib.suppress(LogError):  # whoever needs the log will say so
+            await self._decider.prefetch(envelopes, self._clock(), self._ahead)
 
     async def catch_up(self) -> bool:
         """See what other processes have written since the last time; whether any of it was known here."""

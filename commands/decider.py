@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from commands.envelope import Envelope, Problem
 from commands.handlers import HANDLERS
-from commands.work import Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
+from commands.work import Glance, Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.errors import Refusal
 from domain.log import Cut, EventReader, RecordedEvent
@@ -22,6 +22,8 @@ from domain.record import record
 DEFAULT_CACHE_SIZE = 20_000
 LOOK_BACK = 10_000
 """In how many events, the last ones, to look for what other processes have written."""
+PREFETCH_ROUNDS = 3
+"""A command names a task, the task its workflow, agent and pool, and these little more."""
 NOTHING: Mapping[str, Loaded[Any]] = {}
 
 
@@ -75,6 +77,36 @@ class Decider:
         except Refusal as refusal:
             return Decision(envelope, work, Problem(refusal.reason, refusal.message, refusal.facts))
         return Decision(envelope, work, None)
+
+    async def prefetch(
+        self, envelopes: Iterable[Envelope], now: datetime, ahead: Mapping[str, Loaded[Any]] = NOTHING
+    ) -> None:
+        """Load what many commands need and is not in memory, in a few round trips for all of them. Raises LogError.
+
+        What a command needs is found by a glance at its handler; only those are asked whose own aggregate is
+        not in memory. What is missed is loaded when the command is decided. Others may decide meanwhile.
+        """
+        cache = self._cache
+
+        def recall(stream_id: str) -> Loaded[Any] | None:
+            return ahead.get(stream_id) or cache.get(stream_id)
+
+        waiting = [one for one in envelopes if recall(one.command.stream_id) is None]
+        for _ in range(PREFETCH_ROUNDS if len(waiting) > 1 else 0):
+            missing: dict[str, Key[Any]] = {}
+            asking: list[Envelope] = []
+            for envelope in waiting:
+                try:
+                    HANDLERS[type(envelope.command)](Glance(recall, now, envelope.command_id), envelope.command)
+                except Needs as needs:
+                    missing.update((key.stream_id, key) for key in needs.streams)
+                    asking.append(envelope)
+                except Exception:  # a refusal, or what whoever decides it will say
+                    continue
+            if not missing:
+                return
+            await self._load(tuple(missing.values()), self._reader)
+            waiting = asking
 
     async def decide_afresh(self, envelope: Envelope, now: datetime, reader: EventReader) -> Decision:
         """Decide one command on nothing but what `reader` says; what is cached is brought up to it first."""
@@ -167,7 +199,12 @@ class Decider:
             for event in events:
                 state = by_stream[stream_id].aggregate.evolve(state, decode(event))
             loaded[stream_id] = Loaded(events[-1].version if events else 0, state)
-        self.remember(loaded)
+        newer = {}  # what was committed while we read stays
+        for stream_id, one in loaded.items():
+            cached = self._cache.get(stream_id)
+            if cached is None or cached.version <= one.version:
+                newer[stream_id] = one
+        self.remember(newer)
         return loaded
 
 

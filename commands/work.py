@@ -213,3 +213,10 @@ class Work:
 
     def _known(self, key: Key[Any]) -> bool:
         return self._memory(key.stream_id) is not None
+
+
+class Glance(Work):
+    """For a look at what a handler will read: what it decides is not carried out, so it costs little."""
+
+    def record(self, aggregate: Aggregate[Any], aggregate_id: str, events: Sequence[Event]) -> None:
+        self._enter(aggregate, aggregate_id)

@@ -57,17 +57,17 @@ def _int4(value: bytes) -> int:
     return int(_INT4(value)[0])
 
 
-def _int8(value: bytes) -> int:
+def bigint(value: bytes) -> int:
     return int(_INT8(value)[0])
 
 
-def _timestamptz(value: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=_int8(value))
+def timestamptz(value: bytes) -> datetime:
+    return _EPOCH + timedelta(microseconds=bigint(value))
 
 
 _COLUMNS: tuple[Callable[[bytes], Any], ...] = (
-    *(_int4, bytes.decode, _timestamptz, _int8, _int8),
-    *(bytes, bytes.decode, _int8, _int8),
+    *(_int4, bytes.decode, timestamptz, bigint, bigint),
+    *(bytes, bytes.decode, bigint, bigint),
 )
 """How the columns of append's rows are read: command, outcome, recorded_at, first and last position, answer,
 stream_id, expected, actual."""

@@ -1,50 +1,118 @@
-"""Turns of the processes that write to the same streams of a tenant, by an advisory lock of the session."""
+"""Turns of the processes that write to the same streams of a tenant, by an advisory lock of the session.
 
+What is left for whoever has the turn goes through an unlogged table, so that only who may write can ask.
+"""
+
+import asyncio
 import logging
+import time
+from collections.abc import Iterator, Sequence
+from struct import Struct
+from typing import Any
+from uuid import UUID
 
 from domain.errors import LogError
+from domain.log import AlreadyRecorded
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, tenant_schema
-from infrastructure.event_store.direct import DirectConnection
+from infrastructure.event_store.appender import bigint, timestamptz
+from infrastructure.event_store.arrays import ByteaArray, UuidArray
+from infrastructure.event_store.direct import DirectConnection, Results
 
 PATIENCE = "1s"
-"""How long to wait for one's turn: whoever has it may have stopped."""
+"""How long to wait for one's turn at a time."""
+FORGET_SECONDS = 1.0
+"""How often what was taken in is deleted."""
 _LOCK_NOT_AVAILABLE = "55P03"
+_INT8 = Struct("!q")
 
 logger = logging.getLogger(__name__)
 
 
 class PostgresTurns:
-    """The port Turns, on a connection of its own, made when it is first needed.
+    """The port Turns, on two connections of its own, made when they are first needed.
 
     The server frees the lock of a connection that is gone. Where no turn can be had, the caller goes on without.
     """
 
     def __init__(self, database_url: str, tenant: str) -> None:
         self._tenant = tenant
-        self._connection = DirectConnection(database_url, f"dora-state turns {tenant}", self._set_up)
+        self._turn = DirectConnection(database_url, f"dora-state turns {tenant}", self._set_up)
+        self._asking = DirectConnection(database_url, f"dora-state asks {tenant}", self._set_up)
+        self._seen = 0
+        self._forgot_at = 0.0
 
-    async def take(self) -> None:
+    async def take(self) -> bool:
         try:
-            await self._connection.execute("turns/take", (), len)
+            await self._turn.execute("turns/take", (), len)
         except LogError as error:
             if error.facts.get("sqlstate") == _LOCK_NOT_AVAILABLE:
-                logger.warning(
-                    "Another writer of tenant %s has kept its turn for more than %s.", self._tenant, PATIENCE
-                )
-            else:
-                logger.warning("No turn to write could be had: %s", error)
-                await self.close()
+                return False
+            logger.warning("No turn to write could be had: %s", error)
+            await self.close()
+            await asyncio.sleep(0.1)  # whoever tries again does not try for ever without a pause
+            return False
+        return True
 
     async def give(self) -> None:
         try:
-            await self._connection.execute("turns/give", (), len)
+            await self._turn.execute("turns/give", (), len)
         except LogError:
             await self.close()
 
+    async def ask(self, submissions: Sequence[bytes]) -> None:
+        try:
+            await self._asking.execute("turns/ask", (ByteaArray.pack(submissions),), len)
+        except LogError as error:
+            logger.debug("Nobody could be asked: %s", error)
+
+    async def asked(self) -> list[bytes]:
+        try:
+            found = await self._asking.execute("turns/asked", (_INT8.pack(self._seen),), _submissions)
+            if found:
+                self._seen = found[-1][0]
+                if time.monotonic() - self._forgot_at > FORGET_SECONDS:
+                    self._forgot_at = time.monotonic()
+                    await self._asking.execute("turns/forget", (_INT8.pack(self._seen),), len)
+        except LogError as error:
+            logger.debug("What others asked could not be seen: %s", error)
+            return []
+        return [submission for _, submission in found]
+
+    async def answered(self, command_ids: Sequence[UUID]) -> dict[UUID, AlreadyRecorded]:
+        try:
+            return await self._asking.execute("turns/answered", (UuidArray.pack(command_ids),), _answered)
+        except LogError as error:
+            logger.debug("Answers could not be seen: %s", error)
+            return {}
+
     async def close(self) -> None:
-        await self._connection.close()
+        await self._turn.close()
+        await self._asking.close()
 
     async def _set_up(self, connection: Connection) -> None:
         await assume(connection, tenant_schema(self._tenant), Role.WRITER)
         await connection.execute(sql.load("setup/lock_timeout"), (PATIENCE,))
+        await connection.execute(sql.load("signal/lightly"))
+
+
+def _submissions(results: Results) -> list[tuple[int, bytes]]:
+    return [(bigint(place), bytes(submission)) for place, submission in _rows(results)]
+
+
+def _answered(results: Results) -> dict[UUID, AlreadyRecorded]:
+    return {
+        UUID(bytes=command_id): AlreadyRecorded(
+            bytes(answer),
+            timestamptz(recorded_at),
+            None if first is None else bigint(first),
+            None if last is None else bigint(last),
+        )
+        for command_id, answer, recorded_at, first, last in _rows(results)
+    }
+
+
+def _rows(results: Results) -> Iterator[list[Any]]:
+    for result in results:
+        for number in range(result.ntuples):
+            yield [result.get_value(number, column) for column in range(result.nfields)]

@@ -29,6 +29,7 @@ INNER = (
     "judge_commands",
     "make_append",
     "make_month",
+    "make_read_streams",
     "open_months",
     "point_to_open_month",
     "record_group",

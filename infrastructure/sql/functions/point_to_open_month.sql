@@ -5,6 +5,7 @@
 --   log_head()       the last event's position (0: none) and time, and from when until when the month is, while events go
 --                    into it
 --   open_versions()  the versions of streams that have events in it, null for the others
+--   read_streams()   as make_read_streams says
 --   append()         as make_append says
 --
 -- point_to_open_month() writes them anew when a month is opened, archived or attached; the caller holds the append lock. A
@@ -45,6 +46,7 @@ BEGIN
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION open_versions(p_stream_ids text[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS %L',
         'BEGIN RETURN ARRAY(SELECT ' || v_versions || ' FROM unnest(p_stream_ids) AS u (id)); END');
+    PERFORM make_read_streams(CASE WHEN v_is_open THEN v_month.partition END, v_month.starts_at);
     PERFORM make_append(CASE WHEN v_is_open THEN v_month.partition END, v_month.starts_at, v_month.ends_at);
 END $$;
 
@@ -52,6 +54,6 @@ REVOKE EXECUTE ON FUNCTION point_to_open_month FROM PUBLIC;
 
 SELECT append_lock(), point_to_open_month();
 
-REVOKE EXECUTE ON FUNCTION log_head, open_versions, append FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION log_head, open_versions TO dora_state_writer, dora_state_projector;
+REVOKE EXECUTE ON FUNCTION log_head, open_versions, read_streams, append FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION log_head, open_versions, read_streams TO dora_state_writer, dora_state_projector;
 GRANT EXECUTE ON FUNCTION append TO dora_state_writer;

@@ -1,0 +1,127 @@
+"""What a process leaves for the one whose turn it is to write, and the answers to that."""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from commands import answers, transfer
+from commands.groups import Pending
+from domain.log import AlreadyRecorded
+
+LOOK_SECONDS = 0.004
+"""How often to look for answers."""
+AGAIN_SECONDS = 0.1
+"""What is not answered by then is left once more: whoever had the turn may not have seen it."""
+PATIENCE_SECONDS = 0.5
+"""What is not answered by then is decided here."""
+
+
+class Turns(Protocol):
+    """Turns of the processes that write to the same streams. No call raises."""
+
+    async def take(self) -> bool:
+        """Wait for the turn, for a while; whether it is ours."""
+        ...
+
+    async def give(self) -> None:
+        """Let the next one have it."""
+        ...
+
+    async def ask(self, submissions: Sequence[bytes]) -> None:
+        """Leave commands for whoever has the turn. Nobody may ever see them."""
+        ...
+
+    async def asked(self) -> list[bytes]:
+        """What others have left since the last time."""
+        ...
+
+    async def answered(self, command_ids: Sequence[UUID]) -> Mapping[UUID, AlreadyRecorded]:
+        """Those of the commands that are recorded by now."""
+        ...
+
+
+class NoTurns:
+    """For a process that is alone."""
+
+    async def take(self) -> bool:
+        return True
+
+    async def give(self) -> None: ...
+
+    async def ask(self, submissions: Sequence[bytes]) -> None: ...
+
+    async def asked(self) -> list[bytes]:
+        return []
+
+    async def answered(self, command_ids: Sequence[UUID]) -> Mapping[UUID, AlreadyRecorded]:
+        return {}
+
+
+@dataclass(slots=True)
+class _Left:
+    pending: Pending
+    submission: bytes
+    since: float
+    last: float
+
+
+class Asking:
+    """The commands of this process that are left for another one. Nothing is lost by it: ids see to the rest."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._left: dict[UUID, _Left] = {}
+        self._looked_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    async def leave(self, queue: deque[Pending]) -> None:
+        """Take out of a queue what may be decided elsewhere, and ask for it; and again for what was asked long ago."""
+        now = time.monotonic()
+        submissions = []
+        for _ in range(len(queue)):
+            pending = queue.popleft()
+            known = pending.envelope.command_id in self._left
+            submission = None if pending.ours or pending.single or known else transfer.to_bytes(pending.envelope)
+            if submission is None:
+                queue.append(pending)
+            else:
+                self._left[pending.envelope.command_id] = _Left(pending, submission, now, now)
+                submissions.append(submission)
+        for left in self._left.values():
+            if now - left.last > AGAIN_SECONDS:
+                left.last = now
+                submissions.append(left.submission)
+        if submissions:
+            await self._turns.ask(submissions)
+
+    async def look(self) -> bool:
+        """Answer what has been decided elsewhere; whether there was anything."""
+        now = time.monotonic()
+        if not self._left or now - self._looked_at < LOOK_SECONDS:
+            return False
+        found = await self._turns.answered(list(self._left))
+        self._looked_at = time.monotonic()
+        for command_id, recorded in found.items():
+            pending = self._left.pop(command_id).pending
+            pending.settled(answers.of_recorded(pending.envelope, recorded, repeated=False))
+        return bool(found)
+
+    def overdue(self) -> list[Pending]:
+        """What nobody has answered in time: to be decided here."""
+        now = time.monotonic()
+        return self._take_back([one for one, left in self._left.items() if now - left.since > PATIENCE_SECONDS])
+
+    def take_back(self) -> list[Pending]:
+        """All that is not answered yet."""
+        return self._take_back(list(self._left))
+
+    def _take_back(self, command_ids: Sequence[UUID]) -> list[Pending]:
+        taken = [self._left.pop(command_id).pending for command_id in command_ids]
+        for pending in taken:
+            pending.ours = True
+        return taken

@@ -1,0 +1,1 @@
+INSERT INTO asked (submission) SELECT unnest($1::bytea[])

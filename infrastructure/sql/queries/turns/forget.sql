@@ -1,0 +1,1 @@
+DELETE FROM asked WHERE place <= $1::bigint
