@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -30,8 +30,8 @@ class Turns(Protocol):
         """Let the next one have it."""
         ...
 
-    async def ask(self, submissions: Sequence[bytes]) -> None:
-        """Leave commands for whoever has the turn. Nobody may ever see them."""
+    async def ask(self, submissions: Mapping[UUID, bytes]) -> Mapping[UUID, AlreadyRecorded]:
+        """Leave commands for whoever has the turn; nobody may ever see them. Gives those that were recorded before."""
         ...
 
     async def asked(self) -> list[bytes]:
@@ -51,7 +51,8 @@ class NoTurns:
 
     async def give(self) -> None: ...
 
-    async def ask(self, submissions: Sequence[bytes]) -> None: ...
+    async def ask(self, submissions: Mapping[UUID, bytes]) -> Mapping[UUID, AlreadyRecorded]:
+        return {}
 
     async def asked(self) -> list[bytes]:
         return []
@@ -82,22 +83,24 @@ class Asking:
     async def leave(self, queue: deque[Pending]) -> None:
         """Take out of a queue what may be decided elsewhere, and ask for it; and again for what was asked long ago."""
         now = time.monotonic()
-        submissions = []
+        submissions: dict[UUID, bytes] = {}
         for _ in range(len(queue)):
             pending = queue.popleft()
-            known = pending.envelope.command_id in self._left
-            submission = None if pending.ours or pending.single or known else transfer.to_bytes(pending.envelope)
+            command_id = pending.envelope.command_id
+            stays = pending.ours or pending.single or command_id in self._left
+            submission = None if stays else transfer.to_bytes(pending.envelope)
             if submission is None:
                 queue.append(pending)
             else:
-                self._left[pending.envelope.command_id] = _Left(pending, submission, now, now)
-                submissions.append(submission)
-        for left in self._left.values():
+                self._left[command_id] = _Left(pending, submission, now, now)
+                submissions[command_id] = submission
+        new = set(submissions)
+        for command_id, left in self._left.items():
             if now - left.last > AGAIN_SECONDS:
                 left.last = now
-                submissions.append(left.submission)
+                submissions[command_id] = left.submission
         if submissions:
-            await self._turns.ask(submissions)
+            self._settle(await self._turns.ask(submissions), repeated=new)
 
     async def look(self) -> bool:
         """Answer what has been decided elsewhere; whether there was anything."""
@@ -106,10 +109,14 @@ class Asking:
             return False
         found = await self._turns.answered(list(self._left))
         self._looked_at = time.monotonic()
+        self._settle(found)
+        return bool(found)
+
+    def _settle(self, found: Mapping[UUID, AlreadyRecorded], repeated: Container[UUID] = ()) -> None:
         for command_id, recorded in found.items():
             pending = self._left.pop(command_id).pending
-            pending.settled(answers.of_recorded(pending.envelope, recorded, repeated=False))
-        return bool(found)
+            answer = answers.of_recorded(pending.envelope, recorded, repeated=command_id in repeated)
+            pending.settled(answer)
 
     def overdue(self) -> list[Pending]:
         """What nobody has answered in time: to be decided here."""

@@ -108,7 +108,7 @@ class CommandBus:
         """
         if self._closing:
             raise BusClosed()
-        if len(self._queue) >= self._queue_size:
+        if len(self._queue) + len(self._asking) >= self._queue_size:
             raise Busy(f"{self._queue_size} commands are waiting already; try again in a moment.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -137,7 +137,7 @@ class CommandBus:
             if self._flight is not None:
                 if not self._flight.done():
                     await self._rest()
-            elif self._committer.open:
+            elif self._committer.open or (self._has_work() and (self._has_turn or not self._is_sharing())):
                 continue
             elif self._closing and not self._has_work() and not self._asking:
                 if self._has_turn:
@@ -227,8 +227,8 @@ class CommandBus:
         if self._taking.done():
             if not self._committer.is_quiet:
                 return False
-            taken, self._taking = self._taking.result(), None
-            if taken:
+            taking, self._taking = self._taking, None
+            if taking.result():
                 await self._begin_turn()
                 return True
         if time.monotonic() - self._taking_since < GRACE_SECONDS:
@@ -251,17 +251,18 @@ class CommandBus:
         """Take in what others ask, and end the turn when there is nothing more to do."""
         now = time.monotonic()
         if self._hearing is not None and self._hearing.done():
-            heard, self._hearing = self._hearing.result(), None
+            hearing, self._hearing = self._hearing, None
+            heard = hearing.result()
             if heard:
                 self._contended_until = now + CONTENDED_SECONDS
             room = self._queue_size - len(self._queue)
             self._queue.extend([Pending(envelope, _nobody, ours=True) for envelope in heard[:room]])
         if self._has_work() or not self._committer.is_quiet:
             self._worked_at = now
-        elif now - self._worked_at > IDLE_SECONDS and self._hearing is None:
+        is_over = now - self._worked_at > IDLE_SECONDS or now > self._contended_until
+        if is_over and self._hearing is None:
             await self._end_turn()
-            return
-        if self._hearing is None and now - self._heard_at > HEAR_SECONDS:
+        elif self._hearing is None and now - self._heard_at > HEAR_SECONDS:
             self._heard_at = now
             self._hearing = asyncio.create_task(self._asked())
             self._hearing.add_done_callback(self._wake)

@@ -273,12 +273,13 @@ class Committer:
                 self._take_over(prepared)
                 self._settle(pending, _answer(prepared, outcome))
             elif isinstance(outcome, AlreadyRecorded):
-                ours = group.resent and outcome.answer == prepared.append.answer
-                if ours:
+                resent = group.resent and outcome.answer == prepared.append.answer
+                if resent:
                     self._take_over(prepared)
                 else:
                     stale |= prepared.append.expected.keys()
-                self._settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not ours))
+                first = resent or pending.ours
+                self._settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not first))
             else:
                 stale |= prepared.append.expected.keys()
                 self.lost += 1

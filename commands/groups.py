@@ -23,7 +23,7 @@ class Pending:
     single: bool = False
     """It goes into a group of its own: one that it was in was refused, and nobody knows for whom."""
     ours: bool = False
-    """It is decided here, whoever has the turn: another process was asked and did not answer."""
+    """It is decided here, whoever has the turn: another process was asked too. Its id was not known before that."""
     repeats: list["Pending"] = field(default_factory=list)
     """Of the same command id, submitted meanwhile: decided when this one is answered."""
 

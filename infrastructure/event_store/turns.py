@@ -6,7 +6,7 @@ What is left for whoever has the turn goes through an unlogged table, so that on
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any
 from uuid import UUID
@@ -60,11 +60,13 @@ class PostgresTurns:
         except LogError:
             await self.close()
 
-    async def ask(self, submissions: Sequence[bytes]) -> None:
+    async def ask(self, submissions: Mapping[UUID, bytes]) -> dict[UUID, AlreadyRecorded]:
+        parameters = ByteaArray.pack(list(submissions.values())), UuidArray.pack(list(submissions))
         try:
-            await self._asking.execute("turns/ask", (ByteaArray.pack(submissions),), len)
+            return await self._asking.execute("turns/ask", parameters, _answered)
         except LogError as error:
             logger.debug("Nobody could be asked: %s", error)
+            return {}
 
     async def asked(self) -> list[bytes]:
         try:

@@ -70,20 +70,20 @@ async def test_without_a_server_there_are_no_turns_and_no_errors(tenant: str) ->
     async with turns_of("postgresql://127.0.0.1:1/none", tenant) as turns:
         assert not await turns.take()
         await turns.give()
-        await turns.ask([b"{}"])
+        assert await turns.ask({uuid4(): b"{}"}) == {}
         assert await turns.asked() == []
         assert await turns.answered([uuid4()]) == {}
 
 
 async def test_what_is_asked_is_seen_once_in_order_and_forgotten(database_url: str, tenant: str) -> None:
     async with turns_of(database_url, tenant) as one, turns_of(database_url, tenant) as other:
-        await one.ask([b"1", b"2"])
-        await one.ask([b"3"])
+        await one.ask({uuid4(): b"1", uuid4(): b"2"})
+        await one.ask({uuid4(): b"3"})
         assert await other.asked() == [b"1", b"2", b"3"]
         assert await other.asked() == []
         async with connected(database_url, tenant) as admin:
             assert await rows(admin, "SELECT * FROM asked") == []
-        await one.ask([b"4"])
+        await one.ask({uuid4(): b"4"})
         assert await other.asked() == [b"4"]
 
 
@@ -101,8 +101,11 @@ async def bus_of(log: PostgresEventLog, database_url: str, tenant: str) -> Async
         yield bus
 
 
+RESERVE = pools.Reserve(pool_id="pool", resources={"cpu": "1"})
+
+
 def reserve(*, expected: int | None = None) -> Envelope:
-    return envelope(pools.Reserve(pool_id="pool", resources={"cpu": "1"}), expected=expected)
+    return envelope(RESERVE, expected=expected)
 
 
 async def make_pool(log: PostgresEventLog, cpu: str = "100000") -> None:
@@ -127,12 +130,16 @@ async def test_who_has_the_turn_decides_for_the_others(log: PostgresEventLog, da
         busy = asyncio.create_task(_submit_for_ever(first))
         answers = [await second.submit(reserve()) for _ in range(20)]
         mixed = await asyncio.gather(*(second.submit(reserve()) for _ in range(20)))
+        again = [
+            await second.submit(Envelope(one.command_id or uuid4(), RESERVE, "tester", "c")) for one in answers[:3]
+        ]
         refused = await second.submit(envelope(pools.Reserve(pool_id="pool", resources={"cpu": "1000000000"})))
         named = await second.submit(reserve(expected=1))  # its answer would not be in the log: decided here
         busy.cancel()
         asked = await value(admin, "SELECT last_value FROM pg_sequences WHERE sequencename = 'asked_place_seq'")
     assert {one.outcome for one in [*answers, *mixed]} == {"accepted"}
     assert {one.repeated for one in [*answers, *mixed]} == {False}
+    assert [(one.repeated, one.position) for one in again] == [(True, one.position) for one in answers[:3]]
     assert [one.position for one in answers] == sorted({one.position or 0 for one in answers})
     assert refused.outcome == "refused"
     assert named.outcome == "conflict"
@@ -188,7 +195,8 @@ async def test_what_is_asked_twice_is_done_once_and_nonsense_is_passed_over(
     submission = transfer.to_bytes(one)
     assert submission is not None
     async with turns_of(database_url, tenant) as other, bus_of(log, database_url, tenant) as bus:
-        await other.ask([b"{", b"[]", b'{"type":"None"}', submission, submission])
+        for left in (b"{", b"[]", b'{"type":"None"}', submission, submission):
+            await other.ask({uuid4(): left})
         contend(bus)
         assert (await bus.submit(reserve())).outcome == "accepted"
         while not await other.answered([one.command_id]):
