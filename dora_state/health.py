@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -27,7 +27,14 @@ from dora_state.health_checks import (
 )
 from dora_state.platform import Platform
 from dora_state.settings import Settings
-from infrastructure.vitals import DatabaseVitals, cache_vitals, database_vitals, disk_vitals, memory_vitals
+from infrastructure.vitals import (
+    DatabaseVitals,
+    ProcessMemory,
+    cache_vitals,
+    database_vitals,
+    disk_vitals,
+    memory_vitals,
+)
 
 T = TypeVar("T")
 
@@ -74,7 +81,7 @@ async def check_servers(settings: Settings, database_url: str, redis_url: str | 
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
-    return _report(checks, settings)
+    return _report(checks, settings, () if isinstance(database, str) else database.processes)
 
 
 def check_without_servers(settings: Settings, reason: str) -> HealthReport:
@@ -84,8 +91,8 @@ def check_without_servers(settings: Settings, reason: str) -> HealthReport:
     return _report(checks, settings)
 
 
-def _report(checks: dict[str, Check], settings: Settings) -> HealthReport:
-    checks["memory"] = judge_memory(memory_vitals())
+def _report(checks: dict[str, Check], settings: Settings, processes: Sequence[ProcessMemory] = ()) -> HealthReport:
+    checks["memory"] = judge_memory(memory_vitals(), processes)
     try:
         checks["disk"] = judge_disk(disk_vitals(settings.home))
     except OSError as error:

@@ -1,15 +1,16 @@
 """The checks of health: each judges one thing by its figures, and says in one sentence how it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.values import iso
-from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, TenantVitals
+from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, ProcessMemory, TenantVitals
 
 Status = Literal["healthy", "warning", "unhealthy"]
 Figure = str | int | float | bool | None
+Figures = Mapping[str, Figure | Sequence[Mapping[str, Figure]]]
 
 SLOW_TRANSACTION = 0.5
 VERY_SLOW_TRANSACTION = 5.0
@@ -23,8 +24,11 @@ MONTHS_AHEAD = timedelta(days=28)
 LAST_DAYS = timedelta(days=3)
 MEMORY_LEFT = 0.10
 MEMORY_NEARLY_GONE = 0.03
+GROWN_BY_PART = 0.5
+GROWN_BY_BYTES = 200_000_000
 DISK_LEFT = 0.10
 DISK_NEARLY_FULL = 0.02
+MEGA = 10**6
 GIGA = 10**9
 
 
@@ -34,7 +38,7 @@ class Check:
 
     status: Status
     message: str
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
 
 
 def judge_database(found: DatabaseVitals, tenant: str) -> Check:
@@ -181,17 +185,52 @@ def judge_cache(found: CacheVitals | str | None) -> Check:
     return Check("warning" if found.seconds > SLOW_CACHE else "healthy", message, figures)
 
 
-def judge_memory(found: MemoryVitals) -> Check:
-    figures: dict[str, Figure] = {
+def judge_memory(found: MemoryVitals, processes: Sequence[ProcessMemory] = ()) -> Check:
+    figures: Figures = {
         "total_bytes": found.total_bytes,
         "available_bytes": found.available_bytes,
         "own_bytes": found.own_bytes,
+        "processes": [
+            {
+                "process": one.process,
+                "since": iso(one.since),
+                "first_bytes": one.first_bytes,
+                "most_bytes": one.most_bytes,
+                "last_bytes": one.last_bytes,
+            }
+            for one in processes
+        ],
     }
     if not found.total_bytes or found.available_bytes is None:
-        return Check("healthy", "This machine does not tell how much memory it has.", figures)
-    left = found.available_bytes / found.total_bytes
-    message = f"{found.available_bytes / GIGA:.1f} of {found.total_bytes / GIGA:.1f} GB of memory are available."
-    return Check(_graded(-left, -MEMORY_LEFT, -MEMORY_NEARLY_GONE), message, figures)
+        status: Status = "healthy"
+        message = "This machine does not tell how much memory it has."
+    else:
+        left = found.available_bytes / found.total_bytes
+        status = _graded(-left, -MEMORY_LEFT, -MEMORY_NEARLY_GONE)
+        message = f"{found.available_bytes / GIGA:.1f} of {found.total_bytes / GIGA:.1f} GB of memory are available."
+    # Who is warned of is named, also where another grew by more that is little for its size.
+    growing = max(processes, key=lambda one: (_grows_fast(one), _growth(one)), default=None)
+    if growing is not None and _growth(growing) >= MEGA:  # less does not show in MB
+        message = f"{message} {_grown(growing)}"
+        if _grows_fast(growing) and status == "healthy":
+            status = "warning"
+    return Check(status, message, figures)
+
+
+def _growth(process: ProcessMemory) -> int:
+    return process.last_bytes - process.first_bytes
+
+
+def _grows_fast(process: ProcessMemory) -> bool:
+    grown = _growth(process)
+    return grown > GROWN_BY_BYTES and grown > GROWN_BY_PART * process.first_bytes
+
+
+def _grown(process: ProcessMemory) -> str:
+    minutes = round((process.until - process.since) / timedelta(minutes=1))
+    first, last = process.first_bytes / MEGA, process.last_bytes / MEGA
+    unit = "minute" if minutes == 1 else "minutes"
+    return f"Process {process.process} has grown from {first:.0f} to {last:.0f} MB within {minutes} {unit}."
 
 
 def judge_disk(found: DiskVitals) -> Check:

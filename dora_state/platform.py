@@ -28,6 +28,7 @@ from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, Po
 from infrastructure.hot_copies import RedisHotCopies, cancellable
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
+from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from projections.history import History
 from projections.ports import HotCopies, NoHotCopies
@@ -182,6 +183,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         )
         stack.push_async_callback(projector.release)
         await stack.enter_async_context(_writing(presence))
+        await stack.enter_async_context(noting_memory(projector_pool))
         yield Platform(
             settings=settings,
             servers=servers,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,18 @@ class TenantVitals:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """What a process noted of its resident bytes within the last hour, in the order of the query `health/processes`."""
+
+    process: str
+    since: datetime
+    until: datetime
+    first_bytes: int
+    most_bytes: int
+    last_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFigures:
     """In the order of the queries `health/clock` and `health/server`."""
 
@@ -76,7 +89,7 @@ class ServerFigures:
 class DatabaseVitals:
     """`clock_offset` is how many seconds the database's clock is ahead of ours, to half a round trip.
 
-    `tenant` is None where nothing is set up for it.
+    `tenant` is None where nothing is set up for it. `processes` are those that note their memory there now.
     """
 
     connect_seconds: float
@@ -85,6 +98,7 @@ class DatabaseVitals:
     clock_offset: float
     oldest: OldestTransaction | None
     tenant: TenantVitals | None
+    processes: Sequence[ProcessMemory] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +155,15 @@ async def _database_vitals(database_url: str, tenant: str) -> DatabaseVitals:
         if row is None or told is None:
             raise LogUnavailable("PostgreSQL keeps no statistics of this database; switch track_counts on.")
         found = await (await connection.execute(sql.load("health/oldest_transaction"))).fetchone()
+        of_tenant = await _tenant_vitals(connection, tenant)
         return DatabaseVitals(
             connect_seconds=connected - began,
             transaction_seconds=ended - connected,
             server=ServerFigures(*told, *row),  # type: ignore[arg-type]  # a row's values are of any type
             clock_offset=(told[0] - middle).total_seconds(),  # type: ignore[operator]  # as above
             oldest=OldestTransaction(*found) if found else None,  # type: ignore[arg-type]  # as above
-            tenant=await _tenant_vitals(connection, tenant),
+            tenant=of_tenant,
+            processes=await _processes(connection) if of_tenant is not None else (),
         )
 
 
@@ -158,6 +174,15 @@ async def _tenant_vitals(connection: Connection, tenant: str) -> TenantVitals | 
     except (LogUnavailable, *_NOT_SET_UP):
         return None
     return TenantVitals(*row) if row else None  # type: ignore[arg-type]  # a row's values are of any type
+
+
+async def _processes(connection: Connection) -> list[ProcessMemory]:
+    """On a connection that sees the tenant. A standby has no unlogged tables, an older schema not this one."""
+    try:
+        rows = await (await connection.execute(sql.load("health/processes"))).fetchall()
+    except (psycopg.errors.FeatureNotSupported, *_NOT_SET_UP):
+        return []
+    return [ProcessMemory(*row) for row in rows]  # type: ignore[arg-type]  # a row's values are of any type
 
 
 async def partitions(database_url: str, tenant: str) -> list[str]:

@@ -16,6 +16,7 @@ from infrastructure.vitals import (
     DiskVitals,
     MemoryVitals,
     OldestTransaction,
+    ProcessMemory,
     ServerFigures,
     TenantVitals,
     disk_vitals,
@@ -140,6 +141,69 @@ def test_the_worst_check_is_the_report(found: list[Status], status: str, overall
 
 def test_a_disk_is_looked_at_before_the_home_exists(tmp_path: Path) -> None:
     assert disk_vitals(tmp_path / "not" / "yet").total_bytes > 0
+
+
+MEMORY = MemoryVitals(10**10, 5 * 10**9, 1)
+MINUTES = timedelta(minutes=58)
+
+
+def _process(name: str, first: int, last: int, most: int | None = None) -> ProcessMemory:
+    """In MB, noted for 58 minutes."""
+    sizes = (size * 10**6 for size in (first, max(first, last) if most is None else most, last))
+    return ProcessMemory(name, NOW - MINUTES, NOW, *sizes)
+
+
+def test_the_process_that_grew_most_is_told_and_all_are_figures() -> None:
+    found = checks.judge_memory(MEMORY, [_process("a:1", 70, 72, 90), _process("b:2", 70, 71), _process("c:3", 90, 60)])
+    assert found.status == "healthy"
+    assert found.message == (
+        "5.0 of 10.0 GB of memory are available. Process a:1 has grown from 70 to 72 MB within 58 minutes."
+    )
+    processes = found.figures["processes"]
+    assert isinstance(processes, list)
+    assert [one["process"] for one in processes] == ["a:1", "b:2", "c:3"]
+    assert processes[0] == {
+        "process": "a:1",
+        "since": "2024-01-17T09:02:00Z",
+        "first_bytes": 70_000_000,
+        "most_bytes": 90_000_000,
+        "last_bytes": 72_000_000,
+    }
+
+
+@pytest.mark.parametrize("processes", [[], [_process("a:1", 70, 70, 900), _process("b:2", 900, 60)]])
+def test_where_no_process_has_grown_none_is_told(processes: list[ProcessMemory]) -> None:
+    found = checks.judge_memory(MEMORY, processes)
+    assert (found.status, found.message) == ("healthy", "5.0 of 10.0 GB of memory are available.")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "status"),
+    [
+        (400, 601, "warning"),
+        (400, 600, "healthy"),  # by half, and by 200 MB: not by more
+        (100, 300, "healthy"),
+        (100, 301, "warning"),
+        (1000, 1500, "healthy"),
+        (1000, 1501, "warning"),
+    ],
+)
+def test_a_process_that_grows_fast_is_warned_of(first: int, last: int, status: str) -> None:
+    assert checks.judge_memory(MEMORY, [_process("a:1", first, last)]).status == status
+
+
+def test_who_is_warned_of_is_told_rather_than_one_that_grew_by_more_and_was_large() -> None:
+    found = checks.judge_memory(MEMORY, [_process("large:1", 2000, 2900), _process("small:2", 100, 400)])
+    assert found.status == "warning"
+    assert "Process small:2 has grown from 100 to 400 MB" in found.message
+
+
+def test_growth_makes_no_better_of_a_machine_without_memory_and_is_told_where_it_does_not_tell() -> None:
+    grown = [_process("a:1", 100, 400)]
+    assert checks.judge_memory(MemoryVitals(100, 1, 1), grown).status == "unhealthy"
+    found = checks.judge_memory(MemoryVitals(None, None, None), grown)
+    assert found.status == "warning"
+    assert found.message.startswith("This machine does not tell how much memory it has. Process a:1 has grown")
 
 
 def test_memory_tells_what_this_machine_tells() -> None:
