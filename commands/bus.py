@@ -16,6 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from commands import transfer
@@ -112,15 +113,7 @@ class CommandBus:
             raise Busy(f"{self._queue_size} commands are waiting already; try again in a moment.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-        def settle(result: Answer | LogError) -> None:
-            if answer.done():
-                return  # the submitter went away
-            if isinstance(result, Answer):
-                answer.set_result(result)
-            else:
-                answer.set_exception(result)
-
-        self._queue.append(Pending(envelope, settle))
+        self._queue.append(Pending(envelope, partial(_settle, answer)))
         self._awake.set()
         return await answer
 
@@ -281,6 +274,15 @@ class CommandBus:
     async def _end_turn(self) -> None:
         self._has_turn = False
         await self._turns.give()
+
+
+def _settle(answer: asyncio.Future[Answer], result: Answer | LogError) -> None:
+    if answer.done():
+        return  # the submitter went away
+    if isinstance(result, Answer):
+        answer.set_result(result)
+    else:
+        answer.set_exception(result)
 
 
 def _nobody(_: Answer | LogError) -> None:

@@ -67,6 +67,8 @@ class Committer:
         self._ahead: dict[str, Loaded[Any]] = {}
         """What commands leave that are decided and not concluded."""
         self._under_way: dict[UUID, Pending] = {}
+        self._is_cold = True
+        """Something was not in memory of late: so it is worth looking ahead."""
         self.again: deque[Pending] = deque()
         """Commands to decide before any other."""
         self.lost = 0
@@ -105,12 +107,15 @@ class Committer:
     async def decide_all(self, queue: deque[Pending], at_most: int | None = None) -> bool:
         """Decide commands from the front of a queue; False if the first must wait until all before it is concluded."""
         await self._refresh_agents(queue)
-        await self.prefetch([one.envelope for one in islice(queue, at_most)])
+        if self._is_cold and len(queue) > 1:
+            self._is_cold = await self.prefetch([one.envelope for one in islice(queue, at_most)])
+        misses = self._decider.misses
         while queue and not self._open.full and (at_most is None or len(self._open) < at_most):
             pending = queue.popleft()
             if not await self._decide(pending):
                 queue.appendleft(pending)
                 return False
+        self._is_cold = self._is_cold or self._decider.misses > misses
         return True
 
     async def _decide(self, pending: Pending) -> bool:
@@ -202,10 +207,12 @@ class Committer:
             with contextlib.suppress(LogError):  # whoever needs the log will say so
                 await self._decider.refresh(beating)
 
-    async def prefetch(self, envelopes: Sequence[Envelope]) -> None:
-        """Load what commands that are to come will need. The only call that others may run beside."""
-        with contextlib.suppress(LogError):  # whoever needs the log will say so
-            await self._decider.prefetch(envelopes, self._clock(), self._ahead)
+    async def prefetch(self, envelopes: Sequence[Envelope]) -> bool:
+        """Load what commands that are to come will need and is not there. The only call that may run beside others."""
+        try:
+            return await self._decider.prefetch(envelopes, self._clock(), self._ahead)
+        except LogError:
+            return True  # whoever needs the log will say so
 
     async def catch_up(self) -> bool:
         """See what other processes have written since the last time; whether any of it was known here."""

@@ -57,6 +57,8 @@ class Decider:
         self._cache: OrderedDict[str, Loaded[Any]] = OrderedDict()
         self._cache_size = cache_size
         self._seen = 0
+        self.misses = 0
+        """How many commands found something not in memory."""
 
     async def decide(self, envelope: Envelope, now: datetime, ahead: Mapping[str, Loaded[Any]] = NOTHING) -> Decision:
         """Decide one command; `ahead` is what earlier commands leave that are not committed yet.
@@ -80,11 +82,12 @@ class Decider:
 
     async def prefetch(
         self, envelopes: Iterable[Envelope], now: datetime, ahead: Mapping[str, Loaded[Any]] = NOTHING
-    ) -> None:
+    ) -> bool:
         """Load what many commands need and is not in memory, in a few round trips for all of them. Raises LogError.
 
-        What a command needs is found by a glance at its handler; only those are asked whose own aggregate is
-        not in memory. What is missed is loaded when the command is decided. Others may decide meanwhile.
+        Gives whether there was anything. What a command needs is found by a glance at its handler; only those
+        are asked whose own aggregate is not in memory. What is missed is loaded when the command is decided.
+        Others may decide meanwhile.
         """
         cache = self._cache
 
@@ -92,6 +95,7 @@ class Decider:
             return ahead.get(stream_id) or cache.get(stream_id)
 
         waiting = [one for one in envelopes if recall(one.command.stream_id) is None]
+        found_missing = bool(waiting)
         for _ in range(PREFETCH_ROUNDS if len(waiting) > 1 else 0):
             missing: dict[str, Key[Any]] = {}
             asking: list[Envelope] = []
@@ -104,9 +108,10 @@ class Decider:
                 except Exception:  # a refusal, or what whoever decides it will say
                     continue
             if not missing:
-                return
+                break
             await self._load(tuple(missing.values()), self._reader)
             waiting = asking
+        return found_missing
 
     async def decide_afresh(self, envelope: Envelope, now: datetime, reader: EventReader) -> Decision:
         """Decide one command on nothing but what `reader` says; what is cached is brought up to it first."""
@@ -123,6 +128,7 @@ class Decider:
         afresh: bool = False,
     ) -> Decision:
         """What was loaded for this command stays with it, however small the cache is."""
+        self.misses += 1
         loaded: dict[str, Loaded[Any]] = {}
         past: dict[PastKey, Past[Any]] = {}
         active: int | None = None

@@ -21,6 +21,7 @@ from psycopg.pq import Format
 from domain.log import Identifier
 
 _HEADER = Struct("!iiIii").pack
+_INT4 = Struct("!ii").pack
 _INT8 = Struct("!iq").pack
 _LENGTH = Struct("!i").pack
 _UUID_LENGTH = _LENGTH(16)
@@ -62,6 +63,8 @@ class Int4Array(Packed):
 
     @staticmethod
     def elements(values: Sequence[int]) -> bytes:
+        if len(values) == 1:  # a lone command
+            return _INT4(4, values[0])
         packed = array("i", (4,)) * (2 * len(values))
         packed[1::2] = array("i", values)
         if byteorder == "little":

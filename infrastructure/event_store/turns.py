@@ -40,6 +40,7 @@ class PostgresTurns:
         self._turn = DirectConnection(database_url, f"dora-state turns {tenant}", self._set_up)
         self._asking = DirectConnection(database_url, f"dora-state asks {tenant}", self._set_up)
         self._seen = 0
+        self._forgotten = 0
         self._forgot_at = 0.0
 
     async def take(self) -> bool:
@@ -57,6 +58,7 @@ class PostgresTurns:
     async def give(self) -> None:
         try:
             await self._turn.execute("turns/give", (), len)
+            await self._forget()  # so that the next one finds only what we have not seen
         except LogError:
             await self.close()
 
@@ -74,12 +76,16 @@ class PostgresTurns:
             if found:
                 self._seen = found[-1][0]
                 if time.monotonic() - self._forgot_at > FORGET_SECONDS:
-                    self._forgot_at = time.monotonic()
-                    await self._asking.execute("turns/forget", (_INT8.pack(self._seen),), len)
+                    await self._forget()
         except LogError as error:
             logger.debug("What others asked could not be seen: %s", error)
             return []
         return [submission for _, submission in found]
+
+    async def _forget(self) -> None:
+        if self._forgotten < self._seen:
+            await self._asking.execute("turns/forget", (_INT8.pack(self._seen),), len)
+            self._forgotten, self._forgot_at = self._seen, time.monotonic()
 
     async def answered(self, command_ids: Sequence[UUID]) -> dict[UUID, AlreadyRecorded]:
         try:

@@ -17,9 +17,11 @@ from commands.messages import workflow as workflows
 from commands.work import Work
 from domain.errors import LogUnavailable
 from tests.support.command_world import (
+    Clock,
     World,
     add_task,
     assign,
+    at_once,
     create_workflow,
     envelope,
     register_agent,
@@ -306,3 +308,64 @@ def test_a_cache_that_holds_one_aggregate_is_enough() -> None:
     assert world.task("t1").state == "scheduled"
     assert world.commit(envelope(START, command_id=uuid4()))[0].outcome == "unchanged"
     check_world(world)
+
+
+class CountingLog(MemoryEventLog):
+    """Counts how often streams are read."""
+
+    reads = 0
+
+    async def read_streams(self, *args: Any, **options: Any) -> Any:
+        self.reads += 1
+        return await super().read_streams(*args, **options)
+
+
+def test_what_many_commands_need_is_loaded_together() -> None:
+    clock = Clock()
+    log = CountingLog(clock)
+    first = World(log, clock)
+    first.given(register_agent(slots=50), create_workflow(), workflows.StartWorkflow(workflow_id="wf"))
+    names = [f"t{number}" for number in range(20)]
+    for name in names:
+        first.given(add_task(name), tasks.ScheduleTask(task_id=name))
+    cold = World(log, clock)
+    log.reads = 0
+    answers = cold.commit(*(envelope(assign(name)) for name in names))
+    assert {answer.outcome for answer in answers} == {"accepted"}
+    assert log.reads <= 4
+    check_world(cold)
+
+
+def test_a_glance_ahead_changes_nothing_and_a_refused_command_is_passed_over() -> None:
+    world = World()
+    world.given(create_workflow(), workflows.StartWorkflow(workflow_id="wf"), add_task("t1"))
+    cold = World(world.log, world.clock)
+    answers = cold.commit(
+        envelope(tasks.StartTask(task_id="t1")),
+        envelope(tasks.ScheduleTask(task_id="t1")),
+        envelope(tasks.StartTask(task_id="none")),
+    )
+    assert [answer.outcome for answer in answers] == ["refused", "accepted", "refused"]
+    assert cold.types("task-t1") == ["TaskCreated", "TaskScheduled"]
+    check_world(cold)
+
+
+def test_what_was_committed_while_a_stream_was_read_stays_in_memory() -> None:
+    world = World()
+    world.given(create_workflow())
+    old = world.decider._cache["workflow-wf"]
+    world.given(workflows.StartWorkflow(workflow_id="wf"))
+    new = world.decider._cache["workflow-wf"]
+
+    class Slow(MemoryEventLog):
+        """Answers with what there was when it was asked."""
+
+        async def read_streams(self, stream_ids: Any, **options: Any) -> Any:
+            events = await world.log.read_streams(stream_ids)
+            world.decider.remember({"workflow-wf": new})
+            return {one: events[one][: old.version] for one in events}
+
+    world.decider.forget(["workflow-wf"])
+    world.decider._reader = Slow(world.clock)
+    at_once(world.committer.prefetch([envelope(create_workflow()), envelope(create_workflow())]))
+    assert world.decider._cache["workflow-wf"] is new
