@@ -14,9 +14,11 @@ from domain.log import AlreadyRecorded
 LOOK_SECONDS = 0.004
 """How often to look for answers."""
 AGAIN_SECONDS = 0.1
-"""What is not answered by then is left once more: whoever had the turn may not have seen it."""
+"""What is not answered by then is left once more, and then after twice as long, and so on: nobody may have seen it."""
 PATIENCE_SECONDS = 0.5
-"""What is not answered by then is decided here."""
+"""Where nothing is answered for so long, whoever had the turn is not there: all is decided here."""
+LONGEST_SECONDS = 5.0
+"""What is not answered by then is decided here, whatever else is answered."""
 
 
 class Turns(Protocol):
@@ -66,7 +68,8 @@ class _Left:
     pending: Pending
     submission: bytes
     since: float
-    last: float
+    again: float
+    """When to leave it once more."""
 
 
 class Asking:
@@ -76,6 +79,7 @@ class Asking:
         self._turns = turns
         self._left: dict[UUID, _Left] = {}
         self._looked_at = 0.0
+        self._answered_at = 0.0
 
     def __len__(self) -> int:
         return len(self._left)
@@ -92,12 +96,12 @@ class Asking:
             if submission is None:
                 queue.append(pending)
             else:
-                self._left[command_id] = _Left(pending, submission, now, now)
+                self._left[command_id] = _Left(pending, submission, now, now + AGAIN_SECONDS)
                 submissions[command_id] = submission
         new = set(submissions)
         for command_id, left in self._left.items():
-            if now - left.last > AGAIN_SECONDS:
-                left.last = now
+            if now > left.again:
+                left.again = now + 2 * (now - left.since)
                 submissions[command_id] = left.submission
         if submissions:
             self._settle(await self._turns.ask(submissions), repeated=new)
@@ -117,11 +121,13 @@ class Asking:
             pending = self._left.pop(command_id).pending
             answer = answers.of_recorded(pending.envelope, recorded, repeated=command_id in repeated)
             pending.settled(answer)
+            self._answered_at = time.monotonic()
 
     def overdue(self) -> list[Pending]:
         """What nobody has answered in time: to be decided here."""
         now = time.monotonic()
-        return self._take_back([one for one, left in self._left.items() if now - left.since > PATIENCE_SECONDS])
+        patience = PATIENCE_SECONDS if now - self._answered_at > PATIENCE_SECONDS else LONGEST_SECONDS
+        return self._take_back([one for one, left in self._left.items() if now - left.since > patience])
 
     def take_back(self) -> list[Pending]:
         """All that is not answered yet."""

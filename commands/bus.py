@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Self
+from uuid import UUID
 
 from commands import transfer
 from commands.asking import LOOK_SECONDS, Asking, NoTurns, Turns
@@ -37,6 +38,8 @@ GRACE_SECONDS = 0.003
 """How long the turn is waited for before others are asked."""
 MANY = 16
 """So many waiting commands are worth two appends."""
+MOST_REMEMBERED = 100_000
+"""Ids of commands that others asked for."""
 CONTENDED_SECONDS = 1.0
 """How long after the last sign of another writer on the same streams turns are taken."""
 logger = logging.getLogger(__name__)
@@ -87,6 +90,8 @@ class CommandBus:
         self._worked_at = 0.0
         self._hearing: asyncio.Task[list[Envelope]] | None = None
         self._heard_at = 0.0
+        self._heard: set[UUID] = set()
+        """What was taken in during this turn, since it may be asked for more than once."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="command bus")
@@ -248,8 +253,12 @@ class CommandBus:
             heard = hearing.result()
             if heard:
                 self._contended_until = now + CONTENDED_SECONDS
-            room = self._queue_size - len(self._queue)
-            self._queue.extend([Pending(envelope, _nobody, ours=True) for envelope in heard[:room]])
+            if len(self._heard) > MOST_REMEMBERED:
+                self._heard.clear()
+            for envelope in heard:
+                if envelope.command_id not in self._heard and len(self._queue) < self._queue_size:
+                    self._heard.add(envelope.command_id)
+                    self._queue.append(Pending(envelope, _nobody, ours=True))
         if self._has_work() or not self._committer.is_quiet:
             self._worked_at = now
         is_over = now - self._worked_at > IDLE_SECONDS or now > self._contended_until
@@ -273,6 +282,7 @@ class CommandBus:
 
     async def _end_turn(self) -> None:
         self._has_turn = False
+        self._heard.clear()
         await self._turns.give()
 
 
