@@ -24,6 +24,11 @@ LONGEST_SECONDS = 5.0
 class Turns(Protocol):
     """Turns of the processes that write to the same streams. No call raises."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the turn that was taken is still ours."""
+        ...
+
     async def take(self) -> bool:
         """Wait for the turn, for a while; whether it is ours."""
         ...
@@ -47,6 +52,8 @@ class Turns(Protocol):
 
 class NoTurns:
     """For a process that is alone."""
+
+    is_held = True
 
     async def take(self) -> bool:
         return True
@@ -91,9 +98,11 @@ class Asking:
         for _ in range(len(queue)):
             pending = queue.popleft()
             command_id = pending.envelope.command_id
-            stays = pending.ours or pending.single or command_id in self._left
-            submission = None if stays else transfer.to_bytes(pending.envelope)
-            if submission is None:
+            first = self._left.get(command_id)
+            submission = None if pending.ours or pending.single else _packed(pending)
+            if first is not None:
+                first.pending.repeats.append(pending)
+            elif submission is None:
                 queue.append(pending)
             else:
                 self._left[command_id] = _Left(pending, submission, now, now + AGAIN_SECONDS)
@@ -119,8 +128,9 @@ class Asking:
     def _settle(self, found: Mapping[UUID, AlreadyRecorded], repeated: Container[UUID] = ()) -> None:
         for command_id, recorded in found.items():
             pending = self._left.pop(command_id).pending
-            answer = answers.of_recorded(pending.envelope, recorded, repeated=command_id in repeated)
-            pending.settled(answer)
+            pending.settled(answers.of_recorded(pending.envelope, recorded, repeated=command_id in repeated))
+            for again in pending.repeats:
+                again.settled(answers.of_recorded(again.envelope, recorded))
             self._answered_at = time.monotonic()
 
     def overdue(self) -> list[Pending]:
@@ -138,3 +148,10 @@ class Asking:
         for pending in taken:
             pending.ours = True
         return taken
+
+
+def _packed(pending: Pending) -> bytes | None:
+    try:
+        return transfer.to_bytes(pending.envelope)
+    except Exception:  # whoever decides it here says what is wrong with it
+        return None

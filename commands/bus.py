@@ -102,9 +102,10 @@ class CommandBus:
         self._awake.set()
         if self._task is not None:
             await self._task
-        for task in (self._taking, self._hearing):
-            if task is not None:
-                task.cancel()
+        left = [task for task in (self._taking, self._hearing) if task is not None]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def submit(self, envelope: Envelope) -> Answer:
         """Answered once the commit is durable. A submitter that goes away cancels nothing.
@@ -114,7 +115,7 @@ class CommandBus:
         """
         if self._closing:
             raise BusClosed()
-        if len(self._queue) + len(self._asking) >= self._queue_size:
+        if self._waiting() >= self._queue_size:
             raise Busy(f"{self._queue_size} commands are waiting already; try again in a moment.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -153,6 +154,9 @@ class CommandBus:
         alarm = asyncio.get_running_loop().call_later(seconds, self._awake.set)
         await self._awake.wait()
         alarm.cancel()
+
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._committer.again) + len(self._asking)
 
     def _has_work(self) -> bool:
         return bool(self._queue or self._committer.again)
@@ -248,6 +252,9 @@ class CommandBus:
     async def _hear(self) -> None:
         """Take in what others ask, and end the turn when there is nothing more to do."""
         now = time.monotonic()
+        if not self._turns.is_held:
+            self._lose_turn()
+            return
         if self._hearing is not None and self._hearing.done():
             hearing, self._hearing = self._hearing, None
             heard = hearing.result()
@@ -256,7 +263,7 @@ class CommandBus:
             if len(self._heard) > MOST_REMEMBERED:
                 self._heard.clear()
             for envelope in heard:
-                if envelope.command_id not in self._heard and len(self._queue) < self._queue_size:
+                if envelope.command_id not in self._heard and self._waiting() < self._queue_size:
                     self._heard.add(envelope.command_id)
                     self._queue.append(Pending(envelope, _nobody, ours=True))
         if self._has_work() or not self._committer.is_quiet:
@@ -281,9 +288,12 @@ class CommandBus:
         return envelopes
 
     async def _end_turn(self) -> None:
+        self._lose_turn()
+        await self._turns.give()
+
+    def _lose_turn(self) -> None:
         self._has_turn = False
         self._heard.clear()
-        await self._turns.give()
 
 
 def _settle(answer: asyncio.Future[Answer], result: Answer | LogError) -> None:

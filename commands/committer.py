@@ -136,18 +136,17 @@ class Committer:
                 if again is None:
                     return True
                 decision = again
+            self._put(pending, decision)
         except NotYetCommitted:
             return False
         except CorruptLog as error:
-            pending.settled(answers.of_error(envelope, error))
+            self._settle(pending, answers.of_error(envelope, error))
         except LogError as error:
-            pending.settled(error)
+            self._settle(pending, error)
         except Exception as error:  # a fault of ours must not take others down
             logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id)
             message = f"{envelope.command.type} could not be decided ({type(error).__name__}); please report this."
-            pending.settled(answers.failed(envelope, "internal_error", message))
-        else:
-            self._put(pending, decision)
+            self._settle(pending, answers.failed(envelope, "internal_error", message))
         return True
 
     def _put(self, pending: Pending, decision: Decision) -> None:
@@ -156,7 +155,7 @@ class Committer:
             self._open.telemetry.append(work.telemetry)
         if isinstance(decision.envelope.command, Heartbeat) and not work.events:
             if decision.problem is not None:
-                pending.settled(_unrecorded(decision.envelope, decision.problem))
+                self._settle(pending, _unrecorded(decision.envelope, decision.problem))
             else:
                 self._open.unrecorded.append(pending)
             return
@@ -175,7 +174,7 @@ class Committer:
         stream_id = envelope.command.stream_id
         known = await self._log.find_command(envelope.command_id)
         if known is not None:
-            pending.settled(answers.of_recorded(envelope, known))
+            self._settle(pending, answers.of_recorded(envelope, known))
             return None
         if stream_id in self._ahead:
             raise NotYetCommitted
@@ -183,7 +182,7 @@ class Committer:
         decision = await self._decider.decide(envelope, self._clock(), self._ahead)
         if _is_expected(decision):
             return decision
-        pending.settled(answers.conflict(envelope, decision.work.reads.get(stream_id, 0)))
+        self._settle(pending, answers.conflict(envelope, decision.work.reads.get(stream_id, 0)))
         return None
 
     async def _decide_alone(self, pending: Pending) -> bool:
@@ -223,9 +222,10 @@ class Committer:
 
     def abandon(self, error: LogError) -> None:
         """Answer all that is decided or to be decided again with an error; nothing of it is known any more."""
+        waiting = [*self._under_way.values(), *self._open.unrecorded, *self.again]
         self._open = Group()
         self._ahead.clear()
-        for pending in [*self._under_way.values(), *self.again]:
+        for pending in waiting:
             for one in (*pending.repeats, pending):
                 one.settled(error)
         self._under_way.clear()
@@ -294,10 +294,12 @@ class Committer:
                 lost.append(pending)
         if stale:
             await self._decide_anew(lost, stale)
-        if group.telemetry:
-            await self._presence.record(group.telemetry)
-        for pending in group.unrecorded:
-            pending.settled(_unrecorded(pending.envelope, None))
+        try:
+            if group.telemetry:
+                await self._presence.record(group.telemetry)
+        finally:
+            for pending in group.unrecorded:
+                self._settle(pending, _unrecorded(pending.envelope, None))
 
     def _take_over(self, prepared: Prepared) -> None:
         """What a command left is committed."""
@@ -347,7 +349,7 @@ class Committer:
             for pending in pendings:
                 self._settle(pending, error)
         for pending in group.unrecorded:
-            pending.settled(error)
+            self._settle(pending, error)
         await self._decide_anew(lost, {stream_id for one in group.appends for stream_id in one.expected})
 
 

@@ -39,6 +39,12 @@ class DirectConnection:
         self._socket = -1
         self._is_writing = False
         self._call: _Call[Any] | None = None
+        self._connections = 0
+
+    @property
+    def generation(self) -> int:
+        """Which connection this is, from 1; 0: there is none now. What one session held, another one does not."""
+        return self._connections if self._connection is not None else 0
 
     def execute(
         self, query: str, parameters: Sequence[bytes | None], read: Callable[[Results], T]
@@ -79,12 +85,17 @@ class DirectConnection:
             await connection.close()
             raise
         self._connection = connection
+        self._connections += 1
         self._socket = connection.pgconn.socket
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
 
     async def _prepare(self, query: str) -> None:
-        await self._begin(lambda pgconn: pgconn.send_prepare(query.encode(), sql.load(query)), lambda _: None)
-        self._prepared.add(query)
+        """Whoever asked may go away meanwhile: it is prepared all the same, and not twice."""
+        await asyncio.shield(
+            self._begin(
+                lambda pgconn: pgconn.send_prepare(query.encode(), sql.load(query)), lambda _: self._prepared.add(query)
+            )
+        )
 
     def _send(self, query: str, parameters: Sequence[bytes | None], read: Callable[[Results], T]) -> asyncio.Future[T]:
         formats = [pq.Format.BINARY] * len(parameters)
@@ -101,6 +112,9 @@ class DirectConnection:
             send(self._connection.pgconn)
         except psycopg.OperationalError as error:
             self._lose(error)
+        except Exception as error:  # nothing was sent
+            self._call = None
+            call.answer.set_exception(error)
         else:
             self._flush()
         return call.answer

@@ -38,14 +38,20 @@ class PostgresTurns:
     def __init__(self, database_url: str, tenant: str) -> None:
         self._tenant = tenant
         self._turn = DirectConnection(database_url, f"dora-state turns {tenant}", self._set_up)
-        self._asking = DirectConnection(database_url, f"dora-state asks {tenant}", self._set_up)
+        self._asking = DirectConnection(database_url, f"dora-state asks {tenant}", self._set_up_asking)
+        self._held = 0
         self._seen = 0
         self._forgotten = 0
         self._forgot_at = 0.0
 
+    @property
+    def is_held(self) -> bool:
+        return self._held > 0 and self._held == self._turn.generation
+
     async def take(self) -> bool:
         try:
             await self._turn.execute("turns/take", (), len)
+            self._held = self._turn.generation
         except LogError as error:
             if error.facts.get("sqlstate") == _LOCK_NOT_AVAILABLE:
                 return False
@@ -56,6 +62,7 @@ class PostgresTurns:
         return True
 
     async def give(self) -> None:
+        self._held = 0
         try:
             await self._turn.execute("turns/give", (), len)
             await self._forget()  # so that the next one finds only what we have not seen
@@ -102,6 +109,11 @@ class PostgresTurns:
         await assume(connection, tenant_schema(self._tenant), Role.WRITER)
         await connection.execute(sql.load("setup/lock_timeout"), (PATIENCE,))
         await connection.execute(sql.load("signal/lightly"))
+
+    async def _set_up_asking(self, connection: Connection) -> None:
+        await self._set_up(connection)
+        # The server may have crashed: an unlogged table is empty then, and its places begin anew.
+        self._seen = self._forgotten = 0
 
 
 def _submissions(results: Results) -> list[tuple[int, bytes]]:

@@ -164,6 +164,8 @@ TWO: dict[int, list[object]] = {
         TWO | {8: [2, 1]},  # events out of order
         TWO | {2: [2, 2]},  # counted to the wrong command
         TWO | {2: [1, 0]},
+        TWO | {0: [uuid4(), uuid4(), uuid4()], 1: [b"", b"", b""], 2: [2, 1, 2], 4: [1, 3]},  # counts that fall
+        TWO | {0: [uuid4(), uuid4(), uuid4()], 1: [b"", b"", b""], 2: [1, None, 2], 4: [1, 3]},
         TWO | {4: [2, 1]},  # claims out of order
         TWO | {3: ["task-1"], 4: [2, 1], 5: [1, 1], 6: [0, 1], 8: [2, 1]},  # so that versions fall
         TWO | {7: [2, 0]},  # counted to the wrong claim

@@ -154,3 +154,17 @@ async def test_partitions_have_the_keys_that_guard_positions_and_versions(
                     f"INSERT INTO events SELECT {columns}, recorded_at, {version}, event_id, schema_version,"
                     " following, stream_id, type, data, metadata FROM events".encode()
                 )
+
+
+async def test_append_looks_into_its_own_schema_first_whoever_makes_it_anew(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await log.append([command({"task-1": 0})])
+    setting = "SELECT proconfig[1] FROM pg_proc WHERE oid = 'append'::regproc"
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        before = await value(connection, setting)
+        assert str(before).endswith(", pg_temp")
+        schema = await value(connection, "SELECT current_schema()")
+        await connection.execute(f"SET search_path TO {schema}, public".encode())
+        await rows(connection, "SELECT point_to_open_month()")
+        assert await value(connection, setting) == before

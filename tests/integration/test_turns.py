@@ -87,6 +87,64 @@ async def test_what_is_asked_is_seen_once_in_order_and_forgotten(database_url: s
         assert await other.asked() == [b"4"]
 
 
+async def test_after_a_crash_of_the_server_what_is_asked_is_seen(database_url: str, tenant: str) -> None:
+    """An unlogged table is empty then, and its places begin anew."""
+    async with turns_of(database_url, tenant) as one, turns_of(database_url, tenant) as other:
+        await one.ask({uuid4(): b"1", uuid4(): b"2"})
+        assert await other.asked() == [b"1", b"2"]
+        async with connected(database_url, tenant) as admin:
+            await admin.execute("TRUNCATE asked RESTART IDENTITY")
+            await rows(admin, KILL, f"dora-state asks {tenant}")
+        seen: list[bytes] = []
+        async with asyncio.timeout(20):
+            while not seen:
+                await one.ask({uuid4(): b"3"})
+                seen = await other.asked()
+        assert set(seen) == {b"3"}
+
+
+async def test_a_turn_is_over_for_whoever_lost_the_connection_that_took_it(database_url: str, tenant: str) -> None:
+    async with turns_of(database_url, tenant) as one:
+        assert not one.is_held
+        assert await one.take()
+        assert one.is_held
+        async with connected(database_url, tenant) as admin:
+            await rows(admin, KILL, f"dora-state turns {tenant}")
+        for _ in range(2000):
+            if not one.is_held:
+                break
+            await asyncio.sleep(0.01)
+        assert not one.is_held
+        assert await one.take()
+        assert one.is_held
+        await one.give()
+        assert not one.is_held
+
+
+async def test_of_two_buses_one_has_the_turn_again_after_its_connection_was_lost(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await make_pool(log)
+    async with (
+        bus_of(log, database_url, tenant) as first,
+        bus_of(log, database_url, tenant) as second,
+        connected(database_url, tenant) as admin,
+    ):
+        contend(first)
+        contend(second)
+        busy = [asyncio.create_task(_submit_for_ever(bus)) for bus in (first, second)]
+        for _ in range(3):
+            await asyncio.sleep(0.2)
+            await rows(admin, f"{KILL} AND state = 'idle'", f"dora-state turns {tenant}")
+        alone = 0
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            alone += first._has_turn + second._has_turn < 2
+        for one in busy:
+            one.cancel()
+    assert alone > 50
+
+
 async def test_who_may_not_write_may_not_ask(database_url: str, tenant: str) -> None:
     async with connected(database_url, tenant, Role.PROJECTOR) as reader:
         for statement in ("INSERT INTO asked (submission) VALUES ('')", "SELECT * FROM asked", "DELETE FROM asked"):
@@ -136,7 +194,7 @@ async def test_who_has_the_turn_decides_for_the_others(log: PostgresEventLog, da
         refused = await second.submit(envelope(pools.Reserve(pool_id="pool", resources={"cpu": "1000000000"})))
         named = await second.submit(reserve(expected=1))  # its answer would not be in the log: decided here
         busy.cancel()
-        asked = await value(admin, "SELECT last_value FROM pg_sequences WHERE sequencename = 'asked_place_seq'")
+        asked = await value(admin, "SELECT last_value FROM asked_place_seq")
     assert {one.outcome for one in [*answers, *mixed]} == {"accepted"}
     assert {one.repeated for one in [*answers, *mixed]} == {False}
     assert [(one.repeated, one.position) for one in again] == [(True, one.position) for one in answers[:3]]

@@ -35,7 +35,9 @@ CREATE OR REPLACE FUNCTION insert_statements(p_table text) RETURNS text LANGUAGE
     )
     INSERT INTO commands (command_id, answer, recorded_at, first_position, last_position)
     SELECT u.id, u.answer, u.at,
-        CASE WHEN u.last > u.before THEN v_last_position + u.before + 1 END,
+        CASE WHEN u.last > u.before THEN v_last_position + u.before + 1
+            WHEN u.last IS DISTINCT FROM u.before
+            THEN refuse_append('the counts of events rise from command to command') END,
         CASE WHEN u.last > u.before THEN v_last_position + u.last END
     FROM unnest(p_command_ids, p_answers, v_times, p_command_lasts, (0 || p_command_lasts)[:cardinality(p_command_lasts)])
         AS u (id, answer, at, last, before);

@@ -110,8 +110,8 @@ CREATE OR REPLACE FUNCTION append(
     command int, outcome text, recorded_at timestamptz, first_position bigint, last_position bigint,
     answer bytea, stream_id text, expected bigint, actual bigint
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path FROM CURRENT SET plan_cache_mode TO force_generic_plan SET enable_seqscan TO off AS %L
-        $append$, $body$
+SET search_path TO %I, pg_temp SET plan_cache_mode TO force_generic_plan SET enable_seqscan TO off AS %L
+        $append$, current_schema(), $body$
 #variable_conflict use_column
 DECLARE
     v_broken        text;

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -94,14 +95,26 @@ def test_what_can_not_be_answered_by_others_stays_in_the_queue_in_its_order() ->
     assert turns.left == [waiting.pending[n].envelope.command_id for n in (1, 3)]
 
 
-def test_the_same_id_is_left_once() -> None:
+def test_the_same_id_is_left_once_and_each_who_asked_is_answered() -> None:
     turns, waiting = Turns(), Waiting(1)
     one = Asking(turns)
+    waiting.pending[0].repeats.append(Pending(waiting.pending[0].envelope, waiting._settled))
     at_once(one.leave(waiting.queue))
-    again = Pending(waiting.pending[0].envelope, waiting._settled)
-    queue = deque([again])
+    queue = deque([Pending(waiting.pending[0].envelope, waiting._settled)])
     at_once(one.leave(queue))
-    assert (len(turns.left), list(queue)) == (1, [again])
+    assert (len(turns.left), list(queue)) == (1, [])
+    turns.record(waiting.pending[0])
+    after(one, asking.LOOK_SECONDS)
+    assert at_once(one.look())
+    assert [answer.repeated for answer in waiting.answers] == [False, True, True]
+
+
+def test_what_can_not_be_written_down_stays() -> None:
+    turns, waiting = Turns(), Waiting(0)
+    broken = Pending(replace(envelope(create_workflow()), actor="\ud800"), waiting._settled)
+    queue = deque([broken])
+    at_once(Asking(turns).leave(queue))
+    assert (list(queue), turns.left) == ([broken], [])
 
 
 def test_what_is_not_answered_is_left_again_ever_more_seldom() -> None:

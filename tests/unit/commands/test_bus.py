@@ -8,6 +8,7 @@ import pytest
 
 from commands.bus import BusClosed, Busy, CommandBus
 from commands.envelope import Answer
+from commands.groups import Pending
 from commands.messages import workflow as workflows
 from domain.errors import AppendRejected, LogUnavailable
 from domain.log import AppendOutcome, CommandAppend
@@ -235,3 +236,30 @@ async def test_a_conflict_is_an_answer_and_no_error() -> None:
         await bus.submit(envelope(create_workflow()))
         answer = await bus.submit(envelope(workflows.StartWorkflow(workflow_id="wf"), expected=7))
     assert (answer.outcome, answer.ok) == ("conflict", False)
+
+
+async def test_a_repetition_of_a_command_that_is_lost_and_then_fails_is_answered_too() -> None:
+    bus, world, log = make_bus()
+    other = World(log, world.clock)
+    given = envelope(workflows.StartWorkflow(workflow_id="a"))
+    log.gate.set()
+    async with bus:
+        assert (await bus.submit(envelope(create_workflow("a")))).outcome == "accepted"
+        log.gate.clear()
+        first = asyncio.create_task(bus.submit(given))
+        await settled()
+        again = asyncio.create_task(bus.submit(given))
+        await settled()
+        log.gate.set()
+        await other.committer.commit([envelope(workflows.StartWorkflow(workflow_id="a"))])
+        outcomes = await asyncio.wait_for(asyncio.gather(first, again), 20)
+    assert [(one.outcome, one.repeated) for one in outcomes] == [("unchanged", False), ("unchanged", True)]
+
+
+async def test_commands_that_are_to_be_decided_again_count_for_the_queue() -> None:
+    bus, world, _ = make_bus(queue_size=1)
+    async with bus:
+        world.committer.again.extend([Pending(envelope(create_workflow("a")), lambda _: None)])
+        with pytest.raises(Busy):
+            await bus.submit(envelope(create_workflow("b")))
+        world.committer.again.clear()

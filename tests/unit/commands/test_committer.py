@@ -369,3 +369,11 @@ def test_what_was_committed_while_a_stream_was_read_stays_in_memory() -> None:
     world.decider._reader = Slow(world.clock)
     at_once(world.committer.prefetch([envelope(create_workflow()), envelope(create_workflow())]))
     assert world.decider._cache["workflow-wf"] is new
+
+
+def test_what_can_not_be_written_down_is_answered_and_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    broken = replace(envelope(create_workflow("w1")), actor="\ud800")
+    with caplog.at_level(logging.CRITICAL):
+        answers = world.commit(broken, envelope(create_workflow("w2")))
+    assert [answer.outcome for answer in answers] == ["failed", "accepted"]

@@ -1,0 +1,91 @@
+"""The connection that appends go through: who goes away harms nobody, and a lost one is made anew."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.errors import LogUnavailable
+from infrastructure import sql
+from infrastructure.database import Connection
+from infrastructure.event_store.direct import DirectConnection, Results
+from tests.support.postgres import connected, rows
+
+NAME = "dora-state direct"
+QUERIES = {"slow": b"SELECT pg_sleep(0.2)", "fast": b"SELECT $1::text", "wrong": b"SELECT 1 / $1::int"}
+
+
+async def _nothing(_: Connection) -> None: ...
+
+
+def _text(results: Results) -> str:
+    return (results[0].get_value(0, 0) or b"").decode()
+
+
+@pytest.fixture
+async def direct(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DirectConnection]:
+    load = sql.load
+    monkeypatch.setattr(sql, "load", lambda name: QUERIES.get(name) or load(name))
+    connection = DirectConnection(database_url, NAME, _nothing)
+    yield connection
+    await connection.close()
+
+
+async def test_who_goes_away_while_a_statement_is_prepared_harms_nobody(direct: DirectConnection) -> None:
+    for steps in range(1, 400, 7):
+        gone = direct.execute("fast", (b"gone",), _text)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        gone.cancel()
+        assert await direct.execute("fast", (b"stays",), _text) == "stays"
+        await direct.close()
+
+
+async def test_who_goes_away_in_a_call_gets_no_others_answer(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    gone = direct.execute("slow", (), len)
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    answers = await asyncio.gather(*(direct.execute("fast", (str(n).encode(),), _text) for n in range(20)))
+    assert answers == [str(n) for n in range(20)]
+
+
+async def test_a_call_that_can_not_be_sent_or_is_refused_leaves_the_connection_good(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    with pytest.raises(TypeError):
+        await direct.execute("fast", ("no bytes",), _text)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(Exception, match="division by zero"):
+        await direct.execute("wrong", ((0).to_bytes(4),), len)
+    assert await direct.execute("fast", (b"2",), _text) == "2"
+    assert direct.generation == 1
+
+
+async def test_a_lost_connection_fails_its_call_and_the_next_one_makes_another(
+    direct: DirectConnection, database_url: str, tenant: str
+) -> None:
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    async with connected(database_url, tenant) as admin:
+        assert await direct.execute("fast", (b"1",), _text) == "1"
+        lost = direct.execute("slow", (), len)
+        await asyncio.sleep(0.05)
+        await rows(admin, kill, NAME)
+        with pytest.raises(LogUnavailable):
+            await lost
+        assert await direct.execute("fast", (b"2",), _text) == "2"
+        assert direct.generation == 2
+
+
+async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    under_way = direct.execute("slow", (), len)
+    waits = direct.execute("fast", (b"2",), _text)
+    await asyncio.sleep(0.05)
+    await direct.close()
+    with pytest.raises(LogUnavailable):
+        await under_way
+    assert await waits == "2"
+
+
+async def test_much_goes_through(direct: DirectConnection) -> None:
+    much = b"x" * 20_000_000
+    assert len(await direct.execute("fast", (much,), _text)) == len(much)
