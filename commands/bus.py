@@ -244,10 +244,10 @@ class CommandBus:
 
     async def _begin_turn(self) -> None:
         self._has_turn = True
-        self._worked_at = time.monotonic()
         self._committer.again.extend(self._asking.take_back())
-        if await self._committer.catch_up():
-            self._contended_until = time.monotonic() + CONTENDED_SECONDS
+        await self._committer.catch_up()
+        self._worked_at = time.monotonic()
+        self._contended_until = self._worked_at + CONTENDED_SECONDS
 
     async def _hear(self) -> None:
         """Take in what others ask, and end the turn when there is nothing more to do."""
@@ -262,16 +262,18 @@ class CommandBus:
                 self._contended_until = now + CONTENDED_SECONDS
             if len(self._heard) > MOST_REMEMBERED:
                 self._heard.clear()
-            for envelope in heard:
+            for envelope in [] if self._closing else heard:  # they are decided elsewhere then
                 if envelope.command_id not in self._heard and self._waiting() < self._queue_size:
                     self._heard.add(envelope.command_id)
                     self._queue.append(Pending(envelope, _nobody, ours=True))
         if self._has_work() or not self._committer.is_quiet:
             self._worked_at = now
         is_over = now - self._worked_at > IDLE_SECONDS or now > self._contended_until
+        # Whoever leaves has others do the rest, if there are any.
+        is_over = is_over or (self._closing and bool(self._heard))
         if is_over and self._hearing is None:
             await self._end_turn()
-        elif self._hearing is None and now - self._heard_at > HEAR_SECONDS:
+        elif self._hearing is None and now - self._heard_at > HEAR_SECONDS and not self._closing:
             self._heard_at = now
             self._hearing = asyncio.create_task(self._asked())
             self._hearing.add_done_callback(self._wake)

@@ -217,6 +217,25 @@ async def _until_asked(turns: PostgresTurns) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_whoever_has_the_turn_leaves_though_others_go_on_asking(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await make_pool(log)
+    async with bus_of(log, database_url, tenant) as stays:
+        async with bus_of(log, database_url, tenant) as leaves:
+            contend(leaves)
+            await leaves.submit(reserve())
+            assert leaves._has_turn
+            contend(stays)
+            asking = asyncio.create_task(_submit_for_ever(stays))
+            await asyncio.sleep(0.3)
+            began = time.monotonic()
+        assert time.monotonic() - began < 10
+        await asyncio.sleep(0.3)
+        asking.cancel()
+        assert (await asyncio.wait_for(stays.submit(reserve()), 20)).outcome == "accepted"
+
+
 async def test_what_nobody_answers_is_decided_here(log: PostgresEventLog, database_url: str, tenant: str) -> None:
     """Whoever has the turn has stopped, and does not hear."""
     await make_pool(log)
