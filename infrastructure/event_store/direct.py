@@ -40,6 +40,7 @@ class DirectConnection:
         self._is_writing = False
         self._call: _Call[Any] | None = None
         self._connections = 0
+        self._closes = 0
 
     @property
     def generation(self) -> int:
@@ -58,6 +59,8 @@ class DirectConnection:
         return asyncio.create_task(self._execute_in_turn(query, parameters, read))
 
     async def close(self) -> None:
+        """What is under way fails. What is asked for later makes another connection."""
+        self._closes += 1
         connection, self._connection = self._connection, None
         self._forget()
         if self._call is not None:
@@ -78,9 +81,12 @@ class DirectConnection:
             return await self._send(query, parameters, read)
 
     async def _connect(self) -> None:
+        closes = self._closes
         connection = await connect(self._database_url, self._application_name)
         try:
             await self._set_up(connection)
+            if self._closes > closes:
+                raise psycopg.OperationalError("it was closed while it was made")
         except BaseException:
             await connection.close()
             raise

@@ -89,3 +89,21 @@ async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None
 async def test_much_goes_through(direct: DirectConnection) -> None:
     much = b"x" * 20_000_000
     assert len(await direct.execute("fast", (much,), _text)) == len(much)
+
+
+async def test_closing_leaves_no_connection_that_was_just_being_made(
+    direct: DirectConnection, database_url: str, tenant: str
+) -> None:
+    asked = direct.execute("fast", (b"1",), _text)
+    await asyncio.sleep(0)
+    await direct.close()
+    with pytest.raises(LogUnavailable, match="closed while it was made"):
+        await asked
+    assert direct.generation == 0
+    async with connected(database_url, tenant) as admin:
+        for _ in range(1000):  # a backend takes a moment to leave
+            left = await rows(admin, "SELECT pid FROM pg_stat_activity WHERE application_name = %s", NAME)
+            if not left:
+                break
+            await asyncio.sleep(0.01)
+    assert left == []
