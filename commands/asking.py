@@ -99,10 +99,11 @@ class Asking:
             pending = queue.popleft()
             command_id = pending.envelope.command_id
             first = self._left.get(command_id)
-            submission = None if pending.ours or pending.single else _packed(pending)
             if first is not None:
                 first.pending.repeats.append(pending)
-            elif submission is None:
+                continue
+            submission = None if pending.ours or pending.single else _packed(pending)
+            if submission is None:
                 queue.append(pending)
             else:
                 self._left[command_id] = _Left(pending, submission, now, now + AGAIN_SECONDS)

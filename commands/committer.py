@@ -213,12 +213,10 @@ class Committer:
         except LogError:
             return True  # whoever needs the log will say so
 
-    async def catch_up(self) -> bool:
-        """See what other processes have written since the last time; whether any of it was known here."""
-        try:
-            return bool(await self._decider.catch_up())
-        except LogError:
-            return False  # whoever needs the log will say so
+    async def catch_up(self) -> None:
+        """See what other processes have written since the last time."""
+        with contextlib.suppress(LogError):  # whoever needs the log will say so
+            await self._decider.catch_up()
 
     def abandon(self, error: LogError) -> None:
         """Answer all that is decided or to be decided again with an error; nothing of it is known any more."""

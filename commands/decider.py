@@ -94,9 +94,8 @@ class Decider:
         def recall(stream_id: str) -> Loaded[Any] | None:
             return ahead.get(stream_id) or cache.get(stream_id)
 
-        waiting = [one for one in envelopes if recall(one.command.stream_id) is None]
-        found_missing = bool(waiting)
-        for _ in range(PREFETCH_ROUNDS if len(waiting) > 1 else 0):
+        cold = waiting = [one for one in envelopes if recall(one.command.stream_id) is None]
+        for _ in range(PREFETCH_ROUNDS if len(cold) > 1 else 0):
             missing: dict[str, Key[Any]] = {}
             asking: list[Envelope] = []
             for envelope in waiting:
@@ -111,7 +110,7 @@ class Decider:
                 break
             await self._load(tuple(missing.values()), self._reader)
             waiting = asking
-        return found_missing
+        return bool(cold)
 
     async def decide_afresh(self, envelope: Envelope, now: datetime, reader: EventReader) -> Decision:
         """Decide one command on nothing but what `reader` says; what is cached is brought up to it first."""
@@ -169,24 +168,17 @@ class Decider:
         for stream_id in stream_ids:
             self._cache.pop(stream_id, None)
 
-    async def refresh(self, stream_ids: Iterable[str]) -> set[str]:
-        """Bring what is cached of these streams up to the log, in one round trip; gives those that had moved."""
-        keys = [_key(stream_id) for stream_id in stream_ids if stream_id in self._cache]
-        before = {key.stream_id: self._cache[key.stream_id].version for key in keys}
-        after = await self._load(tuple(keys), self._reader)
-        return {stream_id for stream_id, loaded in after.items() if loaded.version != before[stream_id]}
+    async def refresh(self, stream_ids: Iterable[str]) -> None:
+        """Bring what is cached of these streams up to the log, in one round trip."""
+        await self._load(tuple([_key(stream_id) for stream_id in stream_ids if stream_id in self._cache]), self._reader)
 
-    async def catch_up(self) -> set[str]:
-        """Bring what is cached up to the log where others have moved it since the last time; gives what had moved."""
+    async def catch_up(self) -> None:
+        """Bring what is cached up to the log where others have moved it since the last time."""
         self._seen, moved = await self._reader.moved_after(self._seen, at_most=LOOK_BACK)
         cache = self._cache
-        return await self.refresh(
+        await self.refresh(
             [s for s, version in moved.items() if (cached := cache.get(s)) is not None and cached.version < version]
         )
-
-    def cached_version(self, stream_id: str) -> int | None:
-        found = self._cache.get(stream_id)
-        return found.version if found else None
 
     async def _load(self, keys: tuple[Key[Any], ...], reader: EventReader) -> dict[str, Loaded[Any]]:
         """Aggregates as they are in the log: what is cached of one is gone on from."""

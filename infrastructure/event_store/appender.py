@@ -2,22 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from struct import Struct
 from typing import Any, TypeVar
 
 from psycopg import pq
 
 from infrastructure.database import Role, assume, tenant_schema
+from infrastructure.event_store.binary import bigint, integer, timestamptz
 from infrastructure.event_store.direct import DirectConnection, Results
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
-
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_INT4 = Struct("!i").unpack
-_INT8 = Struct("!q").unpack
 
 
 class Appender:
@@ -53,20 +48,8 @@ def _row(result: pq.abc.PGresult, number: int) -> Row:
     return tuple([None if value is None else read(value) for read, value in zip(_COLUMNS, values, strict=True)])
 
 
-def _int4(value: bytes) -> int:
-    return int(_INT4(value)[0])
-
-
-def bigint(value: bytes) -> int:
-    return int(_INT8(value)[0])
-
-
-def timestamptz(value: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=bigint(value))
-
-
 _COLUMNS: tuple[Callable[[bytes], Any], ...] = (
-    *(_int4, bytes.decode, timestamptz, bigint, bigint),
+    *(integer, bytes.decode, timestamptz, bigint, bigint),
     *(bytes, bytes.decode, bigint, bigint),
 )
 """How the columns of append's rows are read: command, outcome, recorded_at, first and last position, answer,

@@ -5,9 +5,10 @@ type each, and no nulls. The form is array_recv's (PostgreSQL, src/backend/utils
 flags, oid of the elements, count, lower bound; then each element after its length.
 """
 
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from struct import Struct
 from sys import byteorder
 from typing import Any, ClassVar
@@ -19,17 +20,16 @@ from psycopg.postgres import types
 from psycopg.pq import Format
 
 from domain.log import Identifier
+from infrastructure.event_store.binary import EPOCH, MICROSECOND
 
 _HEADER = Struct("!iiIii").pack
 _INT4 = Struct("!ii").pack
 _INT8 = Struct("!iq").pack
 _LENGTH = Struct("!i").pack
 _UUID_LENGTH = _LENGTH(16)
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_MICROSECOND = timedelta(microseconds=1)
 
 
-class Packed:
+class Packed(ABC):
     """A parameter that is an array, packed; each subclass is one type of array."""
 
     __slots__ = ("bytes",)
@@ -52,9 +52,9 @@ class Packed:
         return _HEADER(1, 0, cls.oid, len(values), 1) + cls.elements(values)
 
     @staticmethod
+    @abstractmethod
     def elements(values: Sequence[Any]) -> bytes:
         """Each one after its length."""
-        raise NotImplementedError
 
 
 class Int4Array(Packed):
@@ -116,7 +116,7 @@ class TimestamptzArray(Packed):
 
     @staticmethod
     def elements(values: Sequence[datetime]) -> bytes:
-        return b"".join([_INT8(8, (value - _EPOCH) // _MICROSECOND) for value in values])
+        return b"".join([_INT8(8, (value - EPOCH) // MICROSECOND) for value in values])
 
 
 def _with_lengths(values: Iterable[bytes]) -> bytes:

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from struct import Struct
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +14,8 @@ from domain.errors import LogError
 from domain.log import AlreadyRecorded
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, tenant_schema
-from infrastructure.event_store.appender import bigint, timestamptz
 from infrastructure.event_store.arrays import ByteaArray, UuidArray
+from infrastructure.event_store.binary import bigint, pack_bigint, timestamptz
 from infrastructure.event_store.direct import DirectConnection, Results
 
 PATIENCE = "1s"
@@ -24,7 +23,6 @@ PATIENCE = "1s"
 FORGET_SECONDS = 1.0
 """How often what was taken in is deleted."""
 _LOCK_NOT_AVAILABLE = "55P03"
-_INT8 = Struct("!q")
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +77,7 @@ class PostgresTurns:
 
     async def asked(self) -> list[bytes]:
         try:
-            found = await self._asking.execute("turns/asked", (_INT8.pack(self._seen),), _submissions)
+            found = await self._asking.execute("turns/asked", (pack_bigint(self._seen),), _submissions)
             if found:
                 self._seen = found[-1][0]
                 if time.monotonic() - self._forgot_at > FORGET_SECONDS:
@@ -91,7 +89,7 @@ class PostgresTurns:
 
     async def _forget(self) -> None:
         if self._forgotten < self._seen:
-            await self._asking.execute("turns/forget", (_INT8.pack(self._seen),), len)
+            await self._asking.execute("turns/forget", (pack_bigint(self._seen),), len)
             self._forgotten, self._forgot_at = self._seen, time.monotonic()
 
     async def answered(self, command_ids: Sequence[UUID]) -> dict[UUID, AlreadyRecorded]:
