@@ -2,46 +2,30 @@
 
 While one group is in flight, arriving commands are decided into the next one, which goes as soon as the one before
 has landed. A lone command does not wait for company. The queue is bounded: a full one answers "try later" at once.
-
-Processes that write to the same streams take turns, or each would mostly work for nothing: whoever lost a command to
-another tries to get the turn. Who has it sees what the others wrote and decides as fast as if it were alone; the others
-leave their commands for it and wait for the answers (asking.py), so that nobody waits for a turn. All of this is a
-courtesy: what is right is for the append to say, and what is not answered in time is decided here.
+Where other processes write to the same streams, sharing.py says what is decided here and when.
 """
 
 from __future__ import annotations  # those of a function made in a function would be evaluated at each call
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Self
-from uuid import UUID
 
-from commands import transfer
-from commands.asking import LOOK_SECONDS, Asking, NoTurns, Turns
+from commands.asking import NoTurns, Turns
 from commands.committer import Committer
 from commands.envelope import Answer, Envelope
 from commands.groups import Group, Pending
+from commands.sharing import Sharing
 from domain.errors import DoraStateError, LogError, LogUnavailable
 from domain.log import Appended, AppendOutcome
 
 DEFAULT_QUEUE_SIZE = 10_000
 DEFAULT_GROUP_SIZE = 500
-IDLE_SECONDS = 0.01
-"""Whoever has had nothing to do for so long gives its turn away."""
-HEAR_SECONDS = 0.002
-"""How often whoever has the turn looks for what others ask."""
-GRACE_SECONDS = 0.003
-"""How long the turn is waited for before others are asked."""
 MANY = 16
 """So many waiting commands are worth two appends."""
-MOST_REMEMBERED = 100_000
-"""Ids of commands that others asked for."""
-CONTENDED_SECONDS = 1.0
-"""How long after the last sign of another writer on the same streams turns are taken."""
 logger = logging.getLogger(__name__)
 
 
@@ -71,7 +55,6 @@ class CommandBus:
     ) -> None:
         """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer
-        self._turns: Turns = turns or NoTurns()
         self._on_commit = on_commit
         self._queue: deque[Pending] = deque()
         self._queue_size = queue_size
@@ -81,17 +64,7 @@ class CommandBus:
         self._flying = Group()
         self._awake = asyncio.Event()
         self._closing = False
-        self._lost = 0
-        self._contended_until = 0.0
-        self._asking = Asking(self._turns)
-        self._taking: asyncio.Task[bool] | None = None
-        self._taking_since = 0.0
-        self._has_turn = False
-        self._worked_at = 0.0
-        self._hearing: asyncio.Task[list[Envelope]] | None = None
-        self._heard_at = 0.0
-        self._heard: set[UUID] = set()
-        """What was taken in during this turn, since it may be asked for more than once."""
+        self.sharing = Sharing(turns or NoTurns(), committer, self._awake.set)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="command bus")
@@ -99,13 +72,11 @@ class CommandBus:
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
+        self.sharing.leave()
         self._awake.set()
         if self._task is not None:
             await self._task
-        left = [task for task in (self._taking, self._hearing) if task is not None]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await self.sharing.close()
 
     async def submit(self, envelope: Envelope) -> Answer:
         """Answered once the commit is durable. A submitter that goes away cancels nothing.
@@ -136,18 +107,16 @@ class CommandBus:
             if self._flight is not None:
                 if not self._flight.done():
                     await self._rest()
-            elif self._committer.open or (self._has_work() and (self._has_turn or not self._is_sharing())):
+            elif self._committer.open or (self._has_work() and not self.sharing.is_held_up(has_work=True)):
                 continue
-            elif self._closing and not self._has_work() and not self._asking:
-                if self._has_turn:
-                    await self._end_turn()
+            elif self._closing and not self._has_work() and not self.sharing:
                 return
             else:
                 await self._rest()
 
     async def _rest(self) -> None:
         """Until something happens, or it is time to look around."""
-        seconds = HEAR_SECONDS if self._has_turn else LOOK_SECONDS if self._is_sharing() else None
+        seconds = self.sharing.rest_seconds(self._has_work())
         if seconds is None:
             await self._awake.wait()
             return
@@ -156,18 +125,15 @@ class CommandBus:
         alarm.cancel()
 
     def _waiting(self) -> int:
-        return len(self._queue) + len(self._committer.again) + len(self._asking)
+        return len(self._queue) + len(self._committer.again) + len(self.sharing)
 
     def _has_work(self) -> bool:
         return bool(self._queue or self._committer.again)
 
     async def _decide(self) -> None:
         """Decide what waits into the open group, if it is for us to do."""
-        if self._has_turn:
-            await self._hear()
-        elif self._is_sharing() and not await self._share():
-            return
-        if not self._has_work():
+        may_decide = await self.sharing.may_decide(self._queue, self._queue_size - self._waiting())
+        if not may_decide or not self._has_work():
             return
         at_most = self._room()
         if await self._committer.decide_all(self._committer.again, at_most):
@@ -197,9 +163,7 @@ class CommandBus:
             self._send()
         await self._committer.conclude(group, outcomes)
         self._on_commit()
-        if self._committer.lost > self._lost:
-            self._lost = self._committer.lost
-            self._contended_until = time.monotonic() + CONTENDED_SECONDS
+        self.sharing.group_concluded()
         if self._flight is None:
             self._send()
 
@@ -212,91 +176,6 @@ class CommandBus:
     def _wake(self, _: object = None) -> None:
         self._awake.set()
 
-    # --- turns ------------------------------------------------------------------------------------------
-
-    def _is_sharing(self) -> bool:
-        """Others write to the same streams, or have something of ours to answer."""
-        if self._asking or self._taking is not None:
-            return True
-        return self._has_work() and time.monotonic() < self._contended_until
-
-    async def _share(self) -> bool:
-        """Without the turn: whoever has it is asked. Whether what is left in the queue is to be decided now."""
-        if self._taking is None:
-            self._taking, self._taking_since = asyncio.create_task(self._turns.take()), time.monotonic()
-            self._taking.add_done_callback(self._wake)
-            return False
-        if self._taking.done():
-            if not self._committer.is_quiet:
-                return False
-            taking, self._taking = self._taking, None
-            if taking.result():
-                await self._begin_turn()
-                return True
-        if time.monotonic() - self._taking_since < GRACE_SECONDS:
-            return False
-        await self._asking.leave(self._committer.again)
-        await self._asking.leave(self._queue)
-        if await self._asking.look():
-            self._contended_until = time.monotonic() + CONTENDED_SECONDS
-        self._committer.again.extend(self._asking.overdue())
-        return True
-
-    async def _begin_turn(self) -> None:
-        self._has_turn = True
-        self._committer.again.extend(self._asking.take_back())
-        await self._committer.catch_up()
-        self._worked_at = time.monotonic()
-        self._contended_until = self._worked_at + CONTENDED_SECONDS
-
-    async def _hear(self) -> None:
-        """Take in what others ask, and end the turn when there is nothing more to do."""
-        now = time.monotonic()
-        if not self._turns.is_held:
-            self._lose_turn()
-            return
-        if self._hearing is not None and self._hearing.done():
-            hearing, self._hearing = self._hearing, None
-            heard = hearing.result()
-            if heard:
-                self._contended_until = now + CONTENDED_SECONDS
-            if len(self._heard) > MOST_REMEMBERED:
-                self._heard.clear()
-            for envelope in [] if self._closing else heard:  # they are decided elsewhere then
-                if envelope.command_id not in self._heard and self._waiting() < self._queue_size:
-                    self._heard.add(envelope.command_id)
-                    self._queue.append(Pending(envelope, _nobody, ours=True))
-        if self._has_work() or not self._committer.is_quiet:
-            self._worked_at = now
-        is_over = now - self._worked_at > IDLE_SECONDS or now > self._contended_until
-        # Whoever leaves has others do the rest, if there are any.
-        is_over = is_over or (self._closing and bool(self._heard))
-        if is_over and self._hearing is None:
-            await self._end_turn()
-        elif self._hearing is None and now - self._heard_at > HEAR_SECONDS and not self._closing:
-            self._heard_at = now
-            self._hearing = asyncio.create_task(self._asked())
-            self._hearing.add_done_callback(self._wake)
-
-    async def _asked(self) -> list[Envelope]:
-        """What others ask, with all that it needs in memory. They find the answers in the log."""
-        envelopes = []
-        for submission in await self._turns.asked():
-            try:
-                envelopes.append(transfer.from_bytes(submission))
-            except ValueError as error:
-                logger.debug("Another process asked for something unknown here: %s", error)
-        await self._committer.prefetch(envelopes)
-        return envelopes
-
-    async def _end_turn(self) -> None:
-        self._lose_turn()
-        await self._turns.give()
-
-    def _lose_turn(self) -> None:
-        self._has_turn = False
-        self._heard.clear()
-
 
 def _settle(answer: asyncio.Future[Answer], result: Answer | LogError) -> None:
     if answer.done():
@@ -305,7 +184,3 @@ def _settle(answer: asyncio.Future[Answer], result: Answer | LogError) -> None:
         answer.set_result(result)
     else:
         answer.set_exception(result)
-
-
-def _nobody(_: Answer | LogError) -> None:
-    """Whoever asked looks into the log."""

@@ -139,7 +139,7 @@ async def test_of_two_buses_one_has_the_turn_again_after_its_connection_was_lost
         alone = 0
         for _ in range(100):
             await asyncio.sleep(0.02)
-            alone += first._has_turn + second._has_turn < 2
+            alone += first.sharing.has_turn + second.sharing.has_turn < 2
         for one in busy:
             one.cancel()
     assert alone > 50
@@ -173,7 +173,7 @@ async def make_pool(log: PostgresEventLog, cpu: str = "100000") -> None:
 
 def contend(bus: CommandBus) -> None:
     """As after a command that was lost to another process."""
-    bus._contended_until = time.monotonic() + 3600
+    bus.sharing.contended(3600)
 
 
 async def test_who_has_the_turn_decides_for_the_others(log: PostgresEventLog, database_url: str, tenant: str) -> None:
@@ -225,7 +225,7 @@ async def test_whoever_has_the_turn_leaves_though_others_go_on_asking(
         async with bus_of(log, database_url, tenant) as leaves:
             contend(leaves)
             await leaves.submit(reserve())
-            assert leaves._has_turn
+            assert leaves.sharing.has_turn
             contend(stays)
             asking = asyncio.create_task(_submit_for_ever(stays))
             await asyncio.sleep(0.3)
