@@ -35,7 +35,7 @@ def kill(pid: int) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may go between opening and reading
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     return False
 
