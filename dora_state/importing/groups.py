@@ -16,7 +16,7 @@ from commands.envelope import Envelope
 from commands.preparing import Prepared
 from commands.work import Loaded
 from domain.errors import LogError
-from domain.log import Conflicted
+from domain.log import AlreadyRecorded, Conflicted
 from dora_state.platform import Platform
 from infrastructure.event_store import PostgresEventLog
 
@@ -93,4 +93,9 @@ class Groups:
                     f"{outcome.stream_id} is at version {outcome.actual} and the import expected {outcome.expected}; "
                     "something else writes to this tenant: stop it, and start the import anew.",
                     stream_id=outcome.stream_id,
+                )
+            if isinstance(outcome, AlreadyRecorded):
+                raise LogError(
+                    "Another run of this import has recorded what this one was about to;"
+                    " run it again with --continue, to go on from there."
                 )

@@ -64,8 +64,8 @@ class Importer:
         profiles, nobody = await asyncio.to_thread(self._look_ahead)
         definition_id = _name(PurePath(self._file_name).name.split(".")[0])
         self._translation = Translation(definition_id, profiles, nobody)
-        done = await self._place_reached()
         log = await self._begin()
+        done = await self._place_reached()
         try:
             for begin, end in _ranges(self._file.months):
                 await log.ensure_months(begin, end)

@@ -60,6 +60,9 @@ def alone(settings: Settings) -> Iterator[Path]:
 async def inspect_tenant(platform: Platform, resume: Resume) -> Unfinished | None:
     """The import that was cut short there, None if nothing is there. Raises ImportRefused unless that is right."""
     import_id = await platform.log.importing()
+    if import_id is not None:
+        # The server may still be at the last append of a run that was killed: beginning again waits for that.
+        await platform.log.begin_import(import_id)
     head = await platform.log.head()
     if import_id is None:
         if head.position > 0:

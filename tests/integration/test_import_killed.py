@@ -152,6 +152,8 @@ async def test_killed_in_the_middle_it_says_what_is_there_and_goes_on(
     assert "Traceback" not in ended.err
     await until(lambda: not child.is_running())
 
+    async with connected(into.database_url, into.name) as connection:
+        await connection.execute("SELECT append_lock()")  # the server may still be at its last append
     events = await events_of(into)
     assert 8_000 <= events < whole[1].events_recorded
     with pytest.raises(DoraStateError, match=rf"log\.xes that was cut short after {events} events, up to 2011-10-01T"):
@@ -161,6 +163,38 @@ async def test_killed_in_the_middle_it_says_what_is_there_and_goes_on(
         await into.imports(other, "continue")
     assert await events_of(into) == events
     await assert_is_whole(into, await into.imports(path.rename(into.home / "renamed.xes"), "continue"), whole)
+
+
+async def test_an_append_that_outlives_the_killed_run_is_waited_for(
+    into: Tenant, whole: tuple[Tenant, ImportReport]
+) -> None:
+    path = into.write(*traces())
+    process, child = await start_and_reach(into, path, 1)
+    async with connected(into.database_url, into.name) as holder:
+        async with holder.transaction():
+            await holder.execute("SELECT append_lock()")
+            assert await until_waiting_for_the_append_lock(into, 1)
+            before = await events_of(into)
+            finish(process, signal.SIGKILL)
+            await until(lambda: not child.is_running())
+            going_on = asyncio.create_task(into.imports(path, "continue"))
+            assert await until_waiting_for_the_append_lock(into, 2)
+            assert await events_of(into) == before
+        await assert_is_whole(into, await going_on, whole)
+
+
+async def until_waiting_for_the_append_lock(into: Tenant, backends: int) -> bool:
+    async with connected(into.database_url, into.name) as connection:
+        for _ in range(int(SOON / 0.02)):
+            waiting = await value(
+                connection,
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name LIKE %s",
+                f"%{into.name}%",
+            )
+            if waiting == backends:
+                return True
+            await asyncio.sleep(0.02)
+    return False
 
 
 async def test_killed_and_started_anew_nothing_of_before_is_left(

@@ -108,7 +108,8 @@ async def test_without_a_connection_left_it_says_so_and_works_again_when_there_i
         try:
             await admin.execute(f"GRANT dora_state_writer TO {login}".encode())
             parts = urlsplit(database_url)
-            url = urlunsplit(parts._replace(netloc=f"{quote(login)}@"))
+            where = parts.netloc.rpartition("@")[2]
+            url = urlunsplit(parts._replace(netloc=f"{quote(login)}@{where}"))
             async with await open_pool(url, tenant, Role.WRITER, min_size=1, max_size=1) as pool:
                 log = PostgresEventLog(pool)
                 assert isinstance((await log.append([command({"task-1": 0})]))[0], Appended)
