@@ -65,8 +65,8 @@ class Importer:
         definition_id = _name(PurePath(self._file_name).name.split(".")[0])
         self._translation = Translation(definition_id, profiles, nobody)
         log = await self._begin()
-        done = await self._place_reached()
         try:
+            done = await self._place_reached()
             for begin, end in _ranges(self._file.months):
                 await log.ensure_months(begin, end)
             await self._import(log, done, first, last)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from domain.errors import CorruptLog, DoraStateError
+from domain.errors import AppendRejected, CorruptLog, DoraStateError
 from domain.system import SYSTEM, SYSTEM_ID, LogImport
 from domain.values import iso
 from dora_state.importing.report import Resume
@@ -59,10 +59,7 @@ def alone(settings: Settings) -> Iterator[Path]:
 
 async def inspect_tenant(platform: Platform, resume: Resume) -> Unfinished | None:
     """The import that was cut short there, None if nothing is there. Raises ImportRefused unless that is right."""
-    import_id = await platform.log.importing()
-    if import_id is not None:
-        # The server may still be at the last append of a run that was killed: beginning again waits for that.
-        await platform.log.begin_import(import_id)
+    import_id = await _import_at_rest(platform)
     head = await platform.log.head()
     if import_id is None:
         if head.position > 0:
@@ -77,6 +74,16 @@ async def inspect_tenant(platform: Platform, resume: Resume) -> Unfinished | Non
     if resume == "new":
         raise _cut_short(platform.settings, unfinished)
     return unfinished
+
+
+async def _import_at_rest(platform: Platform) -> UUID | None:
+    """The import that the tenant is in, when the server is done with what a run that was killed had sent."""
+    import_id = await platform.log.importing()
+    if import_id is None:
+        return None
+    with suppress(AppendRejected):  # what was sent may have been its end
+        await platform.log.begin_import(import_id)
+    return await platform.log.importing()
 
 
 async def empty_tenant(platform: Platform) -> None:

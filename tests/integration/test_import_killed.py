@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 
-from domain.errors import DoraStateError
+from domain.errors import DoraStateError, LogUnavailable
 from dora_state.importing import ImportReport, projecting
 from dora_state.importing.importer import Importer
 from infrastructure.embedded import EmbeddedServers
@@ -181,6 +181,34 @@ async def test_an_append_that_outlives_the_killed_run_is_waited_for(
             assert await until_waiting_for_the_append_lock(into, 2)
             assert await events_of(into) == before
         await assert_is_whole(into, await going_on, whole)
+
+
+async def test_an_end_that_outlives_the_killed_run_is_waited_for(into: Tenant) -> None:
+    path = into.write(LoggedTrace("case", (LoggedEvent(),)))
+    await into.imports(path)
+    async with connected(into.database_url, into.name) as ends:
+        await ends.execute("UPDATE mode SET import_id = gen_random_uuid()")  # as before the end
+        async with ends.transaction():
+            await ends.execute("SELECT end_import(import_id) FROM mode")
+            again = asyncio.create_task(into.imports(path, "continue"))
+            assert await until_waiting_for_the_append_lock(into, 1)
+        with pytest.raises(DoraStateError, match=r"is not empty.*the whole import of log\.xes"):
+            await again
+
+
+async def test_a_run_that_fails_before_it_records_anything_leaves_an_empty_tenant(
+    into: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: Importer) -> int:
+        raise LogUnavailable("gone")
+
+    path = into.write(LoggedTrace("case", (LoggedEvent(),)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Importer, "_place_reached", fails)
+        with pytest.raises(LogUnavailable, match="gone"):
+            await into.imports(path)
+    assert not await into.importing()
+    assert (await into.imports(path)).workflows == {"completed": 1}
 
 
 async def until_waiting_for_the_append_lock(into: Tenant, backends: int) -> bool:

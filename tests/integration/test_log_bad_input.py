@@ -139,7 +139,7 @@ TWO: dict[int, list[object]] = {
 """Two commands, each with an event in a stream of its own."""
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["empty log", "open month"])
+@pytest.mark.parametrize("found", ["an empty log", "an open month", "the streams"])
 @pytest.mark.parametrize(
     "broken",
     [
@@ -172,10 +172,12 @@ TWO: dict[int, list[object]] = {
     ],
 )
 async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
-    log: PostgresEventLog, database_url: str, tenant: str, broken: dict[int, list[object]], begun: bool
+    log: PostgresEventLog, database_url: str, tenant: str, broken: dict[int, list[object]], found: str
 ) -> None:
-    if begun:
+    if found == "an open month":
         await log.append([command({"task-0": 0})])
+    if found == "the streams":
+        await log.append([command({"task-1": 0}), command({"task-2": 0})])
     arguments: list[list[object]] = [
         [uuid4()],
         [b""],
@@ -194,12 +196,14 @@ async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
     ]
     for place, instead in broken.items():
         arguments[place] = instead
+    if found == "the streams" and broken != {3: ["task"]}:
+        arguments[6] = [expected + 1 if isinstance(expected, int) else expected for expected in arguments[6]]
     async with connected(database_url, tenant, Role.WRITER) as connection:
         before = await rows(connection, "SELECT * FROM commands")
         with pytest.raises(psycopg.Error) as refused:
             await connection.execute(APPEND, arguments)
         if refused.value.sqlstate == "23505":  # a key saw what came twice
-            assert begun
+            assert found != "an empty log"
             assert broken.keys() & {0, 3}
         else:
             assert refused.value.sqlstate == "DS002"
