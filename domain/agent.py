@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
+from domain.record import record
 from domain.values import PERSONAL, Priority, iso
 
 AgentState = Literal["registered", "healthy", "degraded", "unhealthy", "offline", "deregistered"]
@@ -103,7 +104,7 @@ class AgentDeregistered(Event):
 # --- state ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """A slot in use: `started_at` is None while its task is assigned and not started."""
 

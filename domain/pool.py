@@ -13,6 +13,7 @@ from pydantic import Field
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
+from domain.record import record
 from domain.values import EXACT, PERSONAL, Allocation, Priority, ResourceKind, Resources, iso, parse_quantity
 
 KINDS: tuple[ResourceKind, ...] = get_args(ResourceKind)
@@ -65,7 +66,7 @@ class ReservationExpired(Event):
 # --- state ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reservation:
     """What an active reservation holds, and for whom."""
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
+from domain.record import record
 from domain.task import OPEN as OPEN_TASK
 from domain.task import TaskState
 from domain.values import PERSONAL, JsonObject, Payload, Priority, iso, same_json
@@ -128,7 +129,7 @@ class WorkflowRolledBack(Event):
 # --- state ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskView:
     """What a workflow knows of one of its tasks."""
 
@@ -295,12 +296,16 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
 
 
 def _changed(view: TaskView, event: WorkflowTaskChanged) -> TaskView:
-    return replace(
-        view,
+    # Not `replace`: it asks each field how it is made, for each change of each task.
+    return TaskView(
+        definition_id=view.definition_id,
         state=event.state,
         assigned_agent=event.assigned_agent,
         start_time=event.start_time,
         end_time=event.end_time,
+        requires=view.requires,
+        awaits=view.awaits,
+        inputs=view.inputs,
         outputs=view.outputs if event.outputs is None else event.outputs,
         error=event.error,
         attempts_left=event.attempts_left,

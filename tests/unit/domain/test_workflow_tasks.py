@@ -1,5 +1,6 @@
 """What a workflow knows of its tasks, and what it lets become of them."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from domain.workflow import (
     WorkflowCompleted,
     WorkflowDependencySatisfied,
     WorkflowStarted,
+    WorkflowTaskChanged,
 )
 from tests.support.decider import given
 from tests.support.examples import AT, task_added, task_changed, workflow_created
@@ -116,6 +118,20 @@ def test_a_task_that_moved_is_noted_once() -> None:
     event = task_changed("t1", "running", assigned_agent="a1", start_time=AT, outputs={"x": 1})
     given(WORKFLOW, workflow_created(), task_added("t1")).when(lambda w: workflow.change_task(w, event)).then(event)
     given(WORKFLOW, workflow_created(), task_added("t1"), event).when(lambda w: workflow.change_task(w, event)).then()
+
+
+def test_what_a_change_does_not_tell_stays_as_it_was() -> None:
+    told = {field.name for field in fields(TaskView)} & WorkflowTaskChanged.model_fields.keys()
+    view = TaskView("d", requires=("r",), awaits=("w",), inputs={"a": 1}, outputs={"b": 2})
+    assert all(getattr(view, kept.name) != _default(kept) for kept in fields(TaskView) if kept.name not in told)
+    state = workflow.with_tasks(fold(workflow_created()), {"t1": view})
+    changed = workflow.evolve(state, task_changed("t1", "running")).tasks["t1"]
+    assert changed == replace(view, **{name: getattr(changed, name) for name in told})
+    assert changed.outputs == view.outputs
+
+
+def _default(field: Any) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def test_outputs_that_did_not_change_need_not_be_told_again() -> None:
