@@ -32,13 +32,15 @@ NOT_THERE: Loaded[Any] = Loaded(0, None)
 class Groups:
     """One append in flight at a time; what was added is durable after `finish`. An async context manager."""
 
-    def __init__(self, platform: Platform, log: PostgresEventLog) -> None:
+    def __init__(self, platform: Platform, log: PostgresEventLog, position: int) -> None:
+        """`position`: the log's last one."""
         self.refused: Counter[str] = Counter()
         """Commands that the domain did not accept, by the reason; the mapping asks for none of them."""
         self._preparer = platform.preparer
         cache_size = max(platform.settings.cache_size, SMALLEST_CACHE)
         self._decider = Decider(log, platform.queries, cache_size=cache_size)
         self._log = log
+        self._position = position
         self._group: list[Prepared] = []
         self._in_flight: asyncio.Task[None] | None = None
 
@@ -94,8 +96,10 @@ class Groups:
                     "something else writes to this tenant: stop it, and start the import anew.",
                     stream_id=outcome.stream_id,
                 )
-            if isinstance(outcome, AlreadyRecorded):
+            if isinstance(outcome, AlreadyRecorded) or outcome.first_position != self._position + 1:
                 raise LogError(
-                    "Another run of this import has recorded what this one was about to;"
-                    " run it again with --continue, to go on from there."
+                    f"Something else has written to this tenant after position {self._position}, while the import stood"
+                    " on what was there before: stop it, and start the import anew.",
+                    position=self._position,
                 )
+            self._position = outcome.last_position or self._position

@@ -66,10 +66,10 @@ class Importer:
         self._translation = Translation(definition_id, profiles, nobody)
         log = await self._begin()
         try:
-            done = await self._place_reached()
+            done, position = await self._place_reached()
             for begin, end in _ranges(self._file.months):
                 await log.ensure_months(begin, end)
-            await self._import(log, done, first, last)
+            await self._import(Groups(self._platform, log, position), done, first, last)
         except BaseException:
             await self._leave_as_it_was()
             raise
@@ -95,13 +95,13 @@ class Importer:
             if (await self._platform.log.head()).position == 0:
                 await self.end()
 
-    async def _place_reached(self) -> int:
-        """The place in the import of the last command that recorded events, -1 if there is none."""
+    async def _place_reached(self) -> tuple[int, int]:
+        """The place in the import of the last command that recorded events, -1: none; and the log's last position."""
         head = await self._platform.log.head()
         if head.position == 0:
-            return -1
+            return -1, 0
         (last,) = (await self._platform.log.read_log(after_position=head.position - 1, limit=1))[-1:]
-        return ids.place_of(UUID(orjson.loads(last.metadata)["command_id"]))
+        return ids.place_of(UUID(orjson.loads(last.metadata)["command_id"])), head.position
 
     def _look_ahead(self) -> tuple[dict[str, AgentProfile], str]:
         """The first pass: what each agent needs, by running the same mapping over the same events.
@@ -125,9 +125,9 @@ class Importer:
             agents[nobody] = agents.pop(NOBODY_YET)
         return agents, nobody
 
-    async def _import(self, log: PostgresEventLog, done: int, first: datetime, last: datetime) -> None:
+    async def _import(self, groups: Groups, done: int, first: datetime, last: datetime) -> None:
         self._progress.begin("importing", self._file.events_sorted)
-        async with Groups(self._platform, log) as groups:
+        async with groups:
             if done < 0:
                 begun = BeginImport(
                     file_name=_name(self._file_name), sha256=self._file.sha256, imported_at=self._file.now

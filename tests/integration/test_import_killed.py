@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 
-from domain.errors import DoraStateError, LogUnavailable
+from domain.errors import DoraStateError, LogError, LogUnavailable
+from domain.log import Appended
 from dora_state.importing import ImportReport, projecting
 from dora_state.importing.importer import Importer
 from infrastructure.embedded import EmbeddedServers
@@ -26,6 +27,7 @@ from infrastructure.xes.sort import sort_xes
 from tests.integration.test_embedded_homes import part, processes_of
 from tests.support.command_line import ROOT, CommandLine, finish
 from tests.support.importing import Tenant, facts
+from tests.support.log import command
 from tests.support.postgres import connected, value
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
 
@@ -199,7 +201,7 @@ async def test_an_end_that_outlives_the_killed_run_is_waited_for(into: Tenant) -
 async def test_a_run_that_fails_before_it_records_anything_leaves_an_empty_tenant(
     into: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(self: Importer) -> int:
+    async def fails(self: Importer) -> tuple[int, int]:
         raise LogUnavailable("gone")
 
     path = into.write(LoggedTrace("case", (LoggedEvent(),)))
@@ -209,6 +211,22 @@ async def test_a_run_that_fails_before_it_records_anything_leaves_an_empty_tenan
             await into.imports(path)
     assert not await into.importing()
     assert (await into.imports(path)).workflows == {"completed": 1}
+
+
+async def test_whatever_else_is_written_meanwhile_is_noticed(into: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Importer._place_reached
+
+    async def looks_too_early(self: Importer) -> tuple[int, int]:
+        found = await looks(self)
+        other = await self._platform.log.begin_import(self._import_id)
+        await other.ensure_months(at(0), at(0))
+        (outcome,) = await other.append([command({"system-other": 0}, at=at(0))])
+        assert isinstance(outcome, Appended)
+        return found
+
+    monkeypatch.setattr(Importer, "_place_reached", looks_too_early)
+    with pytest.raises(LogError, match="written to this tenant after position 0"):
+        await into.imports(into.write(LoggedTrace("case", (LoggedEvent(),))))
 
 
 async def until_waiting_for_the_append_lock(into: Tenant, backends: int) -> bool:
