@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -72,8 +71,3 @@ async def eventsourcing_saves(url: str, threads: int, seconds: float) -> float:
     )
     out, _ = await process.communicate()
     return float(orjson.loads(out)["a_second"])
-
-
-def percentile(taken: Sequence[float], of_hundred: float) -> float:
-    ordered = sorted(taken)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * of_hundred / 100))]

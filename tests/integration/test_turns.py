@@ -125,13 +125,7 @@ async def test_of_two_buses_one_has_the_turn_again_after_its_connection_was_lost
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
     await make_pool(log)
-    async with (
-        bus_of(log, database_url, tenant) as first,
-        bus_of(log, database_url, tenant) as second,
-        connected(database_url, tenant) as admin,
-    ):
-        contend(first)
-        contend(second)
+    async with two_contending(log, database_url, tenant) as (first, second), connected(database_url, tenant) as admin:
         busy = [asyncio.create_task(_submit_for_ever(bus)) for bus in (first, second)]
         for _ in range(3):
             await asyncio.sleep(0.2)
@@ -176,15 +170,19 @@ def contend(bus: CommandBus) -> None:
     bus.sharing.contended(3600)
 
 
-async def test_who_has_the_turn_decides_for_the_others(log: PostgresEventLog, database_url: str, tenant: str) -> None:
-    await make_pool(log)
-    async with (
-        bus_of(log, database_url, tenant) as first,
-        bus_of(log, database_url, tenant) as second,
-        connected(database_url, tenant) as admin,
-    ):
+@asynccontextmanager
+async def two_contending(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> AsyncIterator[tuple[CommandBus, CommandBus]]:
+    async with bus_of(log, database_url, tenant) as first, bus_of(log, database_url, tenant) as second:
         contend(first)
         contend(second)
+        yield first, second
+
+
+async def test_who_has_the_turn_decides_for_the_others(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    await make_pool(log)
+    async with two_contending(log, database_url, tenant) as (first, second), connected(database_url, tenant) as admin:
         busy = asyncio.create_task(_submit_for_ever(first))
         answers = [await second.submit(reserve()) for _ in range(20)]
         mixed = await asyncio.gather(*(second.submit(reserve()) for _ in range(20)))

@@ -1,5 +1,6 @@
 -- Refuses a call of append that breaks a rule which takes a query to see. See append for the arguments. Not asked of an
--- ordinary group or a lone command: their queries see to most of it, and the keys of the tables to an id or a stream that comes twice.
+-- ordinary group or a lone command: their queries see to most of it, and the keys of the tables to an id or a stream that
+-- comes twice.
 CREATE OR REPLACE FUNCTION check_claims(
     p_command_ids uuid[], p_command_lasts int[], p_recorded_at timestamptz[], p_stream_ids text[],
     p_claim_commands int[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[], p_events int

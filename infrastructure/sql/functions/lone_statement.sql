@@ -1,24 +1,15 @@
--- The statement that judges and stores a command that comes alone and fits lone_condition, the most common append of a log
--- that is not busy. It finds nothing where
--- anything stands against the command, or a stream has no events in the open month, and has stored nothing then.
+-- The statement that judges and stores a command that comes alone and fits lone_condition, the most common append of a log that is
+-- not busy. It finds nothing where anything stands against the command, or a stream has no events in the open month, and has
+-- stored nothing then.
 CREATE OR REPLACE FUNCTION lone_statement(p_partition text, p_ends_at timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $function$
     SELECT format($statement$
     WITH clear AS MATERIALIZED (  -- so that the clock is asked once, whatever the plan
         SELECT h.position, t.first_at
-        FROM (SELECT e.position, e.recorded_at FROM %1$I e ORDER BY e.position DESC LIMIT 1) h
-        CROSS JOIN mode m
-        CROSS JOIN LATERAL (
-            SELECT c.clock, greatest(c.clock, h.recorded_at + interval '1 microsecond') AS first_at
-            FROM (SELECT log_clock() AS clock OFFSET 0) c
-            OFFSET 0
-        ) t
-        WHERE m.import_id IS NULL
-            AND h.recorded_at <= t.clock + m.clock_bound
-            AND t.first_at < %2$L
+        FROM %2$s
+        WHERE %3$s
+            AND t.first_at < %4$L
             AND NOT EXISTS (SELECT FROM commands c WHERE c.command_id = p_command_ids[1])
-            AND NOT EXISTS (SELECT FROM months o WHERE o.first_position > h.position)
-            AND pg_partition_root(%3$s) = %4$s
             AND NOT EXISTS (
                 SELECT FROM unnest(p_claim_commands, p_claim_streams, p_claim_expected, p_claim_counts)
                     WITH ORDINALITY AS u (command, stream, expected, count, place)
@@ -51,7 +42,7 @@ LANGUAGE sql STABLE AS $function$
     SELECT p_command_ids[1], p_answers[1], r.recorded_at, r.position - cardinality(p_event_ids) + 1, r.position
     FROM recorded r WHERE r.following = 0
     RETURNING c.recorded_at, c.first_position, c.last_position INTO recorded_at, first_position, last_position;
-    $statement$, p_partition, p_ends_at, p_partition::regclass::oid, 'events'::regclass::oid)
+    $statement$, p_partition, head_items(p_partition), head_condition(p_partition), p_ends_at)
 $function$;
 
 REVOKE EXECUTE ON FUNCTION lone_statement FROM PUBLIC;

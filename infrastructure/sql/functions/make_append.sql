@@ -38,25 +38,14 @@ BEGIN
     END IF;
     SELECT
         g.ready AND g.counted = cardinality(p_event_ids) AND coalesce(cardinality(g.versions), 0) = cardinality(p_stream_ids)
-            AND p_import_id IS NULL AND m.import_id IS NULL
-            AND h.recorded_at <= t.clock + m.clock_bound
+            AND p_import_id IS NULL AND %3$s
             AND t.first_at + cardinality(p_command_ids) * interval '1 microsecond' <= %2$L
-            AND NOT EXISTS (SELECT FROM commands c WHERE c.command_id = ANY (p_command_ids))
-            -- Nor has another month been opened while we waited: that append was written anew is only heard of when a
-            -- table is looked at. Or this one been detached by hand.
-            AND NOT EXISTS (SELECT FROM months o WHERE o.first_position > h.position)
-            AND pg_partition_root(%3$s) = %4$s,
+            AND NOT EXISTS (SELECT FROM commands c WHERE c.command_id = ANY (p_command_ids)),
         h.position,
         ARRAY(SELECT t.first_at + k * interval '1 microsecond' FROM generate_series(0, cardinality(p_command_ids) - 1) AS k),
         g.versions
     INTO v_ready, v_last_position, v_times, v_versions
-    FROM (SELECT e.position, e.recorded_at FROM %1$I e ORDER BY e.position DESC LIMIT 1) h
-    CROSS JOIN mode m
-    CROSS JOIN LATERAL (
-        SELECT c.clock, greatest(c.clock, h.recorded_at + interval '1 microsecond') AS first_at
-        FROM (SELECT log_clock() AS clock OFFSET 0) c
-        OFFSET 0
-    ) t
+    FROM %4$s
     CROSS JOIN (
         SELECT
             bool_and(u.well_formed AND (u.expected = coalesce(u.reached, u.version, u.none)) IS TRUE) IS NOT FALSE AS ready,
@@ -88,7 +77,7 @@ BEGIN
         );
     END IF;
     IF v_ready THEN
-        $ordinary$, p_partition, p_ends_at, p_partition::regclass::oid, 'events'::regclass::oid)
+        $ordinary$, p_partition, p_ends_at, head_condition(p_partition), head_items(p_partition))
         || insert_statements(p_partition) || format($ordinary$
         IF v_begins THEN
             PERFORM record_streams(p_stream_ids, v_versions, %L, 'infinity', v_times, p_claim_commands, p_claim_streams,
