@@ -75,7 +75,7 @@ async def is_projected(home: Path) -> bool:
         answer = await manager.submit({"type": "CreatePool", "data": {"pool_id": "p", "total": {"cpu": "2"}}})
         assert answer.outcome == "accepted", answer.problem
         head = await manager.platform.log.head()
-        for _ in range(200):
+        for _ in range(450):  # the projector too may be in a wait for a connection, of half a minute
             if (await manager.platform.read_models.checkpoint()).position >= head.position:
                 return True
             await asyncio.sleep(0.1)
