@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -86,9 +87,19 @@ def part(home: Path, name: str) -> int:
         "postmaster": "bin/postgres -D",
         "valkey": "valkey-server --port",
     }
-    found = [pid for pid, command in processes_of(home).items() if marks[name] in command]
+    named = {pid for pid, command in processes_of(home).items() if marks[name] in command}
+    # What the postmaster has just forked bears its command line for a moment.
+    found = [pid for pid in named if _parent_of(pid) not in named | {None}]
     assert len(found) == 1, processes_of(home)
     return found[0]
+
+
+def _parent_of(pid: int) -> int | None:
+    """None: it is gone."""
+    try:
+        return psutil.Process(pid).ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def wait_until(what: Callable[[], bool], seconds: float = 20.0) -> None:
