@@ -136,7 +136,7 @@ class Committer:
                 if again is None:
                     return True
                 decision = again
-            self._put(pending, decision)
+            self._put(self._open, pending, decision)
         except NotYetCommitted:
             return False
         except CorruptLog as error:
@@ -144,23 +144,27 @@ class Committer:
         except LogError as error:
             self._settle(pending, error)
         except Exception as error:  # a fault of ours must not take others down
+            if pending.losses < PATIENCE:
+                # What is known of one stream may be older than what is known of another: decide on one moment.
+                pending.losses = PATIENCE
+                return await self._decide(pending)
             logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id)
             message = f"{envelope.command.type} could not be decided ({type(error).__name__}); please report this."
             self._settle(pending, answers.failed(envelope, "internal_error", message))
         return True
 
-    def _put(self, pending: Pending, decision: Decision) -> None:
+    def _put(self, group: Group, pending: Pending, decision: Decision) -> None:
         work = decision.work
         if work.telemetry is not None and decision.problem is None:
-            self._open.telemetry.append(work.telemetry)
+            group.telemetry.append(work.telemetry)
         if isinstance(decision.envelope.command, Heartbeat) and not work.events:
             if decision.problem is not None:
                 self._settle(pending, _unrecorded(decision.envelope, decision.problem))
             else:
-                self._open.unrecorded.append(pending)
+                group.unrecorded.append(pending)
             return
         prepared = self._preparer.prepare(decision)
-        self._open.add(pending, prepared)
+        group.add(pending, prepared)
         self._under_way[decision.envelope.command_id] = pending
         if prepared.left:
             self._ahead.update(prepared.left)
@@ -182,21 +186,29 @@ class Committer:
         decision = await self._decider.decide(envelope, self._clock(), self._ahead)
         if _is_expected(decision):
             return decision
-        self._settle(pending, answers.conflict(envelope, decision.work.reads.get(stream_id, 0)))
+        self._settle(pending, _conflict(decision))
         return None
 
     async def _decide_alone(self, pending: Pending) -> bool:
         """Decide and append a command while nobody else appends. Raises LogError."""
-        async with self._log.alone() as log:
-            decision = await self._decider.decide_afresh(pending.envelope, self._clock(), log)
-            prepared = self._preparer.prepare(decision)
-            (outcome,) = await log.append([prepared.append])
-        if isinstance(outcome, Conflicted):
-            raise AssertionError(f"Lost with the log to itself: {outcome}")
-        group = Group()
-        group.add(pending, prepared)
-        self._under_way[pending.envelope.command_id] = pending
-        await self.conclude(group, [outcome])
+        envelope, group = pending.envelope, Group()
+        outcomes: list[AppendOutcome] = []
+        try:
+            async with self._log.alone() as log:
+                decision = await self._decider.decide_afresh(envelope, self._clock(), log)
+                if not _is_expected(decision):
+                    known = await log.find_command(envelope.command_id)
+                    self._settle(pending, answers.of_recorded(envelope, known) if known else _conflict(decision))
+                    return True
+                self._put(group, pending, decision)
+                if group.members:
+                    outcomes = await log.append(group.appends)
+        except BaseException:
+            self._ahead.clear()
+            raise
+        if any(isinstance(outcome, Conflicted) for outcome in outcomes):
+            raise AssertionError(f"Lost with the log to itself: {outcomes}")
+        await self.conclude(group, outcomes)
         return True
 
     async def _refresh_agents(self, queue: Iterable[Pending]) -> None:
@@ -355,6 +367,11 @@ def _is_expected(decision: Decision) -> bool:
     """Whether the aggregate that the command names is at the version that the caller named, if any."""
     expected = decision.envelope.expected_version
     return expected is None or decision.work.reads.get(decision.envelope.command.stream_id, 0) == expected
+
+
+def _conflict(decision: Decision) -> Answer:
+    envelope = decision.envelope
+    return answers.conflict(envelope, decision.work.reads.get(envelope.command.stream_id, 0))
 
 
 def _answer(prepared: Prepared, where: Appended) -> Answer:

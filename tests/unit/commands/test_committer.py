@@ -262,6 +262,44 @@ def test_a_command_that_has_lost_often_gets_the_log_to_itself() -> None:
     assert world.workflow().context == {"mine": 1, "theirs": 3}
 
 
+def test_a_command_that_has_lost_often_is_still_held_to_the_version_that_its_caller_named() -> None:
+    world = running_world("t1")
+    other = World(world.log, world.clock)
+    given = envelope(assign("t1"), expected=at_once(world.log.stream_version("task-t1")))
+    append, losses = world.log.append, 0
+
+    async def overtaken(commands: Any) -> Any:
+        nonlocal losses
+        if any(command.command_id == given.command_id for command in commands):
+            losses += 1
+            world.log.append = append  # type: ignore[method-assign]
+            other.given(workflows.AmendWorkflow(workflow_id="wf", context={"theirs": losses}))
+            world.log.append = overtaken  # type: ignore[method-assign]
+        return await append(commands)
+
+    @asynccontextmanager
+    async def to_oneself() -> AsyncIterator[MemoryEventLog]:
+        world.log.append = append  # type: ignore[method-assign]
+        other.given(tasks.CancelTask(task_id="t1", reason="a moment before"))
+        yield world.log
+
+    world.log.append = overtaken  # type: ignore[method-assign]
+    world.log.alone = to_oneself  # type: ignore[method-assign]
+    (answer,) = world.commit(given)
+    assert (answer.outcome, losses) == ("conflict", 3)
+    assert given.command_id not in world.log.commands
+
+
+def test_what_is_known_of_two_moments_at_once_is_no_fault() -> None:
+    world = World()
+    other = World(world.log, world.clock)
+    world.given(create_workflow())
+    other.given(add_task("t1"))
+
+    world.accept(tasks.ScheduleTask(task_id="t1"))  # the task is read now, and its workflow was read before
+    check_world(world)
+
+
 def test_a_fault_of_ours_harms_only_its_own_command(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
