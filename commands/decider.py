@@ -16,7 +16,8 @@ from commands.handlers import HANDLERS
 from commands.work import Glance, Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.errors import Refusal
-from domain.log import Cut, EventReader, RecordedEvent
+from domain.folding import FOLDER
+from domain.log import Cut, EventReader, FoldRequest, RecordedEvent
 from domain.record import record
 
 DEFAULT_CACHE_SIZE = 20_000
@@ -184,19 +185,25 @@ class Decider:
         """Aggregates as they are in the log: what is cached of one is gone on from."""
         if not keys:
             return {}
-        by_stream = {key.stream_id: key for key in keys}
-        known = {stream_id: found for stream_id in by_stream if (found := self._cache.get(stream_id)) and found.state}
+        stream_ids = list({key.stream_id: None for key in keys})
+        known = {stream_id: found for stream_id in stream_ids if (found := self._cache.get(stream_id)) and found.state}
+        requests = [
+            FoldRequest(stream_id, after_version=known[stream_id].version)
+            if stream_id in known
+            else FOLDER.request(stream_id)
+            for stream_id in stream_ids
+        ]
         loaded: dict[str, Loaded[Any]] = {}
-        versions = {stream_id: found.version for stream_id, found in known.items()}
-        for stream_id, events in (await reader.read_streams(list(by_stream), after=versions)).items():
+        for stream_id, stretch in zip(stream_ids, await reader.read_folds(requests), strict=True):
             base = known.get(stream_id)
-            if base is not None and not events:
+            if base is None:
+                folded = FOLDER.go_on(stream_id, stretch)
+            elif base.state is None or stretch.last is None:
                 loaded[stream_id] = base
                 continue
-            state = base.state.copy() if base is not None and base.state is not None else None
-            for event in events:
-                state = by_stream[stream_id].aggregate.evolve(state, decode(event))
-            loaded[stream_id] = Loaded(events[-1].version if events else 0, state)
+            else:
+                folded = FOLDER.go_on(stream_id, stretch, base.state.copy(), base.version)
+            loaded[stream_id] = Loaded(folded.version, folded.state)
         newer = {}  # what was committed while we read stays
         for stream_id, one in loaded.items():
             cached = self._cache.get(stream_id)
@@ -207,11 +214,9 @@ class Decider:
 
 
 async def _fold_past(key: Key[Any], cut: Cut, reader: EventReader) -> Past[Any]:
-    state, version, position = None, 0, 0
-    async for event in reader.read_stream(key.stream_id, cut=cut):
-        state = key.aggregate.evolve(state, decode(event))
-        version, position = event.version, event.position + event.following
-    return Past(version, position, state)
+    folded = await FOLDER.at(reader, key.stream_id, cut)
+    position = 0 if folded.place is None else folded.place.whole_position
+    return Past(folded.version, position, folded.state)
 
 
 def _key(stream_id: str) -> Key[Any]:

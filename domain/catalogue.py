@@ -4,6 +4,7 @@ Upcasters lift an old payload, one schema version at a time, when it is read; st
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from domain.aggregate import Event
 from domain.errors import CorruptLog
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+Decoder = Callable[[bytes], Event]
 
 
 class UnknownEvent(CorruptLog):
@@ -32,6 +34,8 @@ class EventCatalogue:
     ) -> None:
         self._types = {event.type: event for event in events}
         self._upcasters = dict(upcasters or {})
+        self.decoders: Mapping[tuple[str, int], Decoder] = _Decoders(self)
+        """By type and schema version, for many events: `decode` says more plainly what is wrong with one."""
 
     @property
     def types(self) -> Mapping[str, type[Event]]:
@@ -66,6 +70,13 @@ class EventCatalogue:
                 detail=str(error),
             ) from error
 
+    def decoder(self, type_name: str, schema_version: int) -> Decoder:
+        """What makes events of one kind of bytes; it raises what it likes."""
+        event_type = self._types.get(type_name)
+        if event_type is not None and schema_version == event_type.schema_version:
+            return event_type.__pydantic_validator__.validate_json
+        return partial(self.decode, type_name, schema_version)
+
     def _upcast(self, event_type: type[Event], version: int, payload: dict[str, Any]) -> dict[str, Any]:
         while version < event_type.schema_version:
             upcaster = self._upcasters.get((event_type.type, version))
@@ -78,3 +89,15 @@ class EventCatalogue:
             payload = upcaster(payload)
             version += 1
         return payload
+
+
+class _Decoders(dict[tuple[str, int], Decoder]):
+    """Found once, and then looked up."""
+
+    def __init__(self, catalogue: EventCatalogue) -> None:
+        super().__init__()
+        self._catalogue = catalogue
+
+    def __missing__(self, kind: tuple[str, int]) -> Decoder:
+        decoder = self[kind] = self._catalogue.decoder(*kind)
+        return decoder

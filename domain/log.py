@@ -4,7 +4,7 @@ An event has two types: `NewEvent` before it is recorded, `RecordedEvent` after.
 what was appended is what is read, for ever.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.record import record
+from domain.snapshots import Place, Snapshot, Stamp
 
 
 class Identifier(Protocol):
@@ -129,6 +130,40 @@ class Cut:
 NOW = Cut()
 
 
+def place_of(event: RecordedEvent) -> Place:
+    return Place(event.version, event.position, event.following, event.recorded_at)
+
+
+StoredEvent = tuple[str, int, bytes]
+"""What a fold needs to know of an event: its type, its schema version, its data."""
+
+
+@record
+class FoldRequest:
+    """A stream that is to be folded: from the nearest snapshot with this stamp on, or what comes after a version.
+
+    `until_version`: no further than that; None: to its end.
+    """
+
+    stream_id: str
+    stamp: Stamp | None = None
+    after_version: int = 0
+    until_version: int | None = None
+
+
+@record
+class Stretch:
+    """A part of a stream for a fold: where to begin, the events that follow, in order, and where the last one is.
+
+    `snapshot` is None where the fold goes on from what is known, or begins at the first event. `last` is the
+    place of the last event, of the snapshot where none follows, and None where there is neither.
+    """
+
+    snapshot: Snapshot | None
+    events: list[StoredEvent]
+    last: Place | None
+
+
 @dataclass(frozen=True, slots=True)
 class LogFilter:
     """Which events of the log to read; empty means all."""
@@ -187,6 +222,20 @@ class EventReader(Protocol):
 
         A stream that does not exist, or has nothing after, gives an empty list.
         """
+        ...
+
+    def read_stretches(
+        self, stream_id: str, *, stamp: Stamp | None = None, after_version: int = 0, cut: Cut = NOW
+    ) -> AsyncGenerator[Stretch]:
+        """One stream up to a cut, for a fold, as stretches of bounded memory.
+
+        The first one begins at the nearest snapshot with this stamp, if there is one at or below the cut. A
+        snapshot that was spoiled is left alone. Close it (`aclosing`) where it is not read to its end.
+        """
+        ...
+
+    async def read_folds(self, requests: Sequence[FoldRequest], *, up_to_position: int | None = None) -> list[Stretch]:
+        """Many streams in one round trip, each as one stretch, in the order of the requests."""
         ...
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:

@@ -15,11 +15,11 @@ from uuid_utils.compat import uuid7
 
 from commands.bus import CommandBus
 from commands.committer import Committer
-from commands.decider import Decider, decode
+from commands.decider import Decider
 from commands.preparing import Preparer
 from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
-from domain.all_events import AGGREGATES, CATALOGUE
+from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.settings import Settings
 from infrastructure.database import Pool, Role, open_pool
@@ -85,9 +85,7 @@ class Platform:
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
         """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
-        state: S | None = None
-        async for record in self.log.read_stream(aggregate.stream_id(aggregate_id), cut=cut):
-            state = aggregate.evolve(state, decode(record))
+        state: S | None = (await FOLDER.at(self.log, aggregate.stream_id(aggregate_id), cut)).state
         return state
 
     def new_decider(self) -> Decider:
@@ -178,9 +176,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             group_size=settings.group_size,
             on_commit=signal.wake,
         )
-        projector = Projector(
-            log, read_models, hot, AGGREGATES, CATALOGUE, signal=signal, states_kept=settings.cache_size
-        )
+        projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
@@ -200,7 +196,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             bus=await stack.enter_async_context(bus),
             projector=projector,
             queries=queries,
-            history=History(log, AGGREGATES, CATALOGUE),
+            history=History(log),
             signal=signal,
         )
 

@@ -1,13 +1,10 @@
 """The state at a cut: the fold itself, rendered as the read models are."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from domain.aggregate import Aggregate
-from domain.catalogue import EventCatalogue
 from domain.errors import CutOutOfRange
+from domain.folding import Folder
 from domain.log import Cut, EventReader, RecordedEvent
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode, iso
@@ -25,24 +22,16 @@ class Folded:
 class StateAtCut:
     """Folds one stream up to a cut. Only the state and, of the events, one page is held at once."""
 
-    def __init__(
-        self, reader: EventReader, aggregates: Mapping[str, Aggregate[Any]], catalogue: EventCatalogue
-    ) -> None:
+    def __init__(self, reader: EventReader, folder: Folder) -> None:
         self._reader = reader
-        self._aggregates = aggregates
-        self._catalogue = catalogue
+        self._folder = folder
 
     async def fold(self, kind: str, id: str, cut: Cut, now: datetime) -> Folded:
         """Raises NotFound for an id that the log does not know, CutOutOfRange where it holds nothing."""
-        aggregate = self._aggregates[kind]
-        stream_id = aggregate.stream_id(id)
+        stream_id = self._folder.aggregates[kind].stream_id(id)
         await self._require_within_log(kind, id, stream_id, cut, now)
-        state: Any = None
-        last: RecordedEvent | None = None
-        async for record in self._reader.read_stream(stream_id, cut=cut):
-            event = self._catalogue.decode(record.type, record.schema_version, record.data)
-            state = aggregate.evolve(state, event)
-            last = record
+        folded = await self._folder.at(self._reader, stream_id, cut)
+        last = folded.place
         if last is None:
             first = await self._first(stream_id)
             raise CutOutOfRange(
@@ -53,7 +42,7 @@ class StateAtCut:
                 first_recorded_at=iso(first.recorded_at),
                 first_position=first.position,
             )
-        body = RENDERINGS[kind].render(state, last.version, last.position, last.recorded_at)
+        body = RENDERINGS[kind].render(folded.state, last.version, last.position, last.recorded_at)
         moment = now if cut.is_now else cut.at or last.recorded_at
         return Folded(decode(body), moment)
 

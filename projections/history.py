@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from domain.aggregate import Aggregate
-from domain.catalogue import EventCatalogue
+from domain.folding import FOLDER, Folder
 from domain.log import NOW, Cut, EventReader, RecordedEvent
 from domain.workflow import Workflow
 from projections import changes
@@ -39,26 +38,25 @@ class HistoryEntry:
 class History:
     """Reads streams forwards and folds along, so any length needs the memory of one state."""
 
-    def __init__(
-        self, reader: EventReader, aggregates: Mapping[str, Aggregate[Any]], catalogue: EventCatalogue
-    ) -> None:
+    def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
         self._reader = reader
-        self._aggregates = aggregates
-        self._catalogue = catalogue
+        self._folder = folder
 
     async def of(
         self, kind: str, aggregate_id: str, *, cut: Cut = NOW, after_version: int = 0
     ) -> AsyncIterator[HistoryEntry]:
         """The versions after `after_version` up to a cut, in order; empty if there is nothing of that id."""
-        aggregate = self._aggregates[kind]
+        aggregate = self._folder.aggregates[kind]
+        stream_id = aggregate.stream_id(aggregate_id)
         state = None
-        async for record in self._reader.read_stream(aggregate.stream_id(aggregate_id), cut=cut):
-            event = self._catalogue.decode(record.type, record.schema_version, record.data)
-            before = state.copy() if state is not None and record.version > after_version else None
+        if after_version > 0:
+            state = (await self._folder.at(self._reader, stream_id, Cut(version=after_version))).state
+        async for record in self._reader.read_stream(stream_id, after_version=after_version, cut=cut):
+            event = self._folder.catalogue.decode(record.type, record.schema_version, record.data)
+            before = state.copy() if state is not None else None
             state = aggregate.evolve(state, event)
-            if record.version > after_version:
-                told_before, told_after = _only_what_may_differ(before, state)
-                yield _entry(record, _render(kind, told_before, record), _render(kind, told_after, record))
+            told_before, told_after = _only_what_may_differ(before, state)
+            yield _entry(record, _render(kind, told_before, record), _render(kind, told_after, record))
 
 
 def _render(kind: str, state: object | None, record: RecordedEvent) -> Document:

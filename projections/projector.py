@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from domain.aggregate import Aggregate
-from domain.catalogue import EventCatalogue
 from domain.errors import LogUnavailable, without_advice
+from domain.folding import FOLDER, Folder
 from domain.log import EventReader, RecordedEvent
 from projections.batch import Batch
 from projections.errors import (
@@ -40,8 +39,7 @@ class Projector:
         reader: EventReader,
         store: ReadModelStore,
         hot: HotCopies,
-        aggregates: Mapping[str, Aggregate[Any]],
-        catalogue: EventCatalogue,
+        folder: Folder = FOLDER,
         *,
         signal: Signal | None = None,
         batch_size: int = 4_000,
@@ -50,10 +48,10 @@ class Projector:
         self._reader = reader
         self._store = store
         self._hot = hot
-        self._catalogue = catalogue
+        self._catalogue = folder.catalogue
         self._signal = signal or ProcessSignal()
         self._batch_size = batch_size
-        self._states = States(reader, aggregates, catalogue, states_kept)
+        self._states = States(reader, folder, states_kept)
         self._lease = AsyncExitStack()
         self._writer: ReadModelWriter | None = None
         self._position = 0

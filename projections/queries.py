@@ -1,14 +1,10 @@
 """The questions asked of the read models: one document, or its state at a cut; lists are in `lists.py`."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from domain.aggregate import Aggregate
-from domain.all_events import AGGREGATES, CATALOGUE
-from domain.catalogue import EventCatalogue
 from domain.errors import NotFound
+from domain.folding import FOLDER, Folder
 from domain.log import NOW, Cut, EventReader
 from domain.system import SYSTEM_ID
 from domain.workflow import ACTIVE
@@ -42,8 +38,7 @@ class Queries:
         clock: Clock,
         *,
         zone: tzinfo = UTC_ZONE,
-        aggregates: Mapping[str, Aggregate[Any]] = AGGREGATES,
-        catalogue: EventCatalogue = CATALOGUE,
+        folder: Folder = FOLDER,
     ) -> None:
         self._store = store
         self._hot = hot
@@ -51,8 +46,8 @@ class Queries:
         self._reader = reader
         self._clock = clock
         self._zone = zone
-        self._catalogue = catalogue
-        self._at_cut = StateAtCut(reader, aggregates, catalogue)
+        self._catalogue = folder.catalogue
+        self._at_cut = StateAtCut(reader, folder)
 
     async def workflow(self, id: str, *, min_position: int = 0) -> Document:
         return await self._projected("workflow", id, min_position)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.aggregate import Aggregate
-from domain.catalogue import EventCatalogue
-from domain.log import Cut, EventReader, RecordedEvent
+from domain.errors import CorruptLog
+from domain.folding import Folder
+from domain.log import Cut, EventReader
 
 READ_AT_ONCE = 20_000
 """How many events of missing streams are read in one go; longer streams are read by pages."""
@@ -21,18 +22,16 @@ class States:
     def __init__(
         self,
         reader: EventReader,
-        aggregates: Mapping[str, Aggregate[Any]],
-        catalogue: EventCatalogue,
+        folder: Folder,
         capacity: int,
     ) -> None:
         self._reader = reader
-        self._aggregates = aggregates
-        self._catalogue = catalogue
+        self._folder = folder
         self._capacity = capacity
         self._states: OrderedDict[str, Any] = OrderedDict()
 
     def aggregate(self, stream_id: str) -> Aggregate[Any] | None:
-        return self._aggregates.get(stream_id.partition("-")[0])
+        return self._folder.aggregates.get(stream_id.partition("-")[0])
 
     def get(self, stream_id: str) -> Any | None:
         return self._states.get(stream_id)
@@ -60,7 +59,7 @@ class States:
         `upto` is a position at or after all of those versions, so that not too much is read. Gives the
         errors of those that can't be folded.
         """
-        missing = {s: v for s, v in versions.items() if v > 0 and s not in self._states}
+        missing = {s: v for s, v in versions.items() if v > 0 and s not in self._states and self.aggregate(s)}
         failed: dict[str, Exception] = {}
         group: list[str] = []
         size = 0
@@ -80,33 +79,16 @@ class States:
     async def _load_group(
         self, group: Sequence[str], versions: Mapping[str, int], upto: int, failed: dict[str, Exception]
     ) -> None:
-        streams = await self._reader.read_streams(group, up_to_position=upto)
-        for stream_id in group:
-            wanted = [record for record in streams[stream_id] if record.version <= versions[stream_id]]
-            self._fold(stream_id, wanted, failed)
+        requests = [self._folder.request(stream_id, versions[stream_id]) for stream_id in group]
+        stretches = await self._reader.read_folds(requests, up_to_position=upto)
+        for stream_id, stretch in zip(group, stretches, strict=True):
+            try:
+                self._states[stream_id] = self._folder.go_on(stream_id, stretch).state
+            except CorruptLog as error:
+                failed[stream_id] = error
 
     async def _load_long(self, stream_id: str, version: int, failed: dict[str, Exception]) -> None:
-        page: list[RecordedEvent] = []
-        async for record in self._reader.read_stream(stream_id, cut=Cut(version=version)):
-            page.append(record)
-            if len(page) >= READ_AT_ONCE:
-                self._fold(stream_id, page, failed)
-                page = []
-        self._fold(stream_id, page, failed)
-
-    def _fold(self, stream_id: str, records: Sequence[RecordedEvent], failed: dict[str, Exception]) -> None:
-        aggregate = self.aggregate(stream_id)
-        if aggregate is None or stream_id in failed:
-            return
-        state = self._states.get(stream_id)
         try:
-            for record in records:
-                event = self._catalogue.decode(record.type, record.schema_version, record.data)
-                state = aggregate.evolve(state, event)
-        except Exception as error:
-            # Whatever an event does to a fold, it harms its own document only.
+            self._states[stream_id] = (await self._folder.at(self._reader, stream_id, Cut(version=version))).state
+        except CorruptLog as error:
             failed[stream_id] = error
-            self.forget(stream_id)
-            return
-        if state is not None:
-            self._states[stream_id] = state

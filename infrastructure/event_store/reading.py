@@ -1,22 +1,29 @@
 """Reading the log from PostgreSQL, by stream or by position."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
-from domain.errors import CorruptLog, InvalidInput
-from domain.log import NOW, AlreadyRecorded, Cut, Head, LogFilter, RecordedEvent
+from domain.errors import InvalidInput
+from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, RecordedEvent, Stretch
+from domain.snapshots import Stamp
 from infrastructure import sql
-from infrastructure.database import Connections
+from infrastructure.database import Connection, Connections
+from infrastructure.event_store import stretches
 from infrastructure.event_store.errors import domain_errors
 
 PAGE = 1000
 """Events of a stream that are held at once."""
+logger = logging.getLogger(__name__)
 
 
 class PostgresEventReader:
@@ -26,11 +33,16 @@ class PostgresEventReader:
         self._connections = connections
 
     async def _rows(self, query: LiteralString, *arguments: object) -> list[TupleRow]:
+        async with self._connected() as connection:
+            cursor = await connection.execute(sql.load(query), arguments or None, binary=True)
+            return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
         with domain_errors():
             try:
                 async with self._connections.connection() as connection:
-                    cursor = await connection.execute(sql.load(query), arguments or None, binary=True)
-                    return await cursor.fetchall()
+                    yield connection
             except psycopg.OperationalError:
                 # One connection is lost, so others may be: the next call finds good ones.
                 await self._connections.check()
@@ -105,6 +117,48 @@ class PostgresEventReader:
             _refuse_holes(events, version, backwards=False)
         return streams
 
+    async def read_stretches(
+        self, stream_id: str, *, stamp: Stamp | None = None, after_version: int = 0, cut: Cut = NOW
+    ) -> AsyncGenerator[Stretch]:
+        """The next page is on its way while a fold is busy with the one before."""
+        async with self._connected() as connection:
+            coming = asyncio.create_task(_page(connection, stream_id, stamp, after_version, None, cut))
+            try:
+                while True:
+                    stretch = await coming
+                    if len(stretch.events) < PAGE or stretch.last is None:
+                        yield stretch
+                        return
+                    since = stretch.last.recorded_at
+                    coming = asyncio.create_task(_page(connection, stream_id, None, stretch.last.version, since, cut))
+                    await asyncio.sleep(0)  # it is sent
+                    yield stretch
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait({coming})
+
+    async def read_folds(self, requests: Sequence[FoldRequest], *, up_to_position: int | None = None) -> list[Stretch]:
+        if not requests:
+            return []
+        stamps = [request.stamp for request in requests]
+        async with self._connected() as connection:
+            result = await _result(
+                connection,
+                "read_folds",
+                [request.stream_id for request in requests],
+                [request.after_version for request in requests],
+                [None if stamp is None else stamp.schema for stamp in stamps],
+                [None if stamp is None else stamp.fold_version for stamp in stamps],
+                [request.until_version for request in requests],
+                up_to_position,
+            )
+            found = stretches.of_requests(result, requests)
+            return [
+                await _whole(connection, request, up_to_position) if stretch is None else stretch
+                for request, stretch in zip(requests, found, strict=True)
+            ]
+
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
@@ -126,10 +180,42 @@ def _refuse_holes(events: Sequence[RecordedEvent], after_version: int, backwards
     first = ordered[0]
     begins = backwards or first.version == after_version + 1 or (after_version < 0 and first.version == 1)
     if not begins or ordered[-1].version - first.version != len(ordered) - 1:
-        raise CorruptLog(
-            f"The stream {first.stream_id} lacks versions after {after_version} here: its older months may be"
-            " archived; bring them back first.",
-            stream_id=first.stream_id,
-            after_version=after_version,
-            first_version=first.version,
-        )
+        raise stretches.lacking(first.stream_id, after_version, first.version)
+
+
+async def _result(connection: Connection, query: LiteralString, *arguments: object) -> PGresult:
+    """The rows as they came."""
+    cursor = await connection.execute(sql.load(query), arguments, binary=True)
+    assert cursor.pgresult is not None
+    return cursor.pgresult
+
+
+async def _page(
+    connection: Connection,
+    stream_id: str,
+    stamp: Stamp | None,
+    after_version: int,
+    since: datetime | None,
+    cut: Cut,
+) -> Stretch:
+    """A page of a stream, from the nearest snapshot that was not spoiled where there is a stamp."""
+    schema, fold_version = (stamp.schema, stamp.fold_version) if stamp is not None else (None, None)
+    below: int | None = None
+    while True:
+        arguments = (after_version, schema, fold_version, below, cut.version, since, cut.at, cut.position, PAGE)
+        result = await _result(connection, "read_fold", stream_id, *arguments)
+        try:
+            return stretches.of_rows(result, stream_id, stamp, after_version)
+        except stretches.SpoiledSnapshot as spoiled:
+            logger.warning("%s: it is left alone", spoiled)
+            below = spoiled.version
+
+
+async def _whole(connection: Connection, request: FoldRequest, up_to_position: int | None) -> Stretch:
+    """All that a request asks for, page by page."""
+    cut = Cut(version=request.until_version, position=up_to_position)
+    whole = page = await _page(connection, request.stream_id, request.stamp, request.after_version, None, cut)
+    while len(page.events) == PAGE and page.last is not None:
+        page = await _page(connection, request.stream_id, None, page.last.version, page.last.recorded_at, cut)
+        whole = Stretch(whole.snapshot, whole.events + page.events, page.last or whole.last)
+    return whole

@@ -79,7 +79,7 @@ async def test_it_projects_what_the_real_log_recorded(side: ReadSide, log: Postg
     ]
     expected = dict.fromkeys((stream for stream, _ in told), 0)
     await log.append([CommandAppend(uuid4(), expected, tuple(events), b"")])
-    projector = Projector(log, side.store, side.hot, AGGREGATES, CATALOGUE, batch_size=5)
+    projector = Projector(log, side.store, side.hot, batch_size=5)
     await projector.catch_up(len(told), timeout=30)
     await projector.release()
     assert (await stored(side)).keys() == folded(side).keys()

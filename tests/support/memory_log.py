@@ -4,8 +4,9 @@ It is no mock: versions, command ids, whole commands and cuts are checked as Pos
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -18,12 +19,17 @@ from domain.log import (
     CommandAppend,
     Conflicted,
     Cut,
+    FoldRequest,
     Head,
     LogFilter,
     RecordedEvent,
+    Stretch,
+    place_of,
 )
+from domain.snapshots import Snapshot, Stamp
 
 TICK = timedelta(microseconds=1)
+STRETCH = 100
 
 
 class MemoryEventLog:
@@ -32,6 +38,7 @@ class MemoryEventLog:
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.events: list[RecordedEvent] = []
         self.commands: dict[UUID, AlreadyRecorded] = {}
+        self.snapshots: dict[tuple[str, Stamp | None], list[Snapshot]] = {}
         self.outage: LogError | None = None
         self.appends = 0
         self._clock = clock
@@ -87,6 +94,32 @@ class MemoryEventLog:
             stream_id: [e for e in self._up_to(stream_id, cut) if e.version > versions.get(stream_id, 0)]
             for stream_id in stream_ids
         }
+
+    async def read_stretches(
+        self, stream_id: str, *, stamp: Stamp | None = None, after_version: int = 0, cut: Cut = NOW
+    ) -> AsyncGenerator[Stretch]:
+        self._reach()
+        whole = self._stretch(stream_id, stamp, after_version, cut)
+        yield replace(whole, events=whole.events[:STRETCH])
+        for first in range(STRETCH, len(whole.events), STRETCH):
+            yield replace(whole, snapshot=None, events=whole.events[first : first + STRETCH])
+
+    async def read_folds(self, requests: Sequence[FoldRequest], *, up_to_position: int | None = None) -> list[Stretch]:
+        self._reach()
+        return [
+            self._stretch(one.stream_id, one.stamp, one.after_version, Cut(one.until_version, None, up_to_position))
+            for one in requests
+        ]
+
+    def _stretch(self, stream_id: str, stamp: Stamp | None, after_version: int, cut: Cut) -> Stretch:
+        recorded = [event for event in self._up_to(stream_id, cut) if event.version > after_version]
+        versions = {event.version for event in recorded}
+        below = [one for one in self.snapshots.get((stream_id, stamp), ()) if one.place.version in versions]
+        snapshot = max(below, key=lambda one: one.place.version, default=None)
+        if snapshot is not None:
+            recorded = [event for event in recorded if event.version > snapshot.place.version]
+        last = place_of(recorded[-1]) if recorded else snapshot.place if snapshot else None
+        return Stretch(snapshot, [(event.type, event.schema_version, event.data) for event in recorded], last)
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
         self._reach()

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
 
-from domain.all_events import AGGREGATES, CATALOGUE
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.presence import PresenceBook
@@ -39,7 +38,7 @@ class ReadSide:
         return self.now
 
     def projector(self, hot: HotCopies | None = None, **options: Any) -> Projector:
-        return Projector(self.log, self.store, hot or self.hot, AGGREGATES, CATALOGUE, **options)
+        return Projector(self.log, self.store, hot or self.hot, **options)
 
     def queries(self, hot: HotCopies | None = None) -> Queries:
         return Queries(self.store, hot or self.hot, self.presence, self.log, self.clock, zone=ZoneInfo(self.zone))

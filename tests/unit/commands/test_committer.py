@@ -353,9 +353,9 @@ class CountingLog(MemoryEventLog):
 
     reads = 0
 
-    async def read_streams(self, *args: Any, **options: Any) -> Any:
+    async def read_folds(self, *args: Any, **options: Any) -> Any:
         self.reads += 1
-        return await super().read_streams(*args, **options)
+        return await super().read_folds(*args, **options)
 
 
 def test_what_many_commands_need_is_loaded_together() -> None:
@@ -398,10 +398,9 @@ def test_what_was_committed_while_a_stream_was_read_stays_in_memory() -> None:
     class Slow(MemoryEventLog):
         """Answers with what there was when it was asked."""
 
-        async def read_streams(self, stream_ids: Any, **options: Any) -> Any:
-            events = await world.log.read_streams(stream_ids)
+        async def read_folds(self, requests: Any, **options: Any) -> Any:
             world.decider.remember({"workflow-wf": new})
-            return {one: events[one][: old.version] for one in events}
+            return await world.log.read_folds([replace(one, until_version=old.version) for one in requests])
 
     world.decider.forget(["workflow-wf"])
     world.decider._reader = Slow(world.clock)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.aggregate import Event
 from domain.all_events import AGGREGATES, CATALOGUE
+from domain.folding import Folder
 from domain.task import TASK, Task, TaskAssigned, TaskCancelled, TaskCompleted, TaskScheduled, TaskStarted
 from domain.workflow import WorkflowCreated, WorkflowStarted, WorkflowTaskChanged
 from projections.documents import RENDERINGS, status
@@ -28,7 +29,7 @@ RENDERING = RENDERINGS["task"]
 
 
 def projector(log: ToldLog, store: MemoryReadModels, **options: Any) -> Projector:
-    return Projector(log, store, NoHotCopies(), AGGREGATES, CATALOGUE, **options)  # type: ignore[arg-type]  # writes only
+    return Projector(log, store, NoHotCopies(), **options)  # type: ignore[arg-type]  # writes only
 
 
 async def run_all(log: ToldLog, store: MemoryReadModels, **options: Any) -> None:
@@ -150,7 +151,7 @@ async def test_a_fold_that_stops_half_way_leaves_no_trace() -> None:
     log, store = ToldLog(), MemoryReadModels()
     log.tell(*full_task("t")[:5])
     aggregates = AGGREGATES | {"task": replace(TASK, evolve=evolve)}
-    await Projector(log, store, NoHotCopies(), aggregates, CATALOGUE).run_once()  # type: ignore[arg-type]  # writes only
+    await Projector(log, store, NoHotCopies(), Folder(aggregates)).run_once()  # type: ignore[arg-type]  # writes only
     assert decode(store.documents["task", "t"].body)["priority"] == "high"
     assert decode(store.documents["task", "t"].body)["state"] == "assigned"
 
@@ -164,7 +165,7 @@ async def test_a_stream_that_can_be_folded_no_more_is_parked_and_its_document_st
     await run_all(log, store)
     log.tell(*full_task("t")[1:3], *full_agent())
     aggregates = AGGREGATES | {"task": replace(TASK, evolve=evolve)}
-    await Projector(log, store, NoHotCopies(), aggregates, CATALOGUE).run_once()  # type: ignore[arg-type]  # writes only
+    await Projector(log, store, NoHotCopies(), Folder(aggregates)).run_once()  # type: ignore[arg-type]  # writes only
     assert store.documents["task", "t"].position == 1
     assert sorted(store.dead_letters) == [2, 3]
     assert "a later release" in store.dead_letters[2].error

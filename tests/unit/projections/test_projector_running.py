@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from domain.all_events import AGGREGATES, CATALOGUE
 from domain.errors import LogUnavailable
 from projections.errors import NotProjectedYet
 from projections.ports import NoHotCopies
@@ -17,7 +16,7 @@ from tests.support.told_log import ToldLog
 
 
 def projector(log: ToldLog, store: MemoryReadModels, **options: Any) -> Projector:
-    return Projector(log, store, NoHotCopies(), AGGREGATES, CATALOGUE, **options)  # type: ignore[arg-type]  # writes only
+    return Projector(log, store, NoHotCopies(), **options)  # type: ignore[arg-type]  # writes only
 
 
 async def test_a_batch_that_another_projector_has_written_is_dropped() -> None:

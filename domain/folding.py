@@ -1,0 +1,103 @@
+"""The one fold: an aggregate at a cut is its nearest snapshot at or below it, and the events after that.
+
+The write side, the projector, states at a cut, histories and audits all come to their states through here.
+"""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from operator import length_hint
+from typing import Any, Generic, TypeVar
+
+from domain.aggregate import Aggregate, AggregateState
+from domain.all_events import AGGREGATES, CATALOGUE
+from domain.catalogue import EventCatalogue
+from domain.errors import CorruptLog
+from domain.log import NOW, Cut, EventReader, FoldRequest, Stretch
+from domain.record import record
+from domain.snapshots import Place, StateCodec
+
+S = TypeVar("S", bound=AggregateState)
+
+
+@record
+class Folded(Generic[S]):
+    """An aggregate after some event. `place` is that event's; None and None: the stream had not begun."""
+
+    state: S | None
+    place: Place | None
+
+    @property
+    def version(self) -> int:
+        return 0 if self.place is None else self.place.version
+
+
+NOT_BEGUN: Folded[Any] = Folded(None, None)
+
+
+class Folder:
+    """Folds streams of the aggregates it knows. A state that is handed in is changed and handed back."""
+
+    def __init__(
+        self, aggregates: Mapping[str, Aggregate[Any]] = AGGREGATES, catalogue: EventCatalogue = CATALOGUE
+    ) -> None:
+        self.aggregates = aggregates
+        self.catalogue = catalogue
+        self._codecs = {category: StateCodec(aggregate) for category, aggregate in aggregates.items()}
+
+    def codec(self, stream_id: str) -> StateCodec[Any]:
+        """How states of a stream's aggregate are kept. Raises KeyError for a kind of stream that is unknown."""
+        return self._codecs[stream_id.partition("-")[0]]
+
+    def request(self, stream_id: str, until_version: int | None = None) -> FoldRequest:
+        """What to ask of the log for a fold from the nearest snapshot on."""
+        return FoldRequest(stream_id, self.codec(stream_id).stamp, until_version=until_version)
+
+    async def at(self, reader: EventReader, stream_id: str, cut: Cut = NOW) -> Folded[Any]:
+        """One aggregate at a cut. Raises CorruptLog that says which version can't be folded, LogError."""
+        folded = NOT_BEGUN
+        stamp = self.codec(stream_id).stamp
+        async with aclosing(reader.read_stretches(stream_id, stamp=stamp, cut=cut)) as stretches:
+            async for stretch in stretches:
+                after = self.go_on(stream_id, stretch, folded.state, folded.version)
+                folded = Folded(after.state, after.place or folded.place)
+        return folded
+
+    def go_on(self, stream_id: str, stretch: Stretch, state: Any = None, version: int = 0) -> Folded[Any]:
+        """What a stretch makes of the state at the version before it; its place is None where the stretch is empty.
+
+        Raises CorruptLog, after which the state is of no use.
+        """
+        category = stream_id.partition("-")[0]
+        if stretch.snapshot is not None:
+            state, version = self._codecs[category].from_bytes(stretch.snapshot.state), stretch.snapshot.place.version
+        evolve, decoders = self.aggregates[category].evolve, self.catalogue.decoders
+        events = iter(stretch.events)
+        try:
+            for type_name, schema_version, data in events:
+                state = evolve(state, decoders[type_name, schema_version](data))
+        except Exception as error:
+            raise self._told(stream_id, stretch, version, length_hint(events), error) from error
+        return Folded(state, stretch.last)
+
+    def _told(self, stream_id: str, stretch: Stretch, base: int, left: int, error: Exception) -> CorruptLog:
+        """The same error with its place, and with what can still be answered."""
+        index = len(stretch.events) - left - 1
+        version = base + index + 1
+        type_name, schema_version, data = stretch.events[index]
+        try:
+            self.catalogue.decode(type_name, schema_version, data)
+        except CorruptLog as plainer:
+            error = plainer
+        still = f" Its states up to version {version - 1} can be asked for." if version > 1 else ""
+        if not isinstance(error, CorruptLog):
+            error = CorruptLog(
+                f"An event {type_name} does not fit what came before it ({type(error).__name__}: {error}); restore it"
+                " from a backup.",
+                event_type=type_name,
+            )
+        facts = {**error.facts, "stream_id": stream_id, "version": version}
+        return type(error)(f"{stream_id}, version {version}: {error.message}{still}", **facts)
+
+
+FOLDER = Folder()
+"""For all of the service's aggregates."""
