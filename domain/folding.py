@@ -14,7 +14,7 @@ from domain.catalogue import EventCatalogue
 from domain.errors import CorruptLog
 from domain.log import NOW, Cut, EventReader, FoldRequest, Stretch
 from domain.record import record
-from domain.snapshots import Place, StateCodec
+from domain.snapshots import Place, Stamp, StateCodec
 
 S = TypeVar("S", bound=AggregateState)
 
@@ -47,6 +47,11 @@ class Folder:
     def codec(self, stream_id: str) -> StateCodec[Any]:
         """How states of a stream's aggregate are kept. Raises KeyError for a kind of stream that is unknown."""
         return self._codecs[stream_id.partition("-")[0]]
+
+    @property
+    def stamps(self) -> dict[str, Stamp]:
+        """What a snapshot made today is stamped with, by category."""
+        return {category: codec.stamp for category, codec in self._codecs.items()}
 
     def request(self, stream_id: str, until_version: int | None = None) -> FoldRequest:
         """What to ask of the log for a fold from the nearest snapshot on."""

@@ -235,7 +235,7 @@ class EventReader(Protocol):
         ...
 
     async def read_folds(self, requests: Sequence[FoldRequest], *, up_to_position: int | None = None) -> list[Stretch]:
-        """Many streams in one round trip, each as one stretch, in the order of the requests."""
+        """Many streams in one round trip, each of them once and as one stretch, in the order of the requests."""
         ...
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:

@@ -6,7 +6,7 @@ the state looked like and how it was folded, and where either is different today
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import orjson
 from pydantic import TypeAdapter
@@ -51,11 +51,12 @@ class Snapshot:
 
 
 @record
-class DueSnapshot:
-    """A stream that has come to a version at which a snapshot is due."""
+class TakenSnapshot:
+    """A snapshot to keep: whose it is, and what made it."""
 
     stream_id: str
-    version: int
+    stamp: Stamp
+    snapshot: Snapshot
 
 
 class StateCodec(Generic[S]):
@@ -72,8 +73,3 @@ class StateCodec(Generic[S]):
     def from_bytes(self, state: bytes) -> S:
         """Raises ValueError for bytes that are no such state."""
         return self._adapter.validate_json(state)
-
-
-def codecs(aggregates: dict[str, Aggregate[Any]]) -> dict[str, StateCodec[Any]]:
-    """By category."""
-    return {category: StateCodec(aggregate) for category, aggregate in aggregates.items()}

@@ -30,10 +30,12 @@ from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
+from infrastructure.snapshots import PostgresSnapshots
 from projections.history import History
 from projections.ports import HotCopies, NoHotCopies
 from projections.projector import Projector
 from projections.queries import Queries
+from projections.snapshotter import Snapshotter
 
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
@@ -81,6 +83,7 @@ class Platform:
     projector: Projector
     queries: Queries
     history: History
+    snapshotter: Snapshotter
     signal: LogSignal
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
@@ -197,6 +200,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             projector=projector,
             queries=queries,
             history=History(log),
+            snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
         )
 

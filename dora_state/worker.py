@@ -32,13 +32,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event, say: Say = quiet) 
     async with open_platform(settings, say) as platform:
         projecting = asyncio.create_task(platform.projector.run(stop), name="projector")
         chores = asyncio.create_task(_do_chores(platform, stop, say), name="chores")
+        snapshots = asyncio.create_task(_take_snapshots(platform, stop), name="snapshots")
         say(f"The worker of tenant {settings.tenant} is running; stop it with Ctrl-C.")
         try:
-            await asyncio.wait({projecting, chores}, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait({projecting, chores, snapshots}, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             stop.set()
             # Also when cancelled: the servers are not to be left while a chore may be starting them.
-            outcomes = await asyncio.gather(projecting, chores, return_exceptions=True)
+            outcomes = await asyncio.gather(projecting, chores, snapshots, return_exceptions=True)
         # A fault of either is told, once both have come to their end.
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -62,6 +63,15 @@ async def _do_chores(platform: Platform, stop: asyncio.Event, say: Say) -> None:
         except (DoraStateError, EmbeddedServerError) as error:
             said = without_advice(error) if isinstance(error, DoraStateError) else error
             logger.warning("The worker tries again in %.1f s: %s", platform.settings.worker_interval, said)
+        await _pause(stop, platform.settings.worker_interval)
+
+
+async def _take_snapshots(platform: Platform, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await platform.snapshotter.catch_up(stop)
+        except DoraStateError as error:
+            logger.warning("Snapshots are taken later: %s", without_advice(error))
         await _pause(stop, platform.settings.worker_interval)
 
 

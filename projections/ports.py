@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
 from projections.documents.agent import Presence
 from projections.documents.system import Figures
@@ -106,6 +107,28 @@ class HotCopies(Protocol):
 
     async def offer(self, document: StoredDocument, seen: int) -> None:
         """Keep a copy of what was read from the store after a glance, unless a newer one is there."""
+        ...
+
+
+class SnapshotTaker(Protocol):
+    """The way to the snapshots of the one who takes them. `name` is that of a checkpoint."""
+
+    async def checkpoint(self, name: str) -> int: ...
+
+    async def due(self, after: int, until: int, spacing: int, stamps: Mapping[str, Stamp]) -> list[tuple[str, int]]:
+        """Streams and versions between two positions where one is due and none with its category's stamp is there."""
+        ...
+
+    async def put(self, taken: Sequence[TakenSnapshot], name: str, position: int) -> None:
+        """Keep snapshots, and move the checkpoint, in one transaction."""
+        ...
+
+
+class SnapshotStore(Protocol):
+    """Where snapshots are kept. Every method, and those of a taker, raise ReadModelsUnavailable."""
+
+    def take_alone(self) -> AbstractAsyncContextManager[SnapshotTaker | None]:
+        """Be the one who takes snapshots; None if another is."""
         ...
 
 

@@ -86,12 +86,18 @@ def init(context: Context, as_json: Json = False) -> int:
 
 
 @app.command()
-def maintain(context: Context, as_json: Json = False) -> int:
-    """Make the log's months ahead, as a worker does; harmless to repeat."""
+def maintain(
+    context: Context,
+    again: Annotated[
+        bool, typer.Option("--again", help="Look through the whole log for snapshots that were deleted.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Make the log's months ahead and take snapshots, as a worker does; harmless to repeat."""
     from dora_state.cli.running import run
     from dora_state.cli.setup import maintain
 
-    return run(maintain(_settings(context), Output(as_json=as_json)))
+    return run(maintain(_settings(context), again, Output(as_json=as_json)))
 
 
 @app.command()

@@ -7,7 +7,9 @@ from dora_state.settings import Settings
 from infrastructure.database import Role, open_pool
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate, require_tenant
+from infrastructure.snapshots import PostgresSnapshots
 from infrastructure.vitals import partitions
+from projections.snapshotter import Snapshotter
 
 
 async def init(settings: Settings, output: Output) -> int:
@@ -39,15 +41,27 @@ async def init(settings: Settings, output: Output) -> int:
     return Exit.DONE
 
 
-async def maintain(settings: Settings, output: Output) -> int:
-    """Make the months up to two ahead, as a worker does. For who runs none: once a month is enough."""
+async def maintain(settings: Settings, again: bool, output: Output) -> int:
+    """Make the months up to two ahead and take the snapshots that are due, as a worker does.
+
+    For who runs none: once a month is enough. `again`: take those too that were deleted.
+    """
     async with open_servers(settings, say) as servers:
         await require_tenant(servers.database_url, settings.tenant)
-        async with await open_pool(servers.database_url, settings.tenant, Role.WRITER, max_size=1) as pool:
-            made = await PostgresEventLog(pool).maintain()
+        async with (
+            await open_pool(servers.database_url, settings.tenant, Role.WRITER, max_size=1) as writing,
+            await open_pool(servers.database_url, settings.tenant, Role.PROJECTOR, max_size=1) as projecting,
+        ):
+            log = PostgresEventLog(writing)
+            made = await log.maintain()
+            taken = await Snapshotter(log, PostgresSnapshots(projecting)).catch_up(again=again)
     if output.as_json:
-        output.json_document({"tenant": settings.tenant, "months": made})
-    else:
-        said = f"Months made: {', '.join(made)}." if made else "The months ahead are there; there is nothing to do."
-        output.line(said)
+        output.json_document({"tenant": settings.tenant, "months": made, "snapshots": taken})
+        return Exit.DONE
+    if made:
+        output.line(f"Months made: {', '.join(made)}.")
+    if taken:
+        output.line(f"Snapshots taken: {taken}.")
+    if not made and not taken:
+        output.line("The months ahead and the snapshots are there; there is nothing to do.")
     return Exit.DONE

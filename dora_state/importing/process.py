@@ -107,6 +107,8 @@ async def _import(
         raise
     with _timed(seconds, "read models"):
         await _catch_up(platform, progress)
+    with _timed(seconds, "snapshots"):
+        await platform.snapshotter.catch_up()
     report = await importer.report(seconds)
     # Last of all the tenant is live: whoever is killed before can still --continue.
     sorted_log.remove()

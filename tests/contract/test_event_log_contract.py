@@ -20,9 +20,12 @@ from domain.log import (
     Conflicted,
     Cut,
     EventLog,
+    FoldRequest,
     Head,
     LogFilter,
     NewEvent,
+    Stretch,
+    place_of,
 )
 from tests.support.log import appended, command, event
 from tests.support.memory_log import MemoryEventLog
@@ -270,3 +273,40 @@ async def test_what_belongs_to_one_conversation_is_found(any_log: EventLog, corr
         await any_log.append([CommandAppend(uuid4(), {one.stream_id: 0}, (one,), b"")])
     only = LogFilter(correlation_id=correlation_id)
     assert [e.position for e in await any_log.read_log(after_position=0, limit=10, only=only)] == [1, 4]
+
+
+# --- for folds -------------------------------------------------------------------------------------------------
+
+
+async def some_streams(log: EventLog) -> None:
+    """Positions: task-1 has 1, 2, 4, 6; agent-1 has 3 and 5, in commands with task-1's second and third one."""
+    for expected in ({"task-1": 0}, {"task-1": 1, "agent-1": 0}, {"task-1": 2, "agent-1": 1}, {"task-1": 3}):
+        appended((await log.append([command(expected)]))[0])
+
+
+async def test_a_stretch_is_what_a_stream_has_up_to_a_cut(any_log: EventLog) -> None:
+    await some_streams(any_log)
+    for stream_id in ("task-1", "agent-1"):
+        recorded = [one async for one in any_log.read_stream(stream_id)]
+        cuts = [NOW, *(Cut(version=one.version) for one in recorded), *(Cut(at=one.recorded_at) for one in recorded)]
+        cuts += [Cut(position=position) for position in range(8)]
+        for cut in cuts:
+            until = [one async for one in any_log.read_stream(stream_id, cut=cut)]
+            (stretch,) = [one async for one in any_log.read_stretches(stream_id, cut=cut)]
+            assert stretch.events == [(one.type, one.schema_version, one.data) for one in until], cut
+            assert stretch.last == (place_of(until[-1]) if until else None)
+            assert stretch.snapshot is None
+        (rest,) = [one async for one in any_log.read_stretches(stream_id, after_version=1)]
+        assert len(rest.events) == len(recorded) - 1
+
+
+async def test_folds_of_many_streams_come_in_the_order_of_the_requests(any_log: EventLog) -> None:
+    await some_streams(any_log)
+    requests = [FoldRequest("agent-1"), FoldRequest("pool-1"), FoldRequest("task-1", after_version=1, until_version=3)]
+    agent, pool, task = await any_log.read_folds(requests)
+    assert [len(one.events) for one in (agent, pool, task)] == [2, 0, 2]
+    assert (agent.last and agent.last.position, task.last and task.last.version) == (5, 3)
+    assert pool == Stretch(None, [], None)
+    agent, _, task = await any_log.read_folds(requests, up_to_position=3)
+    assert [len(one.events) for one in (agent, task)] == [1, 1]
+    assert await any_log.read_folds([]) == []

@@ -80,7 +80,7 @@ def test_maintain_makes_the_months_that_are_missing_and_no_tenant(dora_state: Co
     assert "There is no tenant nobody" in nobody.one_sentence()
     assert dora_state("--tenant", "kept", "init").code == 0
     assert "nothing to do" in dora_state("--tenant", "kept", "maintain").out
-    assert dora_state("--tenant", "kept", "maintain", "--json").json == {"tenant": "kept", "months": []}
+    assert dora_state("--tenant", "kept", "maintain", "--json").json == {"tenant": "kept", "months": [], "snapshots": 0}
 
 
 def test_init_says_what_it_made_and_then_that_there_is_nothing_to_do(dora_state: CommandLine) -> None:

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from domain.aggregate import Aggregate, Event
 from domain.all_events import CATALOGUE
 from domain.errors import Refusal
+from domain.snapshots import StateCodec
 from tests.support.decider import Decision
 
 LIVES = settings(stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow])
@@ -87,5 +88,10 @@ class AggregateMachine(RuleBasedStateMachine):
         assert read == self.events
         assert [CATALOGUE.encode(event) for event in read] == [data for _, _, data in stored]
         assert self.aggregate.fold(read) == self.state
+        if self.state is not None:
+            codec = StateCodec(self.aggregate)
+            kept = codec.from_bytes(codec.to_bytes(self.state))
+            assert kept == self.state
+            assert codec.to_bytes(kept) == codec.to_bytes(self.state)
         middle = len(read) // 2
         assert self.aggregate.fold(read[middle:], self.aggregate.fold(read[:middle])) == self.state

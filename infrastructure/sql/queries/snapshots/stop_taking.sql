@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtextextended('snapshots of ' || current_schema(), 0))
