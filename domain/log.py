@@ -164,6 +164,19 @@ class Stretch:
     last: Place | None
 
 
+@record
+class Moved:
+    """A stream that has events between two positions, and the versions of the first and the last of them."""
+
+    stream_id: str
+    first_version: int
+    last_version: int
+
+    @property
+    def category(self) -> str:
+        return self.stream_id.partition("-")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class LogFilter:
     """Which events of the log to read; empty means all."""
@@ -184,6 +197,10 @@ class EventReader(Protocol):
         """The last position recorded at or before `at`, 0 if none."""
         ...
 
+    async def whole_command(self, position: int) -> Head:
+        """Where the last command ends that is whole at or before a position; 0 and None if there is none."""
+        ...
+
     async def stream_version(self, stream_id: str) -> int:
         """The stream's current version, 0 if it does not exist."""
         ...
@@ -197,6 +214,10 @@ class EventReader(Protocol):
 
         Of more than `at_most` events only the last ones are looked at.
         """
+        ...
+
+    async def moved_between(self, after: int, until: int) -> list[Moved]:
+        """The streams that have events after a position and up to another, by their ids."""
         ...
 
     def read_stream(

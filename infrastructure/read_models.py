@@ -12,13 +12,15 @@ from infrastructure import sql
 from infrastructure.database import Connection, Pool
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
-from projections.documents.system import Figures
+from projections.documents.system import Figures, Rates
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Checkpoint, Counts, StoredDocument
 
 DAY = timedelta(hours=24)
 LATELY = timedelta(minutes=15)
 """The windows of the rates; docs/read-models.md tells which has which."""
+COUNTERS_SPACING = 1_000
+"""So many positions at least lie between counts that are kept; so many or a batch are counted again for any other."""
 
 _UNAVAILABLE = (
     psycopg.OperationalError,
@@ -37,6 +39,7 @@ _ATTEMPT_FIELDS = (
     "duration",
     "response_time",
 )
+_COMPLETION_FIELDS = ("position", "at", "workflow_id")
 _LETTER_FIELDS = ("position", "stream_id", "version", "type", "error")
 _KIND_OF = {"workflows": "workflow", "agents": "agent", "pools": "pool"}
 """Which kind of document answers a question; all others are answered by tasks."""
@@ -131,12 +134,17 @@ class PostgresReadModelWriter:
     async def _write_facts(self, batch: Batch) -> None:
         if batch.attempts:
             await self._connection.execute(_query("insert_attempts"), _columns(batch.attempts, _ATTEMPT_FIELDS))
+        if batch.completions:
+            completions = _columns(batch.completions, _COMPLETION_FIELDS)
+            await self._connection.execute(_query("insert_completions"), completions)
         if batch.dead_letters:
             await self._connection.execute(_query("insert_dead_letters"), _columns(batch.dead_letters, _LETTER_FIELDS))
         moves = [(kind, state, change) for (kind, state), change in batch.counts.items() if change]
         if moves:
             kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
             await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
+        kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTERS_SPACING}
+        await self._connection.execute(_query("keep_counters"), kept)
 
 
 async def _checkpoint(connection: Connection) -> Checkpoint:
@@ -199,22 +207,40 @@ class PostgresReadModels:
             position=position,
             applied_at=applied_at,
             counts={(kind, state): count for kind, state, count in counts or []},
-            completed_today=completed_today,
-            ended=ended,
-            failed=failed,
-            average_response_time=None if response is None else round(response, 3),
-            tasks_per_minute=round(lately / (LATELY / timedelta(minutes=1)), 3),
-            workflows_per_hour=round(workflows / (DAY / timedelta(hours=1)), 3),
+            rates=_rates(completed_today, ended, failed, response, lately, workflows),
             utilization={
                 kind: (lent[2 * place], lent[2 * place + 1]) for place, kind in enumerate(("cpu", "memory", "storage"))
             },
         )
+
+    async def counters_before(self, position: int) -> tuple[int, Counts]:
+        rows = await self._rows("counters_before", {"position": position})
+        if not rows:
+            return 0, {}
+        ((kept_at, counts),) = rows
+        return kept_at, {(kind, state): count for kind, state, count in counts}
+
+    async def rates_at(self, position: int, now: datetime, today: datetime) -> Rates:
+        facts = {"position": position, "now": now, "today": today, "day_ago": now - DAY, "lately": now - LATELY}
+        ((completed_today, ended, failed, response, lately, workflows),) = await self._rows("rates_at", facts)
+        return _rates(completed_today, ended, failed, response, lately, workflows)
 
     async def _rows(self, name: str, facts: dict[str, Any]) -> list[Any]:
         """Never prepared: a filter that is null must drop out of the plan, not stay in a general one."""
         with available():
             async with self._pool.connection() as connection:
                 return await (await connection.execute(_query(name), facts, prepare=False)).fetchall()
+
+
+def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:
+    return Rates(
+        completed_today=completed_today,
+        ended=ended,
+        failed=failed,
+        average_response_time=None if response is None else round(response, 3),
+        tasks_per_minute=round(lately / (LATELY / timedelta(minutes=1)), 3),
+        workflows_per_hour=round(workflows / (DAY / timedelta(hours=1)), 3),
+    )
 
 
 async def _stop_leading(connection: Connection) -> None:

@@ -36,6 +36,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """A workflow that was completed, by the event at `position`."""
+
+    position: int
+    at: datetime
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """An event that its document could not take, or that follows such a one."""
 
@@ -60,5 +69,6 @@ class Batch:
     behind: bool
     documents: list[RenderedDocument] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -5,18 +5,27 @@ from datetime import datetime
 
 from domain.errors import CutOutOfRange
 from domain.folding import Folder
-from domain.log import Cut, EventReader, RecordedEvent
+from domain.log import Cut, EventReader, Head, RecordedEvent
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode, iso
 from projections.errors import nothing_there
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """A document as its events say, and the moment it is true of."""
+class Moment:
+    """Where the log was at a cut: the end of its last whole command then, and the time that is told of the state."""
+
+    position: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A document as its events say, the moment it is true of, and where the command of its last event ends."""
 
     document: Document
     moment: datetime
+    whole_position: int
 
 
 class StateAtCut:
@@ -26,14 +35,44 @@ class StateAtCut:
         self._reader = reader
         self._folder = folder
 
-    async def fold(self, kind: str, id: str, cut: Cut, now: datetime) -> Folded:
+    async def fold(self, kind: str, id: str, cut: Cut, now: datetime) -> Rendered:
         """Raises NotFound for an id that the log does not know, CutOutOfRange where it holds nothing."""
-        stream_id = self._folder.aggregates[kind].stream_id(id)
-        await self._require_within_log(kind, id, stream_id, cut, now)
-        folded = await self._folder.at(self._reader, stream_id, cut)
+        moment = await self.require(kind, id, cut, now)
+        folded = await self._folder.at(self._reader, self._folder.aggregates[kind].stream_id(id), cut)
         last = folded.place
-        if last is None:
-            first = await self._first(stream_id)
+        assert last is not None
+        body = RENDERINGS[kind].render(folded.state, last.version, last.position, last.recorded_at)
+        return Rendered(decode(body), moment or last.recorded_at, last.whole_position)
+
+    async def require(self, kind: str, id: str, cut: Cut, now: datetime) -> datetime | None:
+        """See to it that there is something at a cut, without a fold; gives the moment, None for a version.
+
+        Raises NotFound for an id that the log does not know, CutOutOfRange where it holds nothing.
+        """
+        stream_id = self._folder.aggregates[kind].stream_id(id)
+        version = await self._reader.stream_version(stream_id)
+        if version == 0:
+            raise nothing_there(kind, id)
+        if cut.is_now:
+            return now
+        if cut.version is not None:
+            if not 1 <= cut.version <= version:
+                raise CutOutOfRange(
+                    f"The {kind} {id} has versions 1 to {version}, not {cut.version}; ask for one of them.",
+                    kind=kind,
+                    id=id,
+                    first_version=1,
+                    last_version=version,
+                )
+            return None
+        first = await self._first(stream_id)
+        if cut.at is not None:
+            await self._require_past(cut.at, now)
+            moment, has_begun = cut.at, first.recorded_at <= cut.at
+        else:
+            whole = await self._whole(cut)
+            moment, has_begun = whole.recorded_at or now, first.position <= whole.position
+        if not has_begun:
             raise CutOutOfRange(
                 f"The {kind} {id} began at {iso(first.recorded_at)}, position {first.position}; "
                 "ask for that moment or a later one.",
@@ -42,34 +81,36 @@ class StateAtCut:
                 first_recorded_at=iso(first.recorded_at),
                 first_position=first.position,
             )
-        body = RENDERINGS[kind].render(folded.state, last.version, last.position, last.recorded_at)
-        moment = now if cut.is_now else cut.at or last.recorded_at
-        return Folded(decode(body), moment)
+        return moment
 
-    async def _require_within_log(self, kind: str, id: str, stream_id: str, cut: Cut, now: datetime) -> None:
-        version = await self._reader.stream_version(stream_id)
-        if version == 0:
-            raise nothing_there(kind, id)
-        if cut.version is not None and not 1 <= cut.version <= version:
-            raise CutOutOfRange(
-                f"The {kind} {id} has versions 1 to {version}, not {cut.version}; ask for one of them.",
-                kind=kind,
-                id=id,
-                first_version=1,
-                last_version=version,
-            )
-        if cut.at is None and cut.position is None:
-            return
+    async def moment(self, cut: Cut, now: datetime) -> Moment:
+        """Where the log was at a cut by time or position, or is now. Raises CutOutOfRange for what has not come yet."""
+        if cut.is_now:
+            return Moment((await self._reader.head()).position, now)
+        if cut.at is not None:
+            await self._require_past(cut.at, now)
+            return Moment(await self._reader.position_at(cut.at), cut.at)
+        whole = await self._whole(cut)
+        return Moment(whole.position, whole.recorded_at or now)
+
+    async def _whole(self, cut: Cut) -> Head:
+        assert cut.position is not None
         head = await self._reader.head()
-        if cut.position is not None and cut.position > head.position:
+        if cut.position > head.position:
             raise CutOutOfRange(
                 f"The log ends at position {head.position}, before {cut.position}; ask for one up to it.",
                 last_position=head.position,
             )
+        return await self._reader.whole_command(cut.position)
+
+    async def _require_past(self, at: datetime, now: datetime) -> None:
+        if at <= now:
+            return
+        head = await self._reader.head()
         latest = max(filter(None, (now, head.recorded_at)))
-        if cut.at is not None and cut.at > latest:
+        if at > latest:
             raise CutOutOfRange(
-                f"{iso(cut.at)} lies in the future; ask for a moment up to {iso(latest)}.",
+                f"{iso(at)} lies in the future; ask for a moment up to {iso(latest)}.",
                 last_recorded_at=iso(head.recorded_at),
             )
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
 from domain.log import RecordedEvent
+from domain.workflow import WorkflowCompleted
 from projections.attempts import OUTCOMES, ended_attempt
-from projections.batch import Batch, DeadLetter, RenderedDocument
+from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
 from projections.documents import RENDERINGS, status
 from projections.states import States
 
@@ -66,6 +67,9 @@ class Folding:
         self._last[record.stream_id] = record
         if attempt is not None:
             self._batch.attempts.append(attempt)
+        if isinstance(event, WorkflowCompleted):
+            workflow_id = record.stream_id.partition("-")[2]
+            self._batch.completions.append(Completion(record.position, event.at, workflow_id))
 
     async def _park(self, record: RecordedEvent, error: Exception) -> None:
         """The fold may have stopped half way: go back to the state before this event."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,6 +13,10 @@ from domain.workflow import Workflow
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
+
+MICROSECOND = timedelta(microseconds=1)
+STRETCH = 200
+"""Versions that are held at once when history is told backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +39,101 @@ class HistoryEntry:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Which versions to tell of. `since` is of recorded_at; what callers said is no cut, and can be filtered by."""
+
+    types: frozenset[str] = frozenset()
+    actor: str | None = None
+    since: datetime | None = None
+    occurred_since: datetime | None = None
+    occurred_until: datetime | None = None
+
+    def wants(self, record: RecordedEvent, metadata: Mapping[str, Any]) -> bool:
+        if self.types and record.type not in self.types:
+            return False
+        if self.actor is not None and metadata.get("actor") != self.actor:
+            return False
+        if self.since is not None and record.recorded_at < self.since:
+            return False
+        if self.occurred_since is None and self.occurred_until is None:
+            return True
+        said = metadata.get("occurred_at")
+        if said is None:
+            return False
+        occurred_at = datetime.fromisoformat(said)
+        return (self.occurred_since is None or self.occurred_since <= occurred_at) and (
+            self.occurred_until is None or occurred_at <= self.occurred_until
+        )
+
+
+EVERYTHING = HistoryFilter()
+
+
 class History:
-    """Reads streams forwards and folds along, so any length needs the memory of one state."""
+    """Reads streams and folds along, from the nearest snapshot, so any length needs the memory of one state."""
 
     def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
         self._reader = reader
         self._folder = folder
 
     async def of(
-        self, kind: str, aggregate_id: str, *, cut: Cut = NOW, after_version: int = 0
+        self,
+        kind: str,
+        aggregate_id: str,
+        *,
+        cut: Cut = NOW,
+        after_version: int = 0,
+        only: HistoryFilter = EVERYTHING,
+        newest_first: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[HistoryEntry]:
-        """The versions after `after_version` up to a cut, in order; empty if there is nothing of that id."""
+        """The versions after `after_version` up to a cut, in order or backwards; empty if there are none."""
+        stream_id = self._folder.aggregates[kind].stream_id(aggregate_id)
+        if only.since is not None:
+            before = await self._folder.at(self._reader, stream_id, Cut(at=only.since - MICROSECOND))
+            after_version = max(after_version, before.version)
+        if limit is not None and limit <= 0:
+            return
+        entries = self._backwards if newest_first else self._forwards
+        told = 0
+        async for entry in entries(kind, stream_id, after_version, cut, only, limit):
+            yield entry
+            told += 1
+            if told == limit:
+                return
+
+    async def _forwards(
+        self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
+    ) -> AsyncIterator[HistoryEntry]:
         aggregate = self._folder.aggregates[kind]
-        stream_id = aggregate.stream_id(aggregate_id)
         state = None
         if after_version > 0:
             state = (await self._folder.at(self._reader, stream_id, Cut(version=after_version))).state
-        async for record in self._reader.read_stream(stream_id, after_version=after_version, cut=cut):
+        rest = limit if only == EVERYTHING else None
+        async for record in self._reader.read_stream(stream_id, after_version=after_version, cut=cut, limit=rest):
             event = self._folder.catalogue.decode(record.type, record.schema_version, record.data)
+            metadata = orjson.loads(record.metadata)
+            if not only.wants(record, metadata):
+                state = aggregate.evolve(state, event)
+                continue
             before = state.copy() if state is not None else None
             state = aggregate.evolve(state, event)
             told_before, told_after = _only_what_may_differ(before, state)
-            yield _entry(record, _render(kind, told_before, record), _render(kind, told_after, record))
+            yield _entry(record, metadata, _render(kind, told_before, record), _render(kind, told_after, record))
+
+    async def _backwards(
+        self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
+    ) -> AsyncIterator[HistoryEntry]:
+        """A stretch at a time, each forwards: what an event changed is known only from what came before it."""
+        reached = (await self._folder.at(self._reader, stream_id, cut)).version
+        size = STRETCH if limit is None or only != EVERYTHING else min(limit, STRETCH)
+        while reached > after_version:
+            begin = max(after_version, reached - size)
+            stretch = self._forwards(kind, stream_id, begin, Cut(version=reached), only, None)
+            for entry in reversed([entry async for entry in stretch]):
+                yield entry
+            reached = begin
 
 
 def _render(kind: str, state: object | None, record: RecordedEvent) -> Document:
@@ -78,8 +155,7 @@ def _only_what_may_differ(before: Any, after: Any) -> tuple[Any, Any]:
     )
 
 
-def _entry(record: RecordedEvent, before: Document, after: Document) -> HistoryEntry:
-    metadata = orjson.loads(record.metadata)
+def _entry(record: RecordedEvent, metadata: Mapping[str, Any], before: Document, after: Document) -> HistoryEntry:
     data = orjson.loads(record.data)
     return HistoryEntry(
         version=record.version,

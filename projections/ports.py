@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
 from projections.documents.agent import Presence
-from projections.documents.system import Figures
+from projections.documents.system import Figures, Rates
 
 Counts = Mapping[tuple[str, str], int]
 """How many documents there are, by kind and state."""
@@ -71,6 +71,14 @@ class ReadModelStore(Protocol):
 
     async def completed_by(self, agent_ids: Sequence[str], since: datetime, until: datetime) -> dict[str, int]:
         """How many tasks each agent completed after `since` and up to `until`; who completed none is left out."""
+        ...
+
+    async def counters_before(self, position: int) -> tuple[int, Counts]:
+        """The last counts that were kept at or before a position, and that position; 0 and none if there are none."""
+        ...
+
+    async def rates_at(self, position: int, now: datetime, today: datetime) -> Rates:
+        """The system's rates as they were at `now`, when the log ended at a position."""
         ...
 
     async def figures(self, now: datetime, today: datetime) -> Figures:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from domain.errors import NotFound
+from domain.errors import CutOutOfRange, NotFound
 from domain.folding import FOLDER, Folder
 from domain.log import NOW, Cut, EventReader
 from domain.system import SYSTEM_ID
@@ -14,12 +14,15 @@ from projections.documents import system as systems
 from projections.documents import task as tasks
 from projections.documents.values import Document, decode, encode
 from projections.errors import NotProjectedYet, nothing_there
-from projections.folded import StateAtCut
+from projections.figures import PastFigures
+from projections.folded import Moment, StateAtCut
 from projections.ports import Clock, HotCopies, PresenceBoard, ReadModelStore
 
 UTC_ZONE = ZoneInfo("UTC")
 RATE_WINDOW = timedelta(minutes=15)
 """An agent's processing rate is that of the last 15 minutes."""
+TRAIL_LENGTH = 200
+"""So many entries of a task's audit trail are shown, the last ones."""
 
 
 class Queries:
@@ -48,6 +51,7 @@ class Queries:
         self._zone = zone
         self._catalogue = folder.catalogue
         self._at_cut = StateAtCut(reader, folder)
+        self._past_figures = PastFigures(reader, store, folder)
 
     async def workflow(self, id: str, *, min_position: int = 0) -> Document:
         return await self._projected("workflow", id, min_position)
@@ -86,10 +90,12 @@ class Queries:
     async def state_at(self, kind: str, id: str, cut: Cut = NOW) -> Document:
         """The document as the events up to a cut give it, read models aside.
 
-        At a cut in the past, telemetry and counts are not known: they are null. Raises NotFound and
-        CutOutOfRange.
+        At a cut in the past, telemetry is not known: it is null. Raises NotFound and CutOutOfRange, and NotProjectedYet
+        for the system's document at a cut that the read models, which know its counts, have not come to.
         """
         now = self._clock()
+        if kind == "system" and not cut.is_now:
+            return await self._system_at(cut, now)
         folded = await self._at_cut.fold(kind, id, cut, now)
         match kind:
             case "task":
@@ -97,11 +103,24 @@ class Queries:
             case "agent" if cut.is_now:
                 return await self._with_presence(folded.document)
             case "system":
-                if cut.is_now:
-                    return await self._with_figures(folded.document)
-                return systems.as_of(folded.document, None)
+                return await self._with_figures(folded.document)
             case _:
                 return folded.document
+
+    async def _system_at(self, cut: Cut, now: datetime) -> Document:
+        """Its counts are of interest also before anything of it was configured."""
+        if cut.version is None:
+            moment = await self._at_cut.moment(cut, now)
+            try:
+                document = (await self._at_cut.fold("system", SYSTEM_ID, cut, now)).document
+            except (NotFound, CutOutOfRange):
+                document = decode(encode(systems.unheard_of(moment.at)))
+        else:
+            folded = await self._at_cut.fold("system", SYSTEM_ID, cut, now)
+            document, moment = folded.document, Moment(folded.whole_position, folded.moment)
+        await self._require_position(moment.position)
+        figures = await self._past_figures.at(moment.position, moment.at, self._midnight(moment.at))
+        return systems.as_of(document, figures)
 
     async def active_workflows(self) -> int:
         """How many workflows are running or paused, as far as the read models know."""
@@ -134,10 +153,15 @@ class Queries:
             )
 
     async def _with_trail(self, document: Document) -> Document:
-        cut = Cut(version=document["stream_version"])
-        stream = self._reader.read_stream(f"task-{document['task_id']}", cut=cut)
+        """The end of it: a task may have told of its progress a million times, and its history is there for that."""
+        version = document["stream_version"]
+        omitted = max(version - TRAIL_LENGTH, 0)
+        stream = self._reader.read_stream(
+            f"task-{document['task_id']}", after_version=omitted, cut=Cut(version=version)
+        )
         entries = audit.trail([record async for record in stream], self._catalogue)
         document["audit_trail"] = decode(encode({"entries": entries}))["entries"]
+        document["audit_trail_omitted"] = omitted
         return document
 
     async def _with_presence(self, document: Document) -> Document:

@@ -14,7 +14,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from domain.errors import InvalidInput
-from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, RecordedEvent, Stretch
+from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, Moved, RecordedEvent, Stretch
 from domain.snapshots import Stamp
 from infrastructure import sql
 from infrastructure.database import Connection, Connections
@@ -56,6 +56,10 @@ class PostgresEventReader:
         ((position,),) = await self._rows("position_at", at)
         return int(position)
 
+    async def whole_command(self, position: int) -> Head:
+        ((last_position, recorded_at),) = await self._rows("whole_command", position)
+        return Head(last_position, recorded_at)
+
     async def stream_version(self, stream_id: str) -> int:
         return (await self.stream_versions([stream_id])).get(stream_id, 0)
 
@@ -73,6 +77,9 @@ class PostgresEventReader:
         rows = await self._rows("moved_after", position, at_most)
         last = max((int(last) for _, _, last in rows), default=position)
         return last, {str(stream_id): int(version) for stream_id, version, _ in rows}
+
+    async def moved_between(self, after: int, until: int) -> list[Moved]:
+        return [Moved(*row) for row in await self._rows("moved_between", after, until)]
 
     async def read_stream(
         self,

@@ -22,13 +22,9 @@ COMPONENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What is counted at the moment of asking. `position` and `applied_at`: how far the read models are."""
+class Rates:
+    """What happened up to a moment."""
 
-    position: int
-    applied_at: datetime | None
-    counts: Mapping[tuple[str, str], int]
-    """How many documents there are by kind and state."""
     completed_today: int
     ended: int
     """Attempts that ended within the last 24 hours, completed or failed; `failed` of them failed."""
@@ -36,6 +32,17 @@ class Figures:
     average_response_time: float | None
     tasks_per_minute: float
     workflows_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is counted of a moment. `position` and `applied_at`: how far the log was, as far as is known."""
+
+    position: int
+    applied_at: datetime | None
+    counts: Mapping[tuple[str, str], int]
+    """How many documents there are by kind and state."""
+    rates: Rates
     utilization: Mapping[str, tuple[Any, Any]]
     """Allocated and total over all pools, by kind."""
 
@@ -92,7 +99,6 @@ def stored(system: System) -> Document:
             for imported in system.imports
         ],
         "created_at": system.created_at,
-        "note": None,
     }
 
 
@@ -103,11 +109,9 @@ def unheard_of(now: datetime) -> Document:
     return document | nothing_yet | {"stream_version": 0, "position": 0}
 
 
-def as_of(document: Document, figures: Figures | None) -> Document:
-    """The document with its counts; without them for a past moment, and a note that says so."""
-    if figures is None:
-        document["note"] = "Counts and rates are known for the present only."
-        return document
+def as_of(document: Document, figures: Figures) -> Document:
+    """The document with its counts and rates."""
+    rates = figures.rates
     latest = max(filter(None, (moment(document["last_updated"]), figures.applied_at)), default=None)
     return document | {
         "last_updated": iso(latest),
@@ -115,12 +119,12 @@ def as_of(document: Document, figures: Figures | None) -> Document:
         "active_agents": figures.count("agent", "healthy", "degraded"),
         "pending_tasks": figures.count("task", "created", "scheduled", "assigned"),
         "running_tasks": figures.count("task", "running"),
-        "completed_tasks_today": figures.completed_today,
-        "error_rate": ratio(figures.failed, figures.ended, of_nothing=0.0),
-        "average_response_time": figures.average_response_time,
+        "completed_tasks_today": rates.completed_today,
+        "error_rate": ratio(rates.failed, rates.ended, of_nothing=0.0),
+        "average_response_time": rates.average_response_time,
         "throughput": {
-            "tasks_per_minute": figures.tasks_per_minute,
-            "workflows_per_hour": figures.workflows_per_hour,
+            "tasks_per_minute": rates.tasks_per_minute,
+            "workflows_per_hour": rates.workflows_per_hour,
         },
         "resource_summary": {
             f"total_{kind}_utilization": percent(*figures.utilization.get(kind, (0, 0)))

@@ -22,6 +22,7 @@ from domain.log import (
     FoldRequest,
     Head,
     LogFilter,
+    Moved,
     RecordedEvent,
     Stretch,
     place_of,
@@ -54,6 +55,11 @@ class MemoryEventLog:
         self._reach()
         return sum(event.recorded_at <= at for event in self.events)
 
+    async def whole_command(self, position: int) -> Head:
+        self._reach()
+        whole = [event for event in self.events[: max(position, 0)] if event.following == 0]
+        return Head(whole[-1].position, whole[-1].recorded_at) if whole else Head(0, None)
+
     async def stream_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
         return {stream_id: version for stream_id in stream_ids if (version := await self.stream_version(stream_id))}
 
@@ -65,6 +71,13 @@ class MemoryEventLog:
         self._reach()
         first = max(position, len(self.events) - at_most, 0)
         return len(self.events), {event.stream_id: event.version for event in self.events[first:]}
+
+    async def moved_between(self, after: int, until: int) -> list[Moved]:
+        self._reach()
+        versions: dict[str, list[int]] = {}
+        for event in self.events[max(after, 0) : until]:
+            versions.setdefault(event.stream_id, []).append(event.version)
+        return [Moved(stream_id, some[0], some[-1]) for stream_id, some in sorted(versions.items())]
 
     async def read_stream(
         self,

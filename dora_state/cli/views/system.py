@@ -21,7 +21,6 @@ def parts(document: dict[str, Any]) -> Iterator[RenderableType]:
             **_activity(document),
             "components": _components(document["component_health"]),
             "limits": _limits(document["configuration"]),
-            "note": document.get("note"),
             "as of": as_of(document),
         }
     )

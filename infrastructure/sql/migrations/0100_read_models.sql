@@ -109,6 +109,15 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_recent ON attempts (at) INCLUDE (outcome, response_time);
 CREATE INDEX attempts_by_agent ON attempts (agent_id, at) WHERE outcome = 'completed';
 
+-- One row a workflow that was completed, for rates of any day.
+CREATE TABLE completions (
+    position    bigint PRIMARY KEY,
+    at          timestamptz NOT NULL,
+    workflow_id text COLLATE "C" NOT NULL
+);
+
+CREATE INDEX completions_recent ON completions (at);
+
 -- How many documents there are, by kind and state.
 CREATE TABLE counts (
     kind  text NOT NULL,
@@ -116,6 +125,13 @@ CREATE TABLE counts (
     count bigint NOT NULL,
     PRIMARY KEY (kind, state)
 ) WITH (fillfactor = 50);
+
+-- What `counts` was at positions, now and then, so that what it was at any other need not be counted from the beginning.
+CREATE TABLE counters (
+    position    bigint PRIMARY KEY,
+    recorded_at timestamptz NOT NULL,
+    counts      json NOT NULL
+);
 
 -- The last position applied, always between two commands, and when it was recorded.
 CREATE TABLE checkpoints (
@@ -138,8 +154,8 @@ CREATE TABLE dead_letters (
 
 CREATE INDEX dead_letters_by_stream ON dead_letters (stream_id, version);
 
-GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, counts, checkpoints, dead_letters
+GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, completions, counts, counters, checkpoints, dead_letters
     TO dora_state_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
-    ON workflows, tasks, agents, pools, systems, attempts, counts, checkpoints, dead_letters
+    ON workflows, tasks, agents, pools, systems, attempts, completions, counts, counters, checkpoints, dead_letters
     TO dora_state_projector;

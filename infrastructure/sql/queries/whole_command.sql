@@ -1,0 +1,1 @@
+SELECT last_position, last_recorded_at FROM whole_command(%s)

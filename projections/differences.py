@@ -1,0 +1,133 @@
+"""What changed between two cuts: of one aggregate, or across everything."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from domain.errors import CutOutOfRange, InvalidInput
+from domain.folding import FOLDER, Folded, Folder
+from domain.log import Cut, EventReader, Moved
+from domain.task import OPEN as OPEN_TASK
+from domain.task import TaskState
+from domain.workflow import ALL as ALL_WORKFLOW
+from domain.workflow import OPEN as OPEN_WORKFLOW
+from projections import changes
+from projections.documents import RENDERINGS, status
+from projections.documents.values import Document, decode
+from projections.folded import StateAtCut
+
+STREAMS_AT_ONCE = 200
+_ENDS: dict[str, frozenset[str]] = {
+    "workflow": frozenset(ALL_WORKFLOW - OPEN_WORKFLOW),
+    "task": frozenset(get_args(TaskState)) - OPEN_TASK,
+    "agent": frozenset({"deregistered"}),
+}
+"""The states in which something is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An aggregate at one of the cuts; `document` is as stored, without what depends on who asks when."""
+
+    version: int
+    position: int
+    recorded_at: datetime
+    state: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One aggregate at both cuts; None where it was not there."""
+
+    kind: str
+    id: str
+    before: Side | None
+    after: Side | None
+
+    @property
+    def appeared(self) -> bool:
+        return self.before is None and self.after is not None
+
+    @property
+    def ended(self) -> bool:
+        """It is over now, and was not before."""
+        ends = _ENDS.get(self.kind, frozenset())
+        is_over, was_over = (side is not None and side.state in ends for side in (self.after, self.before))
+        return is_over and not was_over
+
+    @property
+    def patch(self) -> changes.Patch:
+        """RFC 6902: applied to the document before, it gives the one after, but for the bookkeeping."""
+        return changes.patch(*self._documents)
+
+    @property
+    def lines(self) -> list[str]:
+        """The same for people."""
+        return list(changes.lines(*self._documents))
+
+    @property
+    def _documents(self) -> tuple[Document | None, Document | None]:
+        before, after = self.before, self.after
+        return None if before is None else before.document, None if after is None else after.document
+
+
+class Differences:
+    """Compares folds; read models are not asked."""
+
+    def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._at_cut = StateAtCut(reader, folder)
+
+    async def of(self, kind: str, id: str, begin: Cut, end: Cut, now: datetime) -> Difference:
+        """One aggregate; where it was not there at `begin`, it appeared. Raises NotFound, CutOutOfRange."""
+        stream_id = self._folder.aggregates[kind].stream_id(id)
+        await self._at_cut.require(kind, id, end, now)
+        try:
+            await self._at_cut.require(kind, id, begin, now)
+        except CutOutOfRange as error:
+            if "first_position" not in error.facts:
+                raise
+        before, after = [await self._folder.at(self._reader, stream_id, cut) for cut in (begin, end)]
+        return Difference(kind, id, _side(kind, before), _side(kind, after))
+
+    async def everywhere(self, begin: Cut, end: Cut, now: datetime) -> AsyncIterator[Difference]:
+        """All aggregates that have events after the one cut and up to the other, by kind and id.
+
+        Raises CutOutOfRange, and InvalidInput where the cuts are versions, or the wrong way round.
+        """
+        if begin.version is not None or end.version is not None:
+            raise InvalidInput("A version is one of a single stream: compare everything by times or positions.")
+        first, last = [(await self._at_cut.moment(cut, now)).position for cut in (begin, end)]
+        if first > last:
+            raise InvalidInput(
+                f"The first cut lies at position {first}, after the second one at {last}: turn them round.",
+                first_position=first,
+                last_position=last,
+            )
+        moved = [one for one in await self._reader.moved_between(first, last) if one.category in RENDERINGS]
+        for place in range(0, len(moved), STREAMS_AT_ONCE):
+            some = moved[place : place + STREAMS_AT_ONCE]
+            before = await self._fold([one for one in some if one.first_version > 1], first)
+            after = await self._fold(some, last)
+            for one in some:
+                kind, id = one.category, one.stream_id.partition("-")[2]
+                yield Difference(kind, id, before.get(one.stream_id), after.get(one.stream_id))
+
+    async def _fold(self, moved: list[Moved], position: int) -> dict[str, Side | None]:
+        requests = [self._folder.request(one.stream_id) for one in moved]
+        stretches = await self._reader.read_folds(requests, up_to_position=position)
+        return {
+            one.stream_id: _side(one.category, self._folder.go_on(one.stream_id, stretch))
+            for one, stretch in zip(moved, stretches, strict=True)
+        }
+
+
+def _side(kind: str, folded: Folded[Any]) -> Side | None:
+    if folded.place is None:
+        return None
+    place = folded.place
+    body = RENDERINGS[kind].render(folded.state, place.version, place.position, place.recorded_at)
+    return Side(place.version, place.position, place.recorded_at, status(folded.state), decode(body))
