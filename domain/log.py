@@ -128,6 +128,8 @@ class Cut:
 
 
 NOW = Cut()
+START = Cut(position=0)
+"""Before anything was recorded."""
 
 
 def place_of(event: RecordedEvent) -> Place:

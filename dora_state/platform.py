@@ -31,11 +31,13 @@ from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.snapshots import PostgresSnapshots
+from projections.differences import Differences
 from projections.history import History
 from projections.ports import HotCopies, NoHotCopies
 from projections.projector import Projector
 from projections.queries import Queries
 from projections.snapshotter import Snapshotter
+from projections.traces import Tracer
 
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
@@ -83,6 +85,8 @@ class Platform:
     projector: Projector
     queries: Queries
     history: History
+    differences: Differences
+    tracer: Tracer
     snapshotter: Snapshotter
     signal: LogSignal
 
@@ -200,6 +204,8 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             projector=projector,
             queries=queries,
             history=History(log),
+            differences=Differences(log),
+            tracer=Tracer(log),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
         )

@@ -10,7 +10,7 @@ from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
 from commands.messages.workflow import RollBackWorkflow
 from domain.errors import DoraStateError, InvalidInput
-from domain.log import NOW, Cut
+from domain.log import NOW, START, Cut
 from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
 from domain.values import Priority
@@ -18,11 +18,13 @@ from dora_state.effects import Effect, effect_of
 from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
 from dora_state.settings import Settings, load_settings
 from projections import changes
+from projections.differences import Difference
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
-from projections.errors import NotProjectedYet, nothing_there
-from projections.history import HistoryEntry
+from projections.errors import NotProjectedYet
+from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
+from projections.traces import Trace
 
 KINDS = tuple(RENDERINGS)
 Submission = Mapping[str, object] | bytes | str
@@ -136,8 +138,7 @@ class StateManager:
 
         Raises NotFound, and CutOutOfRange that names the range there is.
         """
-        if kind not in KINDS:
-            raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
+        _check_kind(kind)
         if cut.is_now and not live:
             return await self.platform.queries.show(kind, aggregate_id)
         return await self.platform.queries.state_at(kind, aggregate_id, cut)
@@ -166,17 +167,42 @@ class StateManager:
         return await self.state("system", SYSTEM_ID, cut=Cut(version=version, at=at_time))
 
     async def history(
-        self, kind: str, aggregate_id: str, *, cut: Cut = NOW, after_version: int = 0
+        self,
+        kind: str,
+        aggregate_id: str,
+        *,
+        cut: Cut = NOW,
+        after_version: int = 0,
+        only: HistoryFilter = EVERYTHING,
+        newest_first: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[HistoryEntry]:
-        """Every version with when, who, why and what changed. Raises NotFound."""
-        if kind not in KINDS:
-            raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
-        found = False
-        async for entry in self.platform.history.of(kind, aggregate_id, cut=cut, after_version=after_version):
-            found = True
+        """Every version with when, who, why and what changed, in bounded memory. Raises NotFound, CutOutOfRange."""
+        _check_kind(kind)
+        await self.platform.queries.require(kind, aggregate_id, cut)
+        async for entry in self.platform.history.of(
+            kind,
+            aggregate_id,
+            cut=cut,
+            after_version=after_version,
+            only=only,
+            newest_first=newest_first,
+            limit=limit,
+        ):
             yield entry
-        if not found and not await self.platform.log.stream_version(f"{kind}-{aggregate_id}"):
-            raise nothing_there(kind, aggregate_id)
+
+    async def diff(self, kind: str, aggregate_id: str, begin: Cut, end: Cut = NOW) -> Difference:
+        """One aggregate at two cuts. Raises NotFound, CutOutOfRange."""
+        _check_kind(kind)
+        return await self.platform.differences.of(kind, aggregate_id, begin, end, now())
+
+    def diff_everything(self, begin: Cut, end: Cut = NOW) -> AsyncIterator[Difference]:
+        """All that changed between two cuts, by kind and id. Raises CutOutOfRange, InvalidInput."""
+        return self.platform.differences.everywhere(begin, end, now())
+
+    async def trace(self, correlation_id: str, begin: Cut = START, end: Cut = NOW) -> Trace:
+        """All that one request caused, as a tree. Raises NotFound; InvalidInput where it is too much at once."""
+        return await self.platform.tracer.trace(correlation_id, begin, end, now())
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]
@@ -197,6 +223,11 @@ class StateManager:
         except NotProjectedYet:
             return False
         return True
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
 
 
 def _invalid(error: InvalidInput) -> Answer:

@@ -73,9 +73,10 @@ EVERYTHING = HistoryFilter()
 class History:
     """Reads streams and folds along, from the nearest snapshot, so any length needs the memory of one state."""
 
-    def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
+    def __init__(self, reader: EventReader, folder: Folder = FOLDER, *, stretch: int = STRETCH) -> None:
         self._reader = reader
         self._folder = folder
+        self._stretch = stretch
 
     async def of(
         self,
@@ -127,7 +128,7 @@ class History:
     ) -> AsyncIterator[HistoryEntry]:
         """A stretch at a time, each forwards: what an event changed is known only from what came before it."""
         reached = (await self._folder.at(self._reader, stream_id, cut)).version
-        size = STRETCH if limit is None or only != EVERYTHING else min(limit, STRETCH)
+        size = self._stretch if limit is None or only != EVERYTHING else min(limit, self._stretch)
         while reached > after_version:
             begin = max(after_version, reached - size)
             stretch = self._forwards(kind, stream_id, begin, Cut(version=reached), only, None)

@@ -122,6 +122,10 @@ class Queries:
         figures = await self._past_figures.at(moment.position, moment.at, self._midnight(moment.at))
         return systems.as_of(document, figures)
 
+    async def require(self, kind: str, id: str, cut: Cut) -> None:
+        """Raises NotFound and CutOutOfRange where there is nothing at a cut."""
+        await self._at_cut.require(kind, id, cut, self._clock())
+
     async def active_workflows(self) -> int:
         """How many workflows are running or paused, as far as the read models know."""
         return await self._store.count("workflow", sorted(ACTIVE))

@@ -116,14 +116,19 @@ def submit(
     return run(submit(_settings(context), file, actor or _login(), Output(as_json=as_json)))
 
 
+AsOfVersion = Annotated[int | None, typer.Option("--version", metavar="N", help="As of its version N.")]
+AsOfTime = Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of a moment: ISO 8601 with a zone.")]
+AsOfPosition = Annotated[int | None, typer.Option("--position", metavar="P", help="As of a position in the log.")]
+
+
 @app.command()
 def show(
     context: Context,
     kind: Kind,
     id: Id = None,
-    version: Annotated[int | None, typer.Option(metavar="N", help="As of its version N.")] = None,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="As of a moment: ISO 8601 with a zone.")] = None,
-    position: Annotated[int | None, typer.Option(metavar="P", help="As of a position in the log.")] = None,
+    version: AsOfVersion = None,
+    at: AsOfTime = None,
+    position: AsOfPosition = None,
     as_json: Json = False,
 ) -> int:
     """Show a state, now or in the past."""
@@ -139,16 +144,118 @@ def show(
 
 
 @app.command()
-def history(context: Context, kind: Kind, id: Id = None, as_json: Json = False) -> int:
+def history(
+    context: Context,
+    kind: Kind,
+    id: Id = None,
+    version: AsOfVersion = None,
+    at: AsOfTime = None,
+    position: AsOfPosition = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded from then on.")] = None,
+    type: Annotated[
+        list[str] | None, typer.Option(metavar="EVENT", help="Only events of this type; repeat it.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this one asked for.")] = None,
+    occurred_since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what, as its caller said, occurred from then on.")
+    ] = None,
+    occurred_until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what, as its caller said, occurred up to then.")
+    ] = None,
+    after: Annotated[int, typer.Option(metavar="N", help="Only versions after N: the next page.")] = 0,
+    limit: Annotated[int | None, typer.Option(metavar="COUNT", help="So many at most.")] = None,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Backwards.")] = False,
+    as_json: Json = False,
+) -> int:
     """List every version: when, who, why, and what changed."""
-    from dora_state.cli.arguments import check_id, check_kind
+    from dora_state.cli.arguments import check_count, check_id, check_kind, check_types, make_cut, parse_time
+    from projections.history import HistoryFilter
 
+    cut = make_cut(version, at, position, ("--version", "--at", "--position"))
     checked = check_id(check_kind(kind), id)
+    if after < 0:
+        raise InvalidInput(f"--after counts from 0, so {after} is none.", value=after)
+    only = HistoryFilter(
+        types=check_types(type or []),
+        actor=actor,
+        since=None if since is None else parse_time(since, "--since"),
+        occurred_since=None if occurred_since is None else parse_time(occurred_since, "--occurred-since"),
+        occurred_until=None if occurred_until is None else parse_time(occurred_until, "--occurred-until"),
+    )
 
     from dora_state.cli.history import history
     from dora_state.cli.running import run
 
-    return run(history(_settings(context), kind, checked, Output(as_json=as_json)))
+    return run(
+        history(
+            _settings(context),
+            kind,
+            checked,
+            cut,
+            only,
+            Output(as_json=as_json),
+            after_version=after,
+            newest_first=newest_first,
+            limit=check_count(limit, "--limit"),
+        )
+    )
+
+
+@app.command()
+def diff(
+    context: Context,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="workflow, task, agent or pool; system: everything.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[ID] FROM TO", help="Two cuts: 3 (a version), p120 (a position), a time, start, now."),
+    ],
+    differences: Annotated[
+        bool, typer.Option("--differences", help="Of everything: what changed in each, too.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Tell what changed between two cuts."""
+    from dora_state.cli.arguments import check_id, check_kind, parse_cut
+
+    of_everything = check_kind(kind) == "system"
+    if len(words) != (2 if of_everything else 3):
+        raise InvalidInput(
+            "Between which two cuts? Write diff system FROM TO."
+            if of_everything
+            else f"Write diff {kind} ID FROM TO: the {kind}'s id and two cuts."
+        )
+    begin, end = (
+        parse_cut(word, name, versions=not of_everything) for word, name in zip(words[-2:], ("FROM", "TO"), strict=True)
+    )
+
+    from dora_state.cli.diff import diff, diff_everything
+    from dora_state.cli.running import run
+
+    output = Output(as_json=as_json)
+    if of_everything:
+        return run(diff_everything(_settings(context), begin, end, differences, output))
+    return run(diff(_settings(context), kind, check_id(kind, words[0]), begin, end, output))
+
+
+@app.command()
+def trace(
+    context: Context,
+    correlation_id: Annotated[str, typer.Argument(metavar="CORRELATION_ID", help="Which conversation.")],
+    since: Annotated[
+        str, typer.Option(metavar="CUT", help="From where on to look: a time or a position like p120.")
+    ] = "start",
+    until: Annotated[str, typer.Option(metavar="CUT", help="Up to where to look.")] = "now",
+    as_json: Json = False,
+) -> int:
+    """Show what one request caused, over all aggregates, as a tree."""
+    from dora_state.cli.arguments import parse_cut
+
+    begin, end = parse_cut(since, "--since", versions=False), parse_cut(until, "--until", versions=False)
+
+    from dora_state.cli.running import run
+    from dora_state.cli.trace import trace
+
+    return run(trace(_settings(context), correlation_id, begin, end, Output(as_json=as_json)))
 
 
 @rollback_app.command("workflow")

@@ -1,14 +1,17 @@
 """What a person types, checked: kinds, ids, cuts. Everything raises InvalidInput with one sentence."""
 
+import difflib
 import os
+import re
 from datetime import UTC, datetime
 
 from domain.errors import InvalidInput
-from domain.log import Cut
+from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from domain.values import MAX_ID_LENGTH
 
 KINDS = ("workflow", "task", "agent", "pool", "system")
+_NUMBERED = re.compile("([vp]?)([0-9]{1,19})")
 
 
 def check_kind(kind: str) -> str:
@@ -54,9 +57,46 @@ def make_cut(version: int | None, at: str | None, position: int | None, options:
     return Cut(version=version, at=None if at is None else parse_time(at, options[1]), position=position)
 
 
-def parse_time(text: str, option: str) -> datetime:
-    """ISO 8601 with a zone, to UTC."""
-    example = "write it like 2024-01-17T10:00:00Z or 2024-01-17T11:00:00+01:00"
+def parse_cut(text: str, name: str, *, versions: bool = True) -> Cut:
+    """A cut in one word: v3 or 3, p120, a time, start (before anything), now. `versions`: one of a stream is meant."""
+    if text == "now":
+        return NOW
+    if text == "start":
+        return START
+    number = _NUMBERED.fullmatch(text)
+    if number is None:
+        return Cut(at=parse_time(text, name, also="or a position like p120, start, or now"))
+    kind, digits = number.groups()
+    if not versions and kind != "p":
+        raise InvalidInput(
+            f"{name}: {text} is a version of a single stream; give a time, or a position like p{digits}."
+        )
+    return make_cut(
+        None if kind == "p" else int(digits), None, int(digits) if kind == "p" else None, (name, name, name)
+    )
+
+
+def check_types(types: list[str]) -> frozenset[str]:
+    """Names of events. Raises InvalidInput with the closest one that there is."""
+    from domain.all_events import CATALOGUE
+
+    for name in types:
+        if name not in CATALOGUE.types:
+            near = difflib.get_close_matches(name, CATALOGUE.types, 1)
+            hint = f"the closest is {near[0]}" if near else f"they are {', '.join(CATALOGUE.types)}"
+            raise InvalidInput(f"There is no event {name!r}: {hint}.", type=name)
+    return frozenset(types)
+
+
+def check_count(number: int | None, option: str) -> int | None:
+    if number is not None and not 1 <= number < 2**63:
+        raise InvalidInput(f"{option} counts from 1, so {number} is none.", value=number)
+    return number
+
+
+def parse_time(text: str, option: str, *, also: str = "") -> datetime:
+    """ISO 8601 with a zone, to UTC. `also`: what else might stand there."""
+    example = f"write it like 2024-01-17T10:00:00Z or 2024-01-17T11:00:00+01:00{also and f', {also}'}"
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

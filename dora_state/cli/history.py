@@ -1,26 +1,44 @@
-"""`history`: every version of one aggregate, streamed."""
+"""`history`: the versions of one aggregate, streamed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import when
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
-from projections.history import HistoryEntry
+from projections.history import HistoryEntry, HistoryFilter
 
 
-async def history(settings: Settings, kind: str, id: str, output: Output) -> int:
-    """Raises NotFound."""
+async def history(
+    settings: Settings,
+    kind: str,
+    id: str,
+    cut: Cut,
+    only: HistoryFilter,
+    output: Output,
+    *,
+    after_version: int = 0,
+    newest_first: bool = False,
+    limit: int | None = None,
+) -> int:
+    """Raises NotFound, CutOutOfRange."""
+    told = 0
     async with open_state_manager(settings, say=say, create=False) as manager:
-        async for entry in manager.history(kind, id):
+        async for entry in manager.history(
+            kind, id, cut=cut, after_version=after_version, only=only, newest_first=newest_first, limit=limit
+        ):
+            told += 1
             if output.as_json:
                 output.json_line(entry_document(entry))
             else:
                 for line in entry_lines(entry):
                     output.line(line)
+    if not told:
+        say(f"No version of {kind} {id} is like that.")
     return Exit.DONE
 
 

@@ -150,6 +150,71 @@ def test_what_is_not_there_ends_with_3(dora_state: CommandLine) -> None:
         assert word in ended.one_sentence()
 
 
+@pytest.mark.usefixtures("submitted")
+def test_diff_tells_what_changed_of_one_or_of_everything(dora_state: CommandLine, submitted: Ended) -> None:
+    one = dora_state("diff", "workflow", "wf-1", "3", "now", "--json").json
+    assert (one["before"]["version"], one["before"]["document"]["state"]) == (3, "created")
+    assert one["after"]["document"]["state"] == "running"
+    assert {"op": "replace", "path": "/state", "value": "running"} in one["patch"]
+    told = dora_state("diff", "workflow", "wf-1", "v3", "now").out
+    assert told.startswith("workflow wf-1: v3 of ")
+    assert "  state: created -> running\n" in told
+    assert "workflow wf-1: not there -> v1 of" in dora_state("diff", "workflow", "wf-1", "start", "1").out
+
+    created = submitted.json_lines[2]
+    assert created["type"] == "CreateWorkflow"
+    everything = dora_state("diff", "system", created["recorded_at"], "now", "--json").json_lines
+    assert ("workflow", "wf-1", False) in {(one["kind"], one["id"], one["appeared"]) for one in everything}
+    assert ("task", "t-1", True) in {(one["kind"], one["id"], one["appeared"]) for one in everything}
+    assert all(one.keys() & {"patch"} == set() for one in everything)
+    told = dora_state("diff", "system", f"p{created['position']}", "now", "--differences").out
+    assert "workflow wf-1  changed  v1 -> " in told
+    assert "    state: created -> running\n" in told
+    assert "task: 2 appeared" in told.splitlines()[-1]
+    assert dora_state("diff", "system", "now", "now").out == "Nothing changed.\n"
+
+
+@pytest.mark.usefixtures("submitted")
+def test_trace_shows_what_one_request_caused(dora_state: CommandLine) -> None:
+    first = dora_state("history", "task", "t-1", "--limit", "1", "--json").json_lines[0]
+    about = {"correlation_id": "the-request", "causation_id": "elsewhere"}
+    caused = {"correlation_id": "the-request", "causation_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c042"}
+    commands = (
+        {"type": "CreateWorkflow", "data": {"workflow_id": "wf-traced", "definition_id": "d"}} | about,
+        {"type": "StartWorkflow", "data": {"workflow_id": "wf-traced"}} | caused,
+    )
+    commands[0]["command_id"] = caused["causation_id"]
+    assert dora_state("submit", "-", "--actor", "ann", given=lines(*commands)).code == 0
+    told = dora_state("trace", "the-request").out.splitlines()
+    assert told[0].startswith("CreateWorkflow  ")
+    assert told[0].endswith(", by ann, caused by elsewhere")
+    assert told[2].startswith("    StartWorkflow  ")
+    assert told[3].endswith("WorkflowStarted  workflow-wf-traced v2")
+    found = dora_state("trace", "the-request", "--since", f"p{first['position']}", "--json").json
+    assert [one["depth"] for one in found["commands"]] == [0, 1]
+    ended = dora_state("trace", "nobody-asked")
+    assert (ended.code, "Nothing with the correlation id nobody-asked" in ended.one_sentence()) == (3, True)
+
+
+@pytest.mark.usefixtures("submitted")
+def test_history_has_pages_filters_and_cuts(dora_state: CommandLine) -> None:
+    def told(*options: str) -> list[int]:
+        return [one["version"] for one in dora_state("history", "workflow", "wf-1", "--json", *options).json_lines]
+
+    everything = told()
+    assert told("--newest-first") == everything[::-1]
+    assert told("--limit", "2") == everything[:2]
+    assert told("--after", "2", "--limit", "2") == everything[2:4]
+    assert told("--version", "3") == [1, 2, 3]
+    assert told("--type", "WorkflowCreated", "--type", "WorkflowTaskAdded") == [1, 2, 3]
+    ended = dora_state("history", "workflow", "wf-1", "--actor", "nobody")
+    assert (ended.code, ended.out, ended.err) == (0, "", "No version of workflow wf-1 is like that.\n")
+    for cut in (("--version", "99"), ("--position", "9999"), ("--at", "2020-01-01T00:00:00Z")):
+        ended = dora_state("history", "workflow", "wf-1", *cut)
+        assert (ended.code, ended.out) == (3, "")
+        assert "; ask for " in ended.one_sentence()
+
+
 def test_who_only_asks_makes_no_tenant(dora_state: CommandLine) -> None:
     for arguments in (
         ("show", "workflow", "x"),

@@ -16,8 +16,18 @@ from domain.pool import POOL
 from domain.task import TASK
 from domain.workflow import WORKFLOW
 from tests.support.any_commands import TASKS, any_command, dependencies, resources, task_ids, workflow_ids
-from tests.support.command_world import World, add_task, assign, create_pool, create_workflow, envelope, register_agent
+from tests.support.command_world import (
+    World,
+    add_task,
+    assign,
+    at_once,
+    create_pool,
+    create_workflow,
+    envelope,
+    register_agent,
+)
 from tests.support.invariants import check_world
+from tests.support.time_travel import check_past
 
 AGENTS = {"a1": ("read", "write"), "a2": ("read",)}
 agent_ids = st.sampled_from(sorted(AGENTS))
@@ -275,6 +285,9 @@ class Commands(RuleBasedStateMachine):
     @invariant()
     def it_holds(self) -> None:
         check_world(self.world)
+
+    def teardown(self) -> None:
+        at_once(check_past(self.world.log, spacing=3))
 
 
 TestCommands = Commands.TestCase

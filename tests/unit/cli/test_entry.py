@@ -17,7 +17,19 @@ ROOT = Path(__file__).parents[3]
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == Exit.DONE
     told = capsys.readouterr().out
-    for command in ("init", "submit", "show", "history", "rollback", "import", "worker", "health", "demo"):
+    for command in (
+        "init",
+        "submit",
+        "show",
+        "history",
+        "diff",
+        "trace",
+        "rollback",
+        "import",
+        "worker",
+        "health",
+        "demo",
+    ):
         assert command in told
 
 
@@ -41,6 +53,23 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["show", "workflow", "w", "--at", "2024-01-17T10:00:00"], "has no zone"),
         (["show", "workflows", "w"], "There is no kind"),
         (["history", "system", "x"], "only one system"),
+        (
+            ["history", "task", "t", "--type", "TaskStartet"],
+            "There is no event 'TaskStartet': the closest is TaskStarted",
+        ),
+        (["history", "task", "t", "--limit", "0"], "--limit counts from 1"),
+        (["history", "task", "t", "--after", "-1"], "--after counts from 0"),
+        (["history", "task", "t", "--since", "yesterday"], "--since: 'yesterday' is no ISO 8601 time"),
+        (["history", "task", "t", "--version", "1", "--at", "2024-01-17T10:00:00Z"], "can't be asked for at once"),
+        (["diff", "workflow", "w", "1"], "Write diff workflow ID FROM TO"),
+        (["diff", "system", "1"], "Write diff system FROM TO"),
+        (
+            ["diff", "system", "v1", "now"],
+            "FROM: v1 is a version of a single stream; give a time, or a position like p1",
+        ),
+        (["diff", "workflow", "w", "v0", "now"], "FROM counts from 1"),
+        (["diff", "workflow", "w", "1", "then"], "TO: 'then' is no ISO 8601 time"),
+        (["trace", "c", "--since", "3"], "--since: 3 is a version of a single stream"),
         (["rollback", "workflow", "w", "--reason", "r", "--operator", "o"], "Back to where?"),
         (["rollback", "workflow", "w", "--to-version", "0", "--dry-run"], "counts from 1"),
         (["import", "xes", "f", "--continue", "--start-anew"], "exclude each other"),

@@ -1,0 +1,58 @@
+"""`trace`: what one request caused, as a tree."""
+
+from typing import Any
+
+from domain.log import Cut
+from dora_state.cli.exits import Exit
+from dora_state.cli.formats import when
+from dora_state.cli.output import Output, say
+from dora_state.settings import Settings
+from dora_state.state_manager import open_state_manager
+from projections.traces import TracedCommand
+
+
+async def trace(settings: Settings, correlation_id: str, begin: Cut, end: Cut, output: Output) -> int:
+    """Raises NotFound, CutOutOfRange, InvalidInput."""
+    async with open_state_manager(settings, say=say, create=False) as manager:
+        found = await manager.trace(correlation_id, begin, end)
+    if output.as_json:
+        commands = [_document(depth, command) for depth, command in found]
+        output.json_document({"correlation_id": correlation_id, "commands": commands})
+        return Exit.DONE
+    for depth, command in found:
+        for line in _lines(depth, command):
+            output.line("    " * depth + line)
+    return Exit.DONE
+
+
+def _document(depth: int, command: TracedCommand) -> dict[str, Any]:
+    """Flat, causes first, each with its depth: a chain of causes may be longer than JSON may be deep."""
+    return {
+        "depth": depth,
+        "command_id": command.command_id,
+        "type": command.type,
+        "actor": command.actor,
+        "recorded_at": command.recorded_at,
+        "occurred_at": command.occurred_at,
+        "causation_id": command.causation_id,
+        "events": [
+            {
+                "position": event.position,
+                "event_id": event.event_id,
+                "stream_id": event.stream_id,
+                "version": event.version,
+                "type": event.type,
+            }
+            for event in command.events
+        ],
+    }
+
+
+def _lines(depth: int, command: TracedCommand) -> list[str]:
+    outside = f", caused by {command.causation_id}" if command.causation_id and not depth else ""
+    at = when(command.recorded_at, fraction=True)
+    head = f"{command.type or 'an unnamed command'}  {at}, by {command.actor or 'unknown'}{outside}"
+    return [
+        head,
+        *(f"  {event.position}  {event.type}  {event.stream_id} v{event.version}" for event in command.events),
+    ]
