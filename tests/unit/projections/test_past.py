@@ -1,6 +1,6 @@
 """Histories with filters, and traces."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ async def versions(entries: AsyncIterator[HistoryEntry]) -> list[int]:
 async def test_history_tells_only_what_is_asked_for_with_what_each_of_it_changed() -> None:
     log = told()
     everything = [entry async for entry in History(log).of("task", "t")]
-    for only, wanted in (
+    cases: list[tuple[HistoryFilter, Callable[[HistoryEntry], object]]] = [
         (HistoryFilter(actor="ann"), lambda one: one.actor == "ann"),
         (HistoryFilter(types=frozenset({"TaskStarted"})), lambda one: one.type == "TaskStarted"),
         (HistoryFilter(since=everything[3].recorded_at), lambda one: one.version >= 4),
@@ -44,7 +44,8 @@ async def test_history_tells_only_what_is_asked_for_with_what_each_of_it_changed
             HistoryFilter(occurred_since=BEGAN - timedelta(days=3), actor="ann"),
             lambda one: one.occurred_at and one.version <= 4 and one.actor == "ann",
         ),
-    ):
+    ]
+    for only, wanted in cases:
         expected = [one for one in everything if wanted(one)]
         assert expected, only
         assert [entry async for entry in History(log).of("task", "t", only=only)] == expected, only
