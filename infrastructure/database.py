@@ -196,7 +196,14 @@ async def open_pool(database_url: str, tenant: str, role: Role, min_size: int = 
     Raises LogUnavailable at once when there is no server or the role does not exist, LogError when the
     server refuses for another reason.
     """
-    schema = tenant_schema(tenant)
+    return await open_schema_pool(database_url, tenant_schema(tenant), role, min_size, max_size, name=tenant)
+
+
+async def open_schema_pool(
+    database_url: str, schema: str, role: Role, min_size: int = 1, max_size: int = 4, *, name: str | None = None
+) -> Pool:
+    """The same for a schema of any name, which is checked by whoever made it."""
+    name = name or schema
     async with await connect(database_url) as probe:
         try:
             await assume(probe, schema, role)
@@ -208,8 +215,8 @@ async def open_pool(database_url: str, tenant: str, role: Role, min_size: int = 
         max_size=max_size,
         open=False,
         configure=_configure(schema, role),
-        kwargs=_parameters(f"dora-state {role.name.lower()} {tenant}"),
-        name=f"{tenant}-{role.name.lower()}",
+        kwargs=_parameters(f"dora-state {role.name.lower()} {name}"),
+        name=f"{name}-{role.name.lower()}",
     )
     await pool.open()
     return pool

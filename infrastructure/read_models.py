@@ -213,6 +213,11 @@ class PostgresReadModels:
             },
         )
 
+    async def parked_events(self) -> int:
+        """How many events their documents could not take."""
+        ((count,),) = await self._rows("count_dead_letters", {})
+        return int(count)
+
     async def counters_before(self, position: int) -> tuple[int, Counts]:
         rows = await self._rows("counters_before", {"position": position})
         if not rows:

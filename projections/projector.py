@@ -31,7 +31,8 @@ LONGEST_PAUSE = 5.0
 class Projector:
     """Runs the projection. Of any number of projectors on one tenant, one writes and the others wait.
 
-    `batch_size` is how many events are applied at once when far behind; `states_kept` bounds the memory.
+    `batch_size` is how many events are applied at once when far behind; `states_kept` bounds the memory. `until` is the
+    position at which a replay ends: that of a command's last event.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Projector:
         signal: Signal | None = None,
         batch_size: int = 4_000,
         states_kept: int = 20_000,
+        until: int | None = None,
     ) -> None:
         self._reader = reader
         self._store = store
@@ -51,6 +53,7 @@ class Projector:
         self._catalogue = folder.catalogue
         self._signal = signal or ProcessSignal()
         self._batch_size = batch_size
+        self._until = until
         self._states = States(reader, folder, states_kept)
         self._lease = AsyncExitStack()
         self._writer: ReadModelWriter | None = None
@@ -151,7 +154,10 @@ class Projector:
         return await (ahead or self._read_log(position))
 
     async def _read_log(self, position: int) -> list[RecordedEvent]:
-        return await self._reader.read_log(after_position=position, limit=self._batch_size)
+        records = await self._reader.read_log(after_position=position, limit=self._batch_size)
+        if self._until is not None and records and records[-1].position > self._until:
+            return [record for record in records if record.position <= self._until]
+        return records
 
     async def _take_over(self) -> ReadModelWriter | None:
         writer = await self._lease.enter_async_context(self._store.run_alone())

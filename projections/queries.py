@@ -126,6 +126,10 @@ class Queries:
         """Raises NotFound and CutOutOfRange where there is nothing at a cut."""
         await self._at_cut.require(kind, id, cut, self._clock())
 
+    async def moment(self, cut: Cut) -> Moment:
+        """Where the log was at a cut by time or position. Raises CutOutOfRange for what has not come yet."""
+        return await self._at_cut.moment(cut, self._clock())
+
     async def active_workflows(self) -> int:
         """How many workflows are running or paused, as far as the read models know."""
         return await self._store.count("workflow", sorted(ACTIVE))

@@ -258,6 +258,27 @@ def trace(
     return run(trace(_settings(context), correlation_id, begin, end, Output(as_json=as_json)))
 
 
+@app.command()
+def replay(
+    context: Context,
+    until: Annotated[str, typer.Option(metavar="CUT", help="As of a time, a position like p120, or now.")] = "now",
+    into: Annotated[str | None, typer.Option(metavar="SCHEMA", help="The schema to make.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Drop what an earlier replay left there.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Build the read models as of a moment in a schema of their own, for SQL."""
+    from dora_state.cli.arguments import parse_cut
+
+    cut = parse_cut(until, "--until", versions=False)
+    if into is None:
+        raise InvalidInput("Into which schema? Give --into SCHEMA, one that does not exist yet.")
+
+    from dora_state.cli.replay import replay
+    from dora_state.cli.running import run
+
+    return run(replay(_settings(context), cut, into, anew, Output(as_json=as_json)))
+
+
 @rollback_app.command("workflow")
 def rollback_workflow(
     context: Context,

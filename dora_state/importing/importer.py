@@ -22,10 +22,11 @@ from domain.values import JsonObject
 from domain.workflow import WORKFLOW
 from dora_state.importing import ids
 from dora_state.importing.groups import Groups
-from dora_state.importing.report import ImportReport, Progress
+from dora_state.importing.report import ImportReport
 from dora_state.importing.tenant import ImportRefused
 from dora_state.importing.translation import Translation
 from dora_state.platform import Platform, now
+from dora_state.progress import Progress
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.xes.sorted_log import SortedLog
 

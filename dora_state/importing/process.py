@@ -13,9 +13,10 @@ from domain.errors import InvalidInput
 from dora_state.importing import ids
 from dora_state.importing.importer import Importer
 from dora_state.importing.projecting import project_meanwhile
-from dora_state.importing.report import ImportReport, Progress, Resume
+from dora_state.importing.report import ImportReport, Resume
 from dora_state.importing.tenant import ImportRefused, Unfinished, alone, empty_tenant, inspect_tenant, other_file
 from dora_state.platform import Platform, Say, now, open_on, open_servers, quiet
+from dora_state.progress import Progress
 from dora_state.settings import Settings
 from infrastructure.migrations import migrate
 from infrastructure.xes.sort import sort_xes

@@ -3,20 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Resume = Literal["new", "continue", "anew"]
 """What to do about an import that was cut short: refuse and say so, go on, or drop it and start anew."""
-
-
-class Progress(Protocol):
-    """Is told how far the import is."""
-
-    def begin(self, phase: str, total: int | None) -> None: ...
-
-    def advance(self, count: int) -> None: ...
-
-    def end(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

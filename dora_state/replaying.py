@@ -1,0 +1,72 @@
+"""Replays for audits: the read models as of a moment of the log, in a schema of their own."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.log import Cut
+from dora_state.platform import Platform
+from dora_state.progress import Progress
+from infrastructure import replays
+from infrastructure.database import Role, open_schema_pool
+from infrastructure.read_models import PostgresReadModels
+from infrastructure.replays import Replay
+from projections.ports import NoHotCopies
+from projections.projector import Projector
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a schema holds now. `events` were applied by this run, in `seconds`; `parked` could never be."""
+
+    schema: str
+    tenant: str
+    until_position: int
+    until_at: datetime
+    events: int
+    parked: int
+    seconds: float
+
+
+async def replay_until(
+    platform: Platform, cut: Cut, schema: str, progress: Progress, *, anew: bool = False
+) -> ReplayReport:
+    """Build the read models as of a cut by time or position; goes on with one that was cut short.
+
+    Raises InvalidInput for a schema that is not one of replays or holds something else, CutOutOfRange,
+    ProjectionHalted at an event that this release does not know, LogUnavailable and LogError.
+    """
+    begun = time.monotonic()
+    replays.check_schema(schema)
+    moment = await platform.queries.moment(cut)
+    wanted = Replay(platform.settings.tenant, moment.position, moment.at)
+    url = platform.servers.database_url
+    replay = await replays.prepare(url, schema, wanted, anew=anew, go_on=cut.is_now)
+    async with await open_schema_pool(url, schema, Role.PROJECTOR) as pool:
+        store = PostgresReadModels(pool)
+        projector = Projector(platform.log, store, NoHotCopies(), until=replay.until_position)
+        first = done = (await store.checkpoint()).position
+        progress.begin("replay", replay.until_position - first)
+        try:
+            while done < replay.until_position:
+                await projector.run_once()
+                reached = (await store.checkpoint()).position
+                progress.advance(reached - done)
+                if reached == done:
+                    await asyncio.sleep(0.05)  # another process is at it
+                done = reached
+            parked = await store.parked_events()
+        finally:
+            await projector.release()
+        progress.end()
+        await replays.finish(pool)
+    return ReplayReport(
+        schema=schema,
+        tenant=replay.tenant,
+        until_position=replay.until_position,
+        until_at=replay.until_at,
+        events=done - first,
+        parked=parked,
+        seconds=round(time.monotonic() - begun, 2),
+    )

@@ -1,0 +1,1 @@
+SELECT tenant, until_position, until_at, finished_at FROM replay

@@ -1,0 +1,1 @@
+UPDATE replay SET finished_at = coalesce(finished_at, clock_timestamp())
