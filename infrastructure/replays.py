@@ -61,7 +61,7 @@ async def prepare(database_url: str, schema: str, wanted: Replay, *, anew: bool 
     if found.tenant != wanted.tenant or not (begun or found.until_position == wanted.until_position):
         raise InvalidInput(
             f"The schema {schema} is for tenant {found.tenant} as of position {found.until_position}, not for"
-            f" {wanted.tenant} as of {wanted.until_position}: name another schema, or give --anew to have it made again.",
+            f" {wanted.tenant} as of {wanted.until_position}: name another schema, or have it made again with --anew.",
             schema=schema,
             tenant=found.tenant,
             until_position=found.until_position,

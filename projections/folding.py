@@ -77,7 +77,7 @@ class Folding:
         self._bury(record, f"{type(error).__name__}: {error}")
         self._states.forget(record.stream_id)
         if record.stream_id in self._last:
-            await self._states.load({record.stream_id: record.version - 1}, self._batch.end)
+            await self._states.load_one(record.stream_id, record.version - 1)
 
     def _bury(self, record: RecordedEvent, error: str) -> None:
         self._batch.dead_letters.append(

@@ -56,8 +56,8 @@ class States:
     async def load(self, versions: Mapping[str, int], upto: int) -> dict[str, Exception]:
         """Fold the streams that are missing, each up to its version (0: it has no event yet).
 
-        `upto` is a position at or after all of those versions, so that not too much is read. Gives the
-        errors of those that can't be folded.
+        `upto` is a position at which a stream that is not long has come to that version. Gives the errors of
+        those that can't be folded.
         """
         missing = {s: v for s, v in versions.items() if v > 0 and s not in self._states and self.aggregate(s)}
         failed: dict[str, Exception] = {}
@@ -65,21 +65,23 @@ class States:
         size = 0
         for stream_id, version in missing.items():
             if version > READ_AT_ONCE:
-                await self._load_long(stream_id, version, failed)
+                try:
+                    await self.load_one(stream_id, version)
+                except CorruptLog as error:
+                    failed[stream_id] = error
                 continue
             group.append(stream_id)
             size += version
             if size >= READ_AT_ONCE:
-                await self._load_group(group, missing, upto, failed)
+                await self._load_group(group, upto, failed)
                 group, size = [], 0
         if group:
-            await self._load_group(group, missing, upto, failed)
+            await self._load_group(group, upto, failed)
         return failed
 
-    async def _load_group(
-        self, group: Sequence[str], versions: Mapping[str, int], upto: int, failed: dict[str, Exception]
-    ) -> None:
-        requests = [self._folder.request(stream_id, versions[stream_id]) for stream_id in group]
+    async def _load_group(self, group: Sequence[str], upto: int, failed: dict[str, Exception]) -> None:
+        # No version is named: up to the position there are no more, and what is asked for without one is read together.
+        requests = [self._folder.request(stream_id) for stream_id in group]
         stretches = await self._reader.read_folds(requests, up_to_position=upto)
         for stream_id, stretch in zip(group, stretches, strict=True):
             try:
@@ -87,8 +89,6 @@ class States:
             except CorruptLog as error:
                 failed[stream_id] = error
 
-    async def _load_long(self, stream_id: str, version: int, failed: dict[str, Exception]) -> None:
-        try:
-            self._states[stream_id] = (await self._folder.at(self._reader, stream_id, Cut(version=version))).state
-        except CorruptLog as error:
-            failed[stream_id] = error
+    async def load_one(self, stream_id: str, version: int) -> None:
+        """Fold a stream up to exactly a version, in the middle of a command if need be. Raises CorruptLog."""
+        self._states[stream_id] = (await self._folder.at(self._reader, stream_id, Cut(version=version))).state
