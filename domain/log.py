@@ -218,6 +218,10 @@ class EventReader(Protocol):
         """
         ...
 
+    async def streams_after(self, stream_id: str, limit: int) -> list[str]:
+        """The next streams by their ids, in the order of their bytes; "" is before all."""
+        ...
+
     async def moved_between(self, after: int, until: int) -> list[Moved]:
         """The streams that have events after a position and up to another, by their ids."""
         ...

@@ -1,7 +1,8 @@
-"""Replays for audits: the read models as of a moment of the log, in a schema of their own."""
+"""Replays for audits: the read models as of a moment in a schema of their own, and whether all that is kept agrees."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +10,16 @@ from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
 from infrastructure import replays
+from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_schema_pool
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.replays import Replay
+from projections.checking import Checked, Checker, Finding
 from projections.ports import NoHotCopies
 from projections.projector import Projector
+
+CATCH_UP_SECONDS = 600.0
+"""How long the read models may take to come to the log's end before they are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +76,42 @@ async def replay_until(
         parked=parked,
         seconds=round(time.monotonic() - begun, 2),
     )
+
+
+class Checking:
+    """A comparison of all that is kept with the log: iterate over what does not agree."""
+
+    def __init__(
+        self, checker: Checker, parked: set[str], position: int, until: int | None, progress: Progress
+    ) -> None:
+        self._checker = checker
+        self._parked = parked
+        self._until = until
+        self._progress = progress
+        self.position = position
+
+    @property
+    def checked(self) -> Checked:
+        """How much was compared so far."""
+        return self._checker.checked
+
+    async def __aiter__(self) -> AsyncIterator[Finding]:
+        self._progress.begin("check", self.position)
+        async for finding in self._checker.check(self._parked, self._until, self._progress.advance):
+            yield finding
+        self._progress.end()
+
+
+async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Checking:
+    """Compare documents, counts, snapshots and folds of now, or only the folds as of a cut in the past.
+
+    The read models are brought up first. Raises CutOutOfRange, ProjectionHalted, NotProjectedYet, LogError.
+    """
+    moment = await platform.queries.moment(cut)
+    parked: set[str] = set()
+    if cut.is_now:
+        await platform.projector.catch_up(moment.position, CATCH_UP_SECONDS)
+        await platform.projector.release()
+        parked = await platform.read_models.parked()
+    checker = Checker(platform.log, PostgresKept(platform.projector_pool))
+    return Checking(checker, parked, moment.position, None if cut.is_now else moment.position, progress)

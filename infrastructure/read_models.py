@@ -213,6 +213,10 @@ class PostgresReadModels:
             },
         )
 
+    async def parked(self) -> set[str]:
+        """The streams of which an event lies among the dead letters."""
+        return {str(stream_id) for (stream_id,) in await self._rows("parked", {})}
+
     async def parked_events(self) -> int:
         """How many events their documents could not take."""
         ((count,),) = await self._rows("count_dead_letters", {})

@@ -70,7 +70,7 @@ async def prepare(database_url: str, schema: str, wanted: Replay, *, anew: bool 
 
 
 async def _find(connection: Connection, schema: str) -> Replay | None:
-    if await _value(connection, "setup/schema_exists", f"{schema}.replay"):
+    if await _value(connection, "replays/is_replay", schema):
         row = await (await connection.execute(sql.load("replays/find"))).fetchone()
         if row is not None:
             return Replay(*row)  # type: ignore[arg-type]  # rows are of any type

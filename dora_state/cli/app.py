@@ -264,18 +264,25 @@ def replay(
     until: Annotated[str, typer.Option(metavar="CUT", help="As of a time, a position like p120, or now.")] = "now",
     into: Annotated[str | None, typer.Option(metavar="SCHEMA", help="The schema to make.")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Drop what an earlier replay left there.")] = False,
+    checking: Annotated[
+        bool, typer.Option("--check", help="Prove that read models, snapshots and folds agree with the log.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Build the read models as of a moment in a schema of their own, for SQL."""
+    """Build the read models as of a moment in a schema of their own, for SQL; or check all that is kept."""
     from dora_state.cli.arguments import parse_cut
 
     cut = parse_cut(until, "--until", versions=False)
-    if into is None:
-        raise InvalidInput("Into which schema? Give --into SCHEMA, one that does not exist yet.")
+    if checking and (into is not None or anew):
+        raise InvalidInput("--check makes nothing: leave out --into and --anew, or --check.")
+    if into is None and not checking:
+        raise InvalidInput("Into which schema? Give --into SCHEMA, one that does not exist yet, or --check.")
 
-    from dora_state.cli.replay import replay
+    from dora_state.cli.replay import check, replay
     from dora_state.cli.running import run
 
+    if into is None:
+        return run(check(_settings(context), cut, Output(as_json=as_json)))
     return run(replay(_settings(context), cut, into, anew, Output(as_json=as_json)))
 
 

@@ -1,4 +1,4 @@
-"""`replay`: read models as of a moment, in a schema of their own."""
+"""`replay`: read models as of a moment in a schema of their own; or whether all that is kept agrees with the log."""
 
 from dataclasses import asdict
 
@@ -7,7 +7,7 @@ from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number, when
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
-from dora_state.replaying import replay_until
+from dora_state.replaying import begin_check, replay_until
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
 
@@ -32,3 +32,25 @@ async def replay(settings: Settings, cut: Cut, schema: str, anew: bool, output: 
     if report.parked:
         output.line(f"{number(report.parked)} could not be: the table {schema}.dead_letters names them.")
     return Exit.DONE
+
+
+async def check(settings: Settings, cut: Cut, output: Output) -> int:
+    """Each thing that does not agree is told as it is found. Raises CutOutOfRange, LogError, ReadModelsUnavailable."""
+    found = 0
+    async with open_state_manager(settings, say=say, create=False) as manager:
+        with Bars() as bars:
+            checking = await begin_check(manager.platform, cut, bars)
+            async for finding in checking:
+                found += 1
+                if output.as_json:
+                    output.json_line(asdict(finding))
+                else:
+                    output.line(f"{finding.what} of {finding.about}: {finding.says}")
+    checked = checking.checked
+    if output.as_json:
+        output.json_line({"position": checking.position, "findings": found} | asdict(checked))
+    else:
+        told = ", ".join(f"{number(count)} {name}" for name, count in asdict(checked).items())
+        output.line(f"Compared as of position {checking.position}: {told}.")
+        output.line(f"{number(found)} do not agree." if found else "All agree.")
+    return Exit.REFUSED if found else Exit.DONE

@@ -78,6 +78,9 @@ class PostgresEventReader:
         last = max((int(last) for _, _, last in rows), default=position)
         return last, {str(stream_id): int(version) for stream_id, version, _ in rows}
 
+    async def streams_after(self, stream_id: str, limit: int) -> list[str]:
+        return [str(found) for (found,) in await self._rows("streams_after", stream_id, limit)]
+
     async def moved_between(self, after: int, until: int) -> list[Moved]:
         return [Moved(*row) for row in await self._rows("moved_between", after, until)]
 

@@ -72,6 +72,10 @@ class MemoryEventLog:
         first = max(position, len(self.events) - at_most, 0)
         return len(self.events), {event.stream_id: event.version for event in self.events[first:]}
 
+    async def streams_after(self, stream_id: str, limit: int) -> list[str]:
+        self._reach()
+        return sorted((one for one in self._streams if one.encode() > stream_id.encode()), key=str.encode)[:limit]
+
     async def moved_between(self, after: int, until: int) -> list[Moved]:
         self._reach()
         versions: dict[str, list[int]] = {}

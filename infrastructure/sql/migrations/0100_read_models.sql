@@ -107,6 +107,7 @@ CREATE TABLE attempts (
 );
 
 CREATE INDEX attempts_recent ON attempts (at) INCLUDE (outcome, response_time);
+CREATE INDEX attempts_by_task ON attempts (task_id);
 CREATE INDEX attempts_by_agent ON attempts (agent_id, at) WHERE outcome = 'completed';
 
 -- One row a workflow that was completed, for rates of any day.

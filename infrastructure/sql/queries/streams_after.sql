@@ -1,0 +1,1 @@
+SELECT streams_after(%s, %s)
