@@ -215,6 +215,25 @@ def test_history_has_pages_filters_and_cuts(dora_state: CommandLine) -> None:
         assert "; ask for " in ended.one_sentence()
 
 
+@pytest.mark.usefixtures("submitted")
+def test_replay_makes_a_schema_as_of_a_moment_and_checks_what_is_kept(
+    dora_state: CommandLine, submitted: Ended
+) -> None:
+    created = submitted.json_lines[2]
+    told = dora_state("replay", "--until", created["recorded_at"], "--into", "audit_e2e")
+    assert told.code == 0
+    assert f"position {created['position']}.\n" in told.out
+    report = dora_state("replay", "--until", f"p{created['position']}", "--into", "audit_e2e", "--json").json
+    assert (report["until_position"], report["events"]) == (created["position"], 0)
+    other = dora_state("replay", "--into", "audit_e2e")
+    assert other.code == 2
+    assert "have it made again with --anew" in other.one_sentence()
+    checked = dora_state("replay", "--check")
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, "All agree.")
+    last = dora_state("replay", "--check", "--until", f"p{created['position']}", "--json").json_lines[-1]
+    assert (last["position"], last["findings"]) == (created["position"], 0)
+
+
 def test_who_only_asks_makes_no_tenant(dora_state: CommandLine) -> None:
     for arguments in (
         ("show", "workflow", "x"),
