@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench bench-append bench-growth lock clean FORCE
+.PHONY: help demo test test-long lint bench bench-append bench-growth bench-time lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -37,6 +37,9 @@ bench: $(INSTALLED) ## Run all benchmarks against their peers; ARGS=--quick for 
 
 bench-append: $(INSTALLED) ## Measure the write side: rates, latency, contention, memory
 	@$(BIN)/python -m benchmarks append $(ARGS)
+
+bench-time: $(INSTALLED) ## Measure what the past costs: folds, states at any moment, history, replays
+	@$(BIN)/python -m benchmarks time $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)

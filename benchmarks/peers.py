@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,6 +56,41 @@ async def psycopg_inserts(url: str, seconds: float) -> list[float]:
 
 async def eventsourcing_saves(url: str, threads: int, seconds: float) -> float:
     """Events a second that an application of the eventsourcing library saves, on its own PostgreSQL recorder."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.eventsourcing_peer", str(threads), str(seconds)),
+        stdout=subprocess.PIPE,
+        env=_environment(url, threads),
+    )
+    out, _ = await process.communicate()
+    return float(orjson.loads(out)["a_second"])
+
+
+@asynccontextmanager
+async def eventsourcing_folds(url: str, events: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Ask for events a second of one `repository.get` of the library, of an aggregate of so many events."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.eventsourcing_fold", str(events)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=_environment(url, threads=1),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    told, heard = process.stdin, process.stdout
+
+    async def ask() -> float:
+        told.write(b"go\n")
+        return float(orjson.loads(await heard.readline())["a_second"])
+
+    try:
+        await heard.readline()
+        yield ask
+    finally:
+        told.close()
+        await process.wait()
+
+
+def _environment(url: str, threads: int) -> dict[str, str]:
     parts = urlsplit(url)
     environment = {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -64,10 +101,4 @@ async def eventsourcing_saves(url: str, threads: int, seconds: float) -> float:
         "POSTGRES_PASSWORD": parts.password or "",
         "POSTGRES_POOL_SIZE": str(threads),
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.eventsourcing_peer", str(threads), str(seconds)),
-        stdout=subprocess.PIPE,
-        env=os.environ | environment,
-    )
-    out, _ = await process.communicate()
-    return float(orjson.loads(out)["a_second"])
+    return os.environ | environment

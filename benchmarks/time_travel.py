@@ -1,0 +1,229 @@
+"""What the past costs: folds, states at versions and times, first pages of history, replays."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import orjson
+import uuid_utils
+
+from benchmarks import peers
+from benchmarks.rows import Row, row
+from benchmarks.stage import Stage, open_stage
+from domain import task as tasks
+from domain.aggregate import Event
+from domain.all_events import CATALOGUE
+from domain.folding import FOLDER
+from domain.log import Appended, CommandAppend, Cut, NewEvent
+from dora_state.platform import new_id
+from dora_state.replaying import replay_until
+from dora_state.settings import load_settings
+from dora_state.state_manager import StateManager, open_state_manager
+from infrastructure.event_store import PostgresEventLog
+from infrastructure.vitals import memory_vitals
+
+NAME = "time"
+LONG, SHORT = 1_000_000, 1_000
+FOLDED = 20_000
+MONTHS, EVENTS = 60, 5_000_000
+REPLAYED = 1_000_000
+ROUNDS = 7
+ASKED = 300
+"""How often each question is asked of a random version, stream or time."""
+AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
+METADATA = orjson.dumps(
+    {
+        "command_id": str(uuid4()),
+        "command_type": "ReportProgress",
+        "actor": "bench",
+        "correlation_id": str(uuid4()),
+        "tenant": "bench",
+    }
+)
+PAGE = 50
+
+
+async def run(quick: bool) -> list[Row]:
+    scale = 20 if quick else 1
+    async with open_stage() as stage:
+        rows = [*await folds(stage), *await one_stream(stage, LONG // scale)]
+    async with open_stage() as stage:
+        rows += await many_months(stage, EVENTS // scale, REPLAYED // scale)
+    return rows
+
+
+# --- the fold of one stream ------------------------------------------------------------------------------------
+
+
+async def folds(stage: Stage) -> list[Row]:
+    ours: list[float] = []
+    theirs: list[float] = []
+    async with opened(stage) as manager, peers.eventsourcing_folds(stage.url, FOLDED) as peer:
+        log = manager.platform.log
+        await tell(log, "task-t", progressing("t", FOLDED))
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            folded = await FOLDER.at(log, "task-t")
+            ours.append(folded.version / (time.perf_counter() - begun))
+            theirs.append(await peer())
+    case = f"fold of a stream of {FOLDED:,} events"
+    return [
+        row(NAME, case, "events, against repository.get", "a second", ours, theirs, at_least=8),
+        row(NAME, case, "events", "a second", ours, at_least=250_000),
+    ]
+
+
+# --- one long stream -------------------------------------------------------------------------------------------
+
+
+async def one_stream(stage: Stage, long: int) -> list[Row]:
+    async with opened(stage) as manager:
+        lengths = {"short": SHORT, "long": long}
+        for name, length in lengths.items():
+            await tell(manager.platform.log, f"task-{name}", progressing(name, length))
+        await manager.platform.snapshotter.catch_up()
+
+        async def ask(name: str) -> float:
+            version = random.randint(1, lengths[name])
+            return await taken(lambda: manager.state("task", name, cut=Cut(version=version)))
+
+        took: dict[str, list[float]] = {name: [] for name in lengths}
+        for _ in range(ASKED):
+            for name in lengths:
+                took[name].append(await ask(name))
+
+        async def page(newest_first: bool) -> None:
+            _ = [one async for one in manager.history("task", "long", newest_first=newest_first, limit=PAGE)]
+
+        pages = {first: [await taken(lambda: page(first)) for _ in range(ROUNDS)] for first in (False, True)}  # noqa: B023  # called at once
+    state = f"a task of {long:,} events at a random version"
+    history = f"{PAGE} versions of {long:,}"
+    return [
+        row(NAME, state, f"p50, against one of {SHORT:,}", "ms", took["long"], took["short"], at_most=2),
+        row(NAME, state, "p50", "ms", took["long"], at_most=10),
+        row(NAME, history, "first page of history, p50", "ms", pages[False], at_most=20),
+        row(NAME, history, "its last page, p50", "ms", pages[True], at_most=20),
+    ]
+
+
+# --- many streams in many months -------------------------------------------------------------------------------
+
+
+async def many_months(stage: Stage, events: int, replayed: int) -> list[Row]:
+    """As many tasks as there are hundreds of events; each lives for some days somewhere in sixty months."""
+    streams = events // 100
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    step = (datetime(2025, 1, 1, tzinfo=UTC) - begin) / events
+    async with opened(stage) as manager:
+        log = manager.platform.log
+        import_id = uuid4()
+        importing = await log.begin_import(import_id)
+        await log.ensure_months(begin, datetime(2025, 1, 1, tzinfo=UTC))
+        await tell_all(importing, streams, begin, step)
+        await log.end_import(import_id)
+        took = []
+        for _ in range(ASKED):
+            number = random.randrange(streams)
+            at = begin + step * (number * 100 + random.randrange(100) * 1.0 + 1)
+            took.append(await taken(lambda: manager.state("task", f"t{number}", cut=Cut(at=at))))  # noqa: B023
+        memory = Memory(replayed)
+        report = await replay_until(manager.platform, Cut(position=replayed), "bench_replay", memory)
+    state = f"a task at a random time in {MONTHS} months of {events:,} events"
+    replay = f"replay --until of {report.events:,} events"
+    return [
+        row(NAME, state, "p50", "ms", took, at_most=10),
+        row(NAME, replay, "events", "a second", [report.events / report.seconds], at_least=20_000),
+        row(NAME, replay, "memory in the last quarter, against the second", "MB", *memory.quarters, at_most=1.05),
+    ]
+
+
+class Memory:
+    """A progress that notes what the process holds."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._noted: list[tuple[float, float]] = []
+
+    def begin(self, phase: str, total: int | None) -> None: ...
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        self._noted.append((self._done / self._total, (memory_vitals().own_bytes or 0) / 1e6))
+
+    def end(self) -> None: ...
+
+    @property
+    def quarters(self) -> tuple[list[float], list[float]]:
+        """The last one and the second one."""
+        return [held for part, held in self._noted if part > 0.75], [
+            held for part, held in self._noted if 0.25 < part <= 0.5
+        ]
+
+
+# --- what it is made of ----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def opened(stage: Stage) -> AsyncIterator[StateManager]:
+    settings = load_settings(home=stage.home, tenant=f"time_{uuid4().hex[:8]}", database_url=None, redis_url=None)
+    async with open_state_manager(settings, default_actor="bench") as manager:
+        yield manager
+
+
+async def taken(work: Callable[[], Awaitable[object]]) -> float:
+    begun = time.perf_counter()
+    await work()
+    return 1000 * (time.perf_counter() - begun)
+
+
+def progressing(task_id: str, count: int) -> Iterator[Event]:
+    """The life of a task that tells of its progress; `count` events."""
+    yield tasks.TaskCreated(at=AT, task_id=task_id, workflow_id="w", definition_id="d")
+    yield tasks.TaskScheduled(at=AT)
+    yield tasks.TaskAssigned(at=AT, agent_id="a", reason="bench")
+    yield tasks.TaskStarted(at=AT)
+    for step in range(count - 4):
+        yield tasks.TaskProgressed(at=AT, percentage=100 * step / count, note=f"round 1, submitter 1, step {step}")
+
+
+def new_event(stream_id: str, event: Event) -> NewEvent:
+    data = CATALOGUE.encode(event)
+    return NewEvent(uuid_utils.uuid7(), stream_id, event.type, event.schema_version, data, METADATA)
+
+
+async def tell(log: PostgresEventLog, stream_id: str, events: Iterable[Event], at_once: int = 10_000) -> None:
+    """Each event is a command of its own."""
+    group: list[CommandAppend] = []
+    for version, event in enumerate(events):
+        group.append(CommandAppend(new_id(), {stream_id: version}, (new_event(stream_id, event),), b"{}"))
+        if len(group) == at_once:
+            await append(log, group)
+            group = []
+    await append(log, group)
+
+
+async def tell_all(log: PostgresEventLog, streams: int, begin: datetime, step: timedelta) -> None:
+    """A hundred events a stream, by the ids of the streams; the times rise from event to event."""
+    group: list[CommandAppend] = []
+    life = list(progressing("t", 100))[1:]
+    place = 0
+    for number in range(streams):
+        stream_id = f"task-t{number}"
+        first = tasks.TaskCreated(at=AT, task_id=f"t{number}", workflow_id="w", definition_id="d")
+        for version, event in enumerate((first, *life)):
+            at = begin + step * place
+            group.append(CommandAppend(new_id(), {stream_id: version}, (new_event(stream_id, event),), b"{}", at))
+            place += 1
+        if len(group) >= 10_000:
+            await append(log, group)
+            group = []
+    await append(log, group)
+
+
+async def append(log: PostgresEventLog, group: list[CommandAppend]) -> None:
+    if group and not all(isinstance(outcome, Appended) for outcome in await log.append(group)):
+        raise RuntimeError("The benchmark's events could not be appended.")
