@@ -134,14 +134,15 @@ class PostgresEventReader:
         async with self._connected() as connection:
             coming = asyncio.create_task(_page(connection, stream_id, stamp, after_version, None, cut))
             try:
-                while True:
-                    stretch = await coming
-                    if len(stretch.events) < PAGE or stretch.last is None:
-                        yield stretch
-                        return
-                    since = stretch.last.recorded_at
-                    coming = asyncio.create_task(_page(connection, stream_id, None, stretch.last.version, since, cut))
-                    await asyncio.sleep(0)  # it is sent
+                more = True
+                while more:
+                    stretch, more = await coming
+                    if more and stretch.last is not None:
+                        last = stretch.last
+                        coming = asyncio.create_task(
+                            _page(connection, stream_id, None, last.version, last.recorded_at, cut)
+                        )
+                        await asyncio.sleep(0)  # it is sent
                     yield stretch
             finally:
                 if not coming.done():
@@ -162,11 +163,12 @@ class PostgresEventReader:
                 [None if stamp is None else stamp.fold_version for stamp in stamps],
                 [request.until_version for request in requests],
                 up_to_position,
+                PAGE,
             )
             found = stretches.of_requests(result, requests)
             return [
-                await _whole(connection, request, up_to_position) if stretch is None else stretch
-                for request, stretch in zip(requests, found, strict=True)
+                part[0] if part is not None and not part[1] else await _whole(connection, request, up_to_position, part)
+                for request, part in zip(requests, found, strict=True)
             ]
 
     async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
@@ -207,8 +209,8 @@ async def _page(
     after_version: int,
     since: datetime | None,
     cut: Cut,
-) -> Stretch:
-    """A page of a stream, from the nearest snapshot that was not spoiled where there is a stamp."""
+) -> tuple[Stretch, bool]:
+    """A page, and whether more follows: from the nearest snapshot that was not spoiled, where there is a stamp."""
     schema, fold_version = (stamp.schema, stamp.fold_version) if stamp is not None else (None, None)
     below: int | None = None
     while True:
@@ -221,11 +223,14 @@ async def _page(
             below = spoiled.version
 
 
-async def _whole(connection: Connection, request: FoldRequest, up_to_position: int | None) -> Stretch:
-    """All that a request asks for, page by page."""
+async def _whole(
+    connection: Connection, request: FoldRequest, up_to_position: int | None, part: tuple[Stretch, bool] | None
+) -> Stretch:
+    """All that a request asks for, page by page, from its first part on if that is there."""
     cut = Cut(version=request.until_version, position=up_to_position)
-    whole = page = await _page(connection, request.stream_id, request.stamp, request.after_version, None, cut)
-    while len(page.events) == PAGE and page.last is not None:
-        page = await _page(connection, request.stream_id, None, page.last.version, page.last.recorded_at, cut)
+    stream_id = request.stream_id
+    whole, more = part or await _page(connection, stream_id, request.stamp, request.after_version, None, cut)
+    while more and whole.last is not None:
+        page, more = await _page(connection, stream_id, None, whole.last.version, whole.last.recorded_at, cut)
         whole = Stretch(whole.snapshot, whole.events + page.events, page.last or whole.last)
     return whole
