@@ -29,7 +29,7 @@ NAME = "time"
 LONG, SHORT = 1_000_000, 1_000
 FOLDED = 20_000
 MONTHS, EVENTS = 60, 5_000_000
-REPLAYED = 1_000_000
+REPLAYED = 4_000_000
 ROUNDS = 7
 ASKED = 300
 """How often each question is asked of a random version, stream or time."""

@@ -15,7 +15,7 @@ import pytest
 
 from commands.envelope import Answer
 from domain.errors import AppendRejected, LogUnavailable
-from domain.log import Appended, CommandAppend
+from domain.log import Appended, CommandAppend, FoldRequest
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.database import Pool, Role, open_pool
@@ -45,6 +45,20 @@ async def test_an_event_of_200_megabytes_is_refused_and_harms_nobody(log: Postgr
         await log.append([command({"task-2": 0}), large("task-1", 200 * MEGABYTE)])
     assert (await log.head()).position == 0
     assert isinstance((await log.append([large("task-1", MAX_EVENT_BYTES - 100)]))[0], Appended)
+
+
+async def test_a_fold_takes_large_events_some_at_a_time(log: PostgresEventLog) -> None:
+    for version in range(8):
+        assert isinstance((await log.append([large("task-1", 10 * MEGABYTE, version)]))[0], Appended)
+    read = [one.data async for one in log.read_stream("task-1")]
+    parts = [[data for _, _, data in one.events] async for one in log.read_stretches("task-1")]
+    assert [len(part) for part in parts] == [6, 2]
+    assert [data for part in parts for data in part] == read
+    for request in (FoldRequest("task-1"), FoldRequest("task-1", until_version=8)):
+        (whole,) = await log.read_folds([request])
+        assert [data for _, _, data in whole.events] == read
+        assert whole.last is not None
+        assert whole.last.version == 8
 
 
 async def test_many_large_commands_at_once_go_in_groups_that_the_server_can_take(

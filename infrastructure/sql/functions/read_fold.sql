@@ -12,8 +12,14 @@ CREATE OR REPLACE FUNCTION read_fold(
 #variable_conflict use_column
 DECLARE
     v_snapshot snapshots;
+    v_stream   streams;
     v_after    bigint := p_after;
-    v_from_at  timestamptz := p_from_at;
+    v_last     bigint := coalesce(p_until, 9223372036854775807);
+    v_since    timestamptz := p_from_at;
+    v_from     timestamptz;
+    v_until    timestamptz;
+    v_limit    bigint := p_limit;
+    v_size     bigint;
 BEGIN
     IF p_schema IS NOT NULL THEN
         v_snapshot := nearest_snapshot(p_stream_id, p_schema, p_fold_version, least(p_until, p_below - 1), p_until_at,
@@ -22,21 +28,43 @@ BEGIN
             RETURN QUERY SELECT v_snapshot.version, v_snapshot.version, v_snapshot.position, v_snapshot.following,
                 v_snapshot.recorded_at, v_snapshot.digest, false, NULL::text, NULL::bytea, NULL::bytea, v_snapshot.state;
             v_after := v_snapshot.version;
-            v_from_at := v_snapshot.recorded_at;
+            v_since := v_snapshot.recorded_at;
         END IF;
     END IF;
-    RETURN QUERY
-    SELECT min(e.version), max(e.version), max(e.position), (max(e.position + e.following) - max(e.position))::int,
-        max(e.recorded_at), NULL::bytea, count(*) = p_limit OR count(*) < max(e.found), string_agg(e.type, E'\x1f'),
-        string_agg(int4send(e.schema_version), ''), string_agg(int4send(octet_length(e.data)), ''), string_agg(e.data, '')
-    FROM (
-        SELECT s.*, sum(octet_length(s.data)) OVER w AS size, count(*) OVER () AS found
-        FROM read_stream(p_stream_id, v_after, p_until, v_from_at, p_until_at, p_until_position, false, p_limit) s
-        WINDOW w AS (ORDER BY s.version ROWS UNBOUNDED PRECEDING)
-        ORDER BY s.version
-    ) e
-    WHERE e.size - octet_length(e.data) < 67108864
-    HAVING count(*) > 0;
+    SELECT * INTO v_stream FROM streams s WHERE s.stream_id = p_stream_id;
+    SELECT * INTO v_from, v_until FROM stream_bounds(v_stream, v_since, p_until_at, p_until_position);
+    SELECT sum(octet_length(e.data)) INTO v_size FROM (
+        SELECT e.data FROM events e
+        WHERE e.stream_id = p_stream_id AND e.version > v_after AND e.version <= v_last
+            AND e.recorded_at >= v_from AND e.recorded_at <= v_until
+            AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
+        ORDER BY e.version LIMIT p_limit
+    ) e;
+    IF v_size > 67108864 THEN  -- lengths are known without reading what is stored apart
+        SELECT greatest(count(*), 1) INTO v_limit FROM (
+            SELECT sum(octet_length(e.data)) OVER (ORDER BY e.version) AS size FROM events e
+            WHERE e.stream_id = p_stream_id AND e.version > v_after AND e.version <= v_last
+                AND e.recorded_at >= v_from AND e.recorded_at <= v_until
+                AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
+            ORDER BY e.version LIMIT p_limit
+        ) e WHERE e.size <= 67108864;
+    END IF;
+    IF v_size IS NOT NULL THEN
+        RETURN QUERY
+        SELECT min(e.version), max(e.version), max(e.position), (max(e.position + e.following) - max(e.position))::int,
+            max(e.recorded_at), NULL::bytea, count(*) = v_limit, string_agg(e.type, E'\x1f'),
+            string_agg(int4send(e.schema_version), ''), string_agg(int4send(octet_length(e.data)), ''), string_agg(e.data, '')
+        FROM (
+            SELECT e.version, e.position, e.following, e.recorded_at, e.type, e.schema_version, e.data FROM events e
+            WHERE e.stream_id = p_stream_id AND e.version > v_after AND e.version <= v_last
+                AND e.recorded_at >= v_from AND e.recorded_at <= v_until
+                AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
+            ORDER BY e.version LIMIT v_limit
+        ) e;
+    END IF;
+    IF v_after < v_last AND v_from <= v_until THEN
+        PERFORM refuse_archived_stream(v_stream, v_after);
+    END IF;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION read_fold FROM PUBLIC;

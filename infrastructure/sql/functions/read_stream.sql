@@ -13,13 +13,8 @@ DECLARE
     v_found  int;
 BEGIN
     SELECT * INTO v_stream FROM streams s WHERE s.stream_id = p_stream_id;
-    v_from := greatest(v_stream.first_recorded_at, p_from_at);
-    v_until := least((SELECT m.ends_at - interval '1 microsecond' FROM months m WHERE m.starts_at = v_stream.month), p_until_at);
+    SELECT * INTO v_from, v_until FROM stream_bounds(v_stream, p_from_at, p_until_at, p_until_position);
     v_last := coalesce(p_until, 9223372036854775807);
-    IF p_until_position IS NOT NULL THEN
-        SELECT least(v_until, max(m.ends_at) - interval '1 microsecond') INTO v_until FROM months m
-        WHERE m.first_position <= p_until_position;
-    END IF;
     IF p_backwards THEN
         RETURN QUERY SELECT * FROM events e
         WHERE e.stream_id = p_stream_id AND e.version > p_after AND e.version <= v_last
