@@ -29,6 +29,8 @@ NAME = "time"
 LONG, SHORT = 1_000_000, 1_000
 FOLDED = 20_000
 MONTHS, EVENTS = 60, 5_000_000
+LIFE = 50
+"""Events of one stream."""
 REPLAYED = 4_000_000
 ROUNDS = 7
 ASKED = 300
@@ -113,8 +115,8 @@ async def one_stream(stage: Stage, long: int) -> list[Row]:
 
 
 async def many_months(stage: Stage, events: int, replayed: int) -> list[Row]:
-    """As many tasks as there are hundreds of events; each lives for some days somewhere in sixty months."""
-    streams = events // 100
+    """Tasks of fifty events each, one after the other through sixty months."""
+    streams = events // LIFE
     begin = datetime(2020, 1, 1, tzinfo=UTC)
     step = (datetime(2025, 1, 1, tzinfo=UTC) - begin) / events
     async with opened(stage) as manager:
@@ -127,7 +129,7 @@ async def many_months(stage: Stage, events: int, replayed: int) -> list[Row]:
         took = []
         for _ in range(ASKED):
             number = random.randrange(streams)
-            at = begin + step * (number * 100 + random.randrange(100) * 1.0 + 1)
+            at = begin + step * (number * LIFE + random.randrange(LIFE) + 1)
             took.append(await taken(lambda: manager.state("task", f"t{number}", cut=Cut(at=at))))  # noqa: B023
         memory = Memory(replayed)
         report = await replay_until(manager.platform, Cut(position=replayed), "bench_replay", memory)
@@ -207,9 +209,9 @@ async def tell(log: PostgresEventLog, stream_id: str, events: Iterable[Event], a
 
 
 async def tell_all(log: PostgresEventLog, streams: int, begin: datetime, step: timedelta) -> None:
-    """A hundred events a stream, by the ids of the streams; the times rise from event to event."""
+    """The events of a stream come together, and the times rise from event to event."""
     group: list[CommandAppend] = []
-    life = list(progressing("t", 100))[1:]
+    life = list(progressing("t", LIFE))[1:]
     place = 0
     for number in range(streams):
         stream_id = f"task-t{number}"

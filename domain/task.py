@@ -216,7 +216,8 @@ def evolve(task: Task | None, event: Event) -> Task:
             max_attempts=event.max_attempts,
             priority=event.priority,
         )
-    task = begun(task, event)
+    if task is None:
+        task = begun(task, event)
     match event:
         case TaskProgressed():
             _progress(task, event)

@@ -127,9 +127,7 @@ class StateManager:
             for key, event in decision.work.events
             if key.aggregate.category != "workflow"
         )
-        return RollbackPreview(
-            before, after, changes.patch(before, after), tuple(changes.lines(before, after)), effects, None
-        )
+        return RollbackPreview(before, after, *changes.compare(before, after), effects, None)
 
     # --- states -----------------------------------------------------------------------------------------
 

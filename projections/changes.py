@@ -14,20 +14,30 @@ BOOKKEEPING = frozenset({"stream_version", "position", "recorded_at", "updated_a
 MAX_VALUE_LENGTH = 60
 
 
+def compare(before: Document | None, after: Document | None) -> tuple[Patch, tuple[str, ...]]:
+    """Both ways to tell what changed."""
+    return of_plain(plain(before), plain(after))
+
+
+def of_plain(before: dict[str, Any], after: dict[str, Any]) -> tuple[Patch, tuple[str, ...]]:
+    """The same of documents that `plain` gave."""
+    return list(jsonpatch.make_patch(before, after)), tuple(_compare("", before, after))
+
+
 def patch(before: Document | None, after: Document | None) -> Patch:
     """RFC 6902 operations that turn one document into the other; bookkeeping is left out."""
-    difference = jsonpatch.make_patch(_plain(before), _plain(after))
-    return list(difference)
+    return list(jsonpatch.make_patch(plain(before), plain(after)))
 
 
-def _plain(document: Document | None) -> dict[str, Any]:
+def plain(document: Document | None) -> dict[str, Any]:
+    """A document as JSON has it, without what every event moves."""
     kept = {key: value for key, value in (document or {}).items() if key not in BOOKKEEPING}
     return orjson.loads(orjson.dumps(kept, option=orjson.OPT_UTC_Z))  # type: ignore[no-any-return]  # an object in, an object out
 
 
 def lines(before: Document | None, after: Document | None) -> Iterator[str]:
     """One line for each value that changed: `tasks.t1.state: running -> completed`."""
-    yield from _compare("", _plain(before), _plain(after))
+    yield from _compare("", plain(before), plain(after))
 
 
 def _compare(path: str, before: Any, after: Any) -> Iterator[str]:

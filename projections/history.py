@@ -12,7 +12,7 @@ from domain.log import NOW, Cut, EventReader, RecordedEvent
 from domain.workflow import Workflow
 from projections import changes
 from projections.documents import RENDERINGS
-from projections.documents.values import Document, decode
+from projections.documents.values import decode
 
 MICROSECOND = timedelta(microseconds=1)
 STRETCH = 200
@@ -108,7 +108,7 @@ class History:
         self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
     ) -> AsyncIterator[HistoryEntry]:
         aggregate = self._folder.aggregates[kind]
-        state = None
+        state, told = None, None  # the last document, where it is the next one's before
         if after_version > 0:
             state = (await self._folder.at(self._reader, stream_id, Cut(version=after_version))).state
         rest = limit if only == EVERYTHING else None
@@ -116,12 +116,19 @@ class History:
             event = self._folder.catalogue.decode(record.type, record.schema_version, record.data)
             metadata = orjson.loads(record.metadata)
             if not only.wants(record, metadata):
-                state = aggregate.evolve(state, event)
+                state, told = aggregate.evolve(state, event), None
                 continue
-            before = state.copy() if state is not None else None
-            state = aggregate.evolve(state, event)
-            told_before, told_after = _only_what_may_differ(before, state)
-            yield _entry(record, metadata, _render(kind, told_before, record), _render(kind, told_after, record))
+            if isinstance(state, Workflow):
+                before = state.copy()
+                state = aggregate.evolve(state, event)
+                narrow_before, narrow_after = _only_what_may_differ(before, state)
+                changed = changes.of_plain(_plain(kind, narrow_before, record), _plain(kind, narrow_after, record))
+            else:
+                begin = _plain(kind, state, record) if told is None else told
+                state = aggregate.evolve(state, event)
+                told = _plain(kind, state, record)
+                changed = changes.of_plain(begin, told)
+            yield _entry(record, metadata, *changed)
 
     async def _backwards(
         self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
@@ -137,17 +144,16 @@ class History:
             reached = begin
 
 
-def _render(kind: str, state: object | None, record: RecordedEvent) -> Document:
+def _plain(kind: str, state: object | None, record: RecordedEvent) -> dict[str, Any]:
     if state is None:
         return {}
-    return decode(RENDERINGS[kind].render(state, record.version, record.position, record.recorded_at))
+    rendered = RENDERINGS[kind].render(state, record.version, record.position, record.recorded_at)
+    return changes.plain(decode(rendered))
 
 
-def _only_what_may_differ(before: Any, after: Any) -> tuple[Any, Any]:
+def _only_what_may_differ(before: Workflow, after: Workflow) -> tuple[Workflow, Workflow]:
     """Without the tasks that an event left alone: comparing all of a large workflow's at each of its versions
     would take the square of its size. Views of tasks are replaced, never changed, so identity tells."""
-    if not (isinstance(before, Workflow) and isinstance(after, Workflow)):
-        return before, after
     moved = [task_id for task_id, view in after.tasks.items() if before.tasks.get(task_id) is not view]
     known = [task_id for task_id in moved if task_id in before.tasks]
     return (
@@ -156,7 +162,9 @@ def _only_what_may_differ(before: Any, after: Any) -> tuple[Any, Any]:
     )
 
 
-def _entry(record: RecordedEvent, metadata: Mapping[str, Any], before: Document, after: Document) -> HistoryEntry:
+def _entry(
+    record: RecordedEvent, metadata: Mapping[str, Any], patch: changes.Patch, lines: tuple[str, ...]
+) -> HistoryEntry:
     data = orjson.loads(record.data)
     return HistoryEntry(
         version=record.version,
@@ -171,6 +179,6 @@ def _entry(record: RecordedEvent, metadata: Mapping[str, Any], before: Document,
         causation_id=metadata.get("causation_id"),
         reason=data.get("reason") or data.get("error"),
         data=data,
-        patch=changes.patch(before, after),
-        lines=tuple(changes.lines(before, after)),
+        patch=patch,
+        lines=lines,
     )
