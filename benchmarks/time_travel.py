@@ -27,7 +27,7 @@ from infrastructure.vitals import memory_vitals
 
 NAME = "time"
 LONG, SHORT = 1_000_000, 1_000
-FOLDED = 20_000
+FOLDED = 100_000
 MONTHS, EVENTS = 60, 5_000_000
 LIFE = 50
 """Events of one stream."""
@@ -51,7 +51,7 @@ PAGE = 50
 async def run(quick: bool) -> list[Row]:
     scale = 20 if quick else 1
     async with open_stage() as stage:
-        rows = [*await folds(stage), *await one_stream(stage, LONG // scale)]
+        rows = [*await folds(stage, FOLDED // scale), *await one_stream(stage, LONG // scale)]
     async with open_stage() as stage:
         rows += await many_months(stage, EVENTS // scale, REPLAYED // scale)
     return rows
@@ -60,18 +60,18 @@ async def run(quick: bool) -> list[Row]:
 # --- the fold of one stream ------------------------------------------------------------------------------------
 
 
-async def folds(stage: Stage) -> list[Row]:
+async def folds(stage: Stage, length: int) -> list[Row]:
     ours: list[float] = []
     theirs: list[float] = []
-    async with opened(stage) as manager, peers.eventsourcing_folds(stage.url, FOLDED) as peer:
+    async with opened(stage) as manager, peers.eventsourcing_folds(stage.url, length) as peer:
         log = manager.platform.log
-        await tell(log, "task-t", progressing("t", FOLDED))
+        await tell(log, "task-t", progressing("t", length))
         for _ in range(ROUNDS):
             begun = time.perf_counter()
             folded = await FOLDER.at(log, "task-t")
             ours.append(folded.version / (time.perf_counter() - begun))
             theirs.append(await peer())
-    case = f"fold of a stream of {FOLDED:,} events"
+    case = f"fold of a stream of {length:,} events"
     return [
         row(NAME, case, "events, against repository.get", "a second", ours, theirs, at_least=8),
         row(NAME, case, "events", "a second", ours, at_least=250_000),
