@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
@@ -180,6 +181,8 @@ async def test_a_schema_that_is_not_for_this_is_refused(
             await replay_until(manager.platform, NOW, name, Silent())
     with pytest.raises(CutOutOfRange, match="The log ends at position 3, before 4"):
         await replay_until(manager.platform, Cut(position=4), f"{schema}_b", Silent())
+    with pytest.raises(CutOutOfRange, match="The log begins at 20"):
+        await replay_until(manager.platform, Cut(at=datetime(2020, 1, 1, tzinfo=UTC)), f"{schema}_b", Silent())
 
 
 # --- replay --check --------------------------------------------------------------------------------------------
