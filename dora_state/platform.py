@@ -37,6 +37,7 @@ from projections.ports import HotCopies, NoHotCopies
 from projections.projector import Projector
 from projections.queries import Queries
 from projections.snapshotter import Snapshotter
+from projections.timelines import Timelines
 from projections.traces import Tracer
 
 Say = Callable[[str], None]
@@ -87,6 +88,7 @@ class Platform:
     history: History
     differences: Differences
     tracer: Tracer
+    timelines: Timelines
     snapshotter: Snapshotter
     signal: LogSignal
 
@@ -206,6 +208,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             history=History(log),
             differences=Differences(log),
             tracer=Tracer(log),
+            timelines=Timelines(log),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
         )

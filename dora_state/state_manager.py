@@ -24,6 +24,7 @@ from projections.documents.values import Document, decode
 from projections.errors import NotProjectedYet
 from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
+from projections.timelines import Timeline
 from projections.traces import Trace
 
 KINDS = tuple(RENDERINGS)
@@ -197,6 +198,10 @@ class StateManager:
     def diff_everything(self, begin: Cut, end: Cut = NOW) -> AsyncIterator[Difference]:
         """All that changed between two cuts, by kind and id. Raises CutOutOfRange, InvalidInput."""
         return self.platform.differences.everywhere(begin, end, now())
+
+    async def timeline(self, kind: str, aggregate_id: str, cut: Cut = NOW) -> Timeline:
+        """Tasks over time: a workflow's, one, or an agent's. Raises NotFound, CutOutOfRange, InvalidInput."""
+        return await self.platform.timelines.of(kind, aggregate_id, cut, now())
 
     async def trace(self, correlation_id: str, begin: Cut = START, end: Cut = NOW) -> Trace:
         """All that one request caused, as a tree. Raises NotFound; InvalidInput where it is too much at once."""

@@ -10,6 +10,7 @@ from domain.errors import InvalidInput
 from dora_state.cli.output import Output
 
 if TYPE_CHECKING:
+    from domain.log import Cut
     from dora_state.importing import Resume
     from dora_state.settings import Settings
 
@@ -118,6 +119,8 @@ def submit(
 
 AsOfVersion = Annotated[int | None, typer.Option("--version", metavar="N", help="As of its version N.")]
 AsOfTime = Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of a moment: ISO 8601 with a zone.")]
+Timeline = Annotated[bool, typer.Option("--timeline", help="Draw tasks over time: of a workflow, a task or an agent.")]
+Page = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The timeline as a page, into a file.")]
 AsOfPosition = Annotated[int | None, typer.Option("--position", metavar="P", help="As of a position in the log.")]
 
 
@@ -129,6 +132,8 @@ def show(
     version: AsOfVersion = None,
     at: AsOfTime = None,
     position: AsOfPosition = None,
+    timeline: Timeline = False,
+    html: Page = None,
     as_json: Json = False,
 ) -> int:
     """Show a state, now or in the past."""
@@ -136,6 +141,9 @@ def show(
 
     cut = make_cut(version, at, position, ("--version", "--at", "--position"))
     checked = check_id(check_kind(kind), id)
+
+    if timeline or html is not None:
+        return _timeline(context, kind, checked, cut, html, as_json)
 
     from dora_state.cli.running import run
     from dora_state.cli.show import show
@@ -151,6 +159,8 @@ def history(
     version: AsOfVersion = None,
     at: AsOfTime = None,
     position: AsOfPosition = None,
+    timeline: Timeline = False,
+    html: Page = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded from then on.")] = None,
     type: Annotated[
         list[str] | None, typer.Option(metavar="EVENT", help="Only events of this type; repeat it.")
@@ -173,6 +183,8 @@ def history(
 
     cut = make_cut(version, at, position, ("--version", "--at", "--position"))
     checked = check_id(check_kind(kind), id)
+    if timeline or html is not None:
+        return _timeline(context, kind, checked, cut, html, as_json)
     if after < 0:
         raise InvalidInput(f"--after counts from 0, so {after} is none.", value=after)
     only = HistoryFilter(
@@ -379,6 +391,13 @@ def demo(context: Context, as_json: Json = False) -> int:
         # A tenant that the environment names has a state of its own; only one asked for is played on.
         settings = settings.model_copy(update={"tenant": TENANT})
     return run(perform(settings, Output(as_json=as_json)))
+
+
+def _timeline(context: Context, kind: str, id: str, cut: "Cut", html: Path | None, as_json: bool) -> int:
+    from dora_state.cli.running import run
+    from dora_state.cli.timeline import timeline
+
+    return run(timeline(_settings(context), kind, id, cut, html, Output(as_json=as_json)))
 
 
 def _settings(context: Context) -> "Settings":

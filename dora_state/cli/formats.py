@@ -51,6 +51,8 @@ def lasting(seconds: float | None) -> str:
     """A duration with two units at most."""
     if seconds is None:
         return NOTHING
+    if 0 < seconds < 0.001:
+        return "< 1 ms"
     if seconds < 60:
         return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,0 +1,35 @@
+"""`--timeline`: tasks over time, in the terminal or as a page."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+
+from domain.errors import InvalidInput
+from domain.log import Cut
+from dora_state.cli.exits import Exit
+from dora_state.cli.output import Output, say
+from dora_state.cli.views import timeline as view
+from dora_state.settings import Settings
+from dora_state.state_manager import open_state_manager
+from dora_state.timeline_page import page
+
+
+async def timeline(settings: Settings, kind: str, id: str, cut: Cut, html: Path | None, output: Output) -> int:
+    """Raises NotFound, CutOutOfRange, InvalidInput."""
+    async with open_state_manager(settings, say=say, create=False) as manager:
+        found = await manager.timeline(kind, id, cut)
+    if html is not None:
+        await asyncio.to_thread(_write, html, page(found))
+        say(f"The timeline is in {html}.")
+    elif output.as_json:
+        output.json_document(asdict(found))
+    else:
+        output.show(*view.parts(found))
+    return Exit.DONE
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{file} can't be written ({error.strerror}); check the path.", file=str(file)) from None
