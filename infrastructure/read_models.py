@@ -19,7 +19,7 @@ from projections.ports import Checkpoint, Counts, StoredDocument
 DAY = timedelta(hours=24)
 LATELY = timedelta(minutes=15)
 """The windows of the rates; docs/read-models.md tells which has which."""
-COUNTERS_SPACING = 1_000
+COUNTS_SPACING = 1_000
 """So many positions at least lie between counts that are kept; so many or a batch are counted again for any other."""
 
 _UNAVAILABLE = (
@@ -143,8 +143,8 @@ class PostgresReadModelWriter:
         if moves:
             kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
             await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
-        kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTERS_SPACING}
-        await self._connection.execute(_query("keep_counters"), kept)
+        kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTS_SPACING}
+        await self._connection.execute(_query("keep_counts"), kept)
 
 
 async def _checkpoint(connection: Connection) -> Checkpoint:
@@ -222,8 +222,8 @@ class PostgresReadModels:
         ((count,),) = await self._rows("count_dead_letters", {})
         return int(count)
 
-    async def counters_before(self, position: int) -> tuple[int, Counts]:
-        rows = await self._rows("counters_before", {"position": position})
+    async def kept_counts(self, position: int) -> tuple[int, Counts]:
+        rows = await self._rows("kept_counts", {"position": position})
         if not rows:
             return 0, {}
         ((kept_at, counts),) = rows

@@ -1,4 +1,4 @@
-"""The system's counts and rates as they were at a position: from counters that were kept, and the fold since then."""
+"""The system's counts and rates as they were at a position: from counts that were kept, and the fold since then."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class PastFigures:
 
     async def _counts(self, position: int) -> Counts:
         """What was counted last, and by what the streams differ that have moved since."""
-        begin, kept = await self._store.counters_before(position)
+        begin, kept = await self._store.kept_counts(position)
         counts = Counter(kept)
         moved: dict[str, None] = {}
         reached = begin

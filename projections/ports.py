@@ -73,7 +73,7 @@ class ReadModelStore(Protocol):
         """How many tasks each agent completed after `since` and up to `until`; who completed none is left out."""
         ...
 
-    async def counters_before(self, position: int) -> tuple[int, Counts]:
+    async def kept_counts(self, position: int) -> tuple[int, Counts]:
         """The last counts that were kept at or before a position, and that position; 0 and none if there are none."""
         ...
 

@@ -37,7 +37,7 @@ async def test_the_systems_counts_at_a_cut_are_what_they_were(
     side: ReadSide, spacing: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether counts were kept at each position, now and then, or never."""
-    monkeypatch.setattr(read_models, "COUNTERS_SPACING", spacing)
+    monkeypatch.setattr(read_models, "COUNTS_SPACING", spacing)
     then: list[tuple[Cut, Cut, Document]] = []
     for first in range(0, len(STORIES), 3):
         command = side.log.tell(*STORIES[first : first + 3], at=START + timedelta(minutes=first))
@@ -53,7 +53,7 @@ async def test_the_systems_counts_at_a_cut_are_what_they_were(
     assert len({document["throughput"]["tasks_per_minute"] for _, _, document in then}) > 1
     assert {document["throughput"]["workflows_per_hour"] for _, _, document in then} == {0.0, 0.042}
     kept = {1: len(then), 10: len(STORIES) // 12, 10_000: 0}[spacing]
-    assert await side.rows("SELECT count(*) FROM counters") == [(kept,)]
+    assert await side.rows("SELECT count(*) FROM kept_counts") == [(kept,)]
 
 
 async def test_a_cut_within_a_command_shows_the_system_before_it(side: ReadSide) -> None:

@@ -128,7 +128,7 @@ CREATE TABLE counts (
 ) WITH (fillfactor = 50);
 
 -- What `counts` was at positions, now and then, so that what it was at any other need not be counted from the beginning.
-CREATE TABLE counters (
+CREATE TABLE kept_counts (
     position    bigint PRIMARY KEY,
     recorded_at timestamptz NOT NULL,
     counts      json NOT NULL
@@ -155,8 +155,8 @@ CREATE TABLE dead_letters (
 
 CREATE INDEX dead_letters_by_stream ON dead_letters (stream_id, version);
 
-GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, completions, counts, counters, checkpoints, dead_letters
+GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, completions, counts, kept_counts, checkpoints, dead_letters
     TO dora_state_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
-    ON workflows, tasks, agents, pools, systems, attempts, completions, counts, counters, checkpoints, dead_letters
+    ON workflows, tasks, agents, pools, systems, attempts, completions, counts, kept_counts, checkpoints, dead_letters
     TO dora_state_projector;

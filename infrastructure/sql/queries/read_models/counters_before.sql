@@ -1,2 +1,0 @@
--- The last counts that were kept at or before a position.
-SELECT position, counts FROM counters WHERE position <= %(position)s ORDER BY position DESC LIMIT 1
