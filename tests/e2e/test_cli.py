@@ -216,6 +216,22 @@ def test_history_has_pages_filters_and_cuts(dora_state: CommandLine) -> None:
 
 
 @pytest.mark.usefixtures("submitted")
+def test_a_timeline_is_drawn_told_and_written(dora_state: CommandLine, tmp_path: Path) -> None:
+    drawn = dora_state("show", "workflow", "wf-1", "--timeline").out
+    assert drawn.startswith("Workflow wf-1\n")
+    assert any(line.startswith("t-1 ") and line.endswith(" a-1") for line in drawn.splitlines()), drawn
+    told = dora_state("history", "agent", "a-1", "--timeline", "--json").json
+    assert [row["task_id"] for row in told["rows"]] == ["t-1"]
+    file = tmp_path / "timeline.html"
+    written = dora_state("show", "workflow", "wf-1", "--html", str(file))
+    assert (written.code, written.out) == (0, "")
+    assert "<svg" in file.read_text()
+    nowhere = dora_state("show", "workflow", "wf-1", "--html", str(tmp_path / "none" / "x.html"))
+    assert (nowhere.code, "can't be written" in nowhere.one_sentence()) == (2, True)
+    assert "There is no timeline of a pool" in dora_state("show", "pool", "p-1", "--timeline").one_sentence()
+
+
+@pytest.mark.usefixtures("submitted")
 def test_replay_makes_a_schema_as_of_a_moment_and_checks_what_is_kept(
     dora_state: CommandLine, submitted: Ended
 ) -> None:

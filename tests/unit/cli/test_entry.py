@@ -71,6 +71,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["diff", "workflow", "w", "v0", "now"], "FROM counts from 1"),
         (["diff", "workflow", "w", "1", "then"], "TO: 'then' is no ISO 8601 time"),
         (["trace", "c", "--since", "3"], "--since: 3 is a version of a single stream"),
+        (["show", "workflow", "w", "--timeline", "--version", "0"], "counts from 1"),
         (["replay"], "Into which schema?"),
         (["replay", "--check", "--into", "x"], "--check makes nothing"),
         (["replay", "--until", "v3", "--into", "x"], "--until: v3 is a version of a single stream"),
