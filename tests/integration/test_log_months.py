@@ -1,7 +1,7 @@
 """Months: made ahead, pruned, archived; positions go on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 from uuid import uuid4
@@ -46,7 +46,9 @@ async def old_log(log: PostgresEventLog) -> PostgresEventLog:
     return log
 
 
-async def _touched(database_url: str, tenant: str, query: LiteralString, arguments: Sequence[object]) -> list[str]:
+async def _touched(
+    database_url: str, tenant: str, query: LiteralString, arguments: Sequence[object] | Mapping[str, object]
+) -> list[str]:
     """The partitions that a query really scans, nested statements included, as EXPLAIN ANALYZE tells them."""
     plans: list[str] = []
     async with connected(database_url, tenant) as connection:
@@ -137,6 +139,29 @@ async def test_reading_a_stream_touches_its_own_months_only(
     assert by_position == ["events_2010_01", "events_2010_02"]
     several = await _touched(database_url, tenant, "read_streams", (["agent-3", "agent-20"], [-1, -1], None))
     assert several == ["events_2010_04", "events_2011_09"]
+
+
+async def test_folds_and_cuts_touch_their_own_months_only(
+    old_log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    def fold(stream_id: str, at: datetime | None, position: int | None, after: int = 0) -> tuple[object, ...]:
+        return (stream_id, after, None, None, None, None, None if after == 0 else _month(after), at, position, 100)
+
+    async def touched(function: str, *arguments: object) -> list[str]:
+        return await _touched(database_url, tenant, function, arguments)
+
+    assert await touched("read_fold", *fold("agent-7", None, None)) == ["events_2010_08"]
+    by_time = await touched("read_fold", *fold("pool-all", _month(2), None))
+    assert by_time == ["events_2010_01", "events_2010_02", "events_2010_03"]
+    by_position = await touched("read_fold", *fold("pool-all", None, 2 * EACH))
+    assert by_position == ["events_2010_01", "events_2010_02"]
+    from_a_snapshot = await touched("read_fold", *fold("pool-all", _month(MONTHS - 3), None, after=MONTHS - 4))
+    assert from_a_snapshot == ["events_2014_09", "events_2014_10"]
+    assert await touched("whole_command", 10 * EACH) == ["events_2010_09", "events_2010_10"]
+    assert await touched("moved_between", EACH, 2 * EACH) == ["events_2010_02"]
+    due = {"after": EACH, "until": 2 * EACH, "spacing": 500}
+    stamps = {"categories": ["pool"], "schemas": ["x"], "fold_versions": [1]}
+    assert await _touched(database_url, tenant, "snapshots/due", due | stamps) == ["events_2010_02"]
 
 
 async def test_reading_the_log_touches_the_months_of_those_positions_only(
