@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import orjson
@@ -90,7 +91,7 @@ async def one_stream(stage: Stage, long: int) -> list[Row]:
 
         async def ask(name: str) -> float:
             version = random.randint(1, lengths[name])
-            return await taken(lambda: manager.state("task", name, cut=Cut(version=version)))
+            return await taken(partial(manager.state, "task", name, cut=Cut(version=version)))
 
         took: dict[str, list[float]] = {name: [] for name in lengths}
         for _ in range(ASKED):
@@ -100,7 +101,7 @@ async def one_stream(stage: Stage, long: int) -> list[Row]:
         async def page(newest_first: bool) -> None:
             _ = [one async for one in manager.history("task", "long", newest_first=newest_first, limit=PAGE)]
 
-        pages = {first: [await taken(lambda: page(first)) for _ in range(ROUNDS)] for first in (False, True)}  # noqa: B023  # called at once
+        pages = {last: [await taken(partial(page, last)) for _ in range(ROUNDS)] for last in (False, True)}
     state = f"a task of {long:,} events at a random version"
     history = f"{PAGE} versions of {long:,}"
     return [
@@ -130,7 +131,7 @@ async def many_months(stage: Stage, events: int, replayed: int) -> list[Row]:
         for _ in range(ASKED):
             number = random.randrange(streams)
             at = begin + step * (number * LIFE + random.randrange(LIFE) + 1)
-            took.append(await taken(lambda: manager.state("task", f"t{number}", cut=Cut(at=at))))  # noqa: B023
+            took.append(await taken(partial(manager.state, "task", f"t{number}", cut=Cut(at=at))))
         memory = Memory(replayed)
         report = await replay_until(manager.platform, Cut(position=replayed), "bench_replay", memory)
     state = f"a task at a random time in {MONTHS} months of {events:,} events"

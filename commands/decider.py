@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from commands.envelope import Envelope, Problem
 from commands.handlers import HANDLERS
 from commands.work import Glance, Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
-from domain.all_events import AGGREGATES, CATALOGUE
+from domain.all_events import AGGREGATES
 from domain.errors import Refusal
 from domain.folding import FOLDER
-from domain.log import Cut, EventReader, FoldRequest, RecordedEvent
+from domain.log import Cut, EventReader, FoldRequest
 from domain.record import record
 
 DEFAULT_CACHE_SIZE = 20_000
@@ -222,7 +222,3 @@ async def _fold_past(key: Key[Any], cut: Cut, reader: EventReader) -> Past[Any]:
 def _key(stream_id: str) -> Key[Any]:
     category, _, aggregate_id = stream_id.partition("-")
     return Key(AGGREGATES[category], stream_id, aggregate_id)
-
-
-def decode(event: RecordedEvent) -> Any:
-    return CATALOGUE.decode(event.type, event.schema_version, event.data)

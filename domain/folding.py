@@ -1,6 +1,7 @@
 """The one fold: an aggregate at a cut is its nearest snapshot at or below it, and the events after that.
 
-The write side, the projector, states at a cut, histories and audits all come to their states through here.
+The write side, the projector, states at a cut and differences come to their states through here; a history begins
+here and goes on event by event, as it tells of each. Only `replay --check` folds apart from it.
 """
 
 from collections.abc import Mapping

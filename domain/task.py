@@ -216,7 +216,7 @@ def evolve(task: Task | None, event: Event) -> Task:
             max_attempts=event.max_attempts,
             priority=event.priority,
         )
-    if task is None:
+    if task is None:  # asked here too: a call for each event is felt in a long fold
         task = begun(task, event)
     match event:
         case TaskProgressed():

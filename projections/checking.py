@@ -6,7 +6,7 @@ Nothing is locked, and what moves meanwhile is compared as of the position that 
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -149,7 +149,8 @@ class Checker:
                 walk = _Walk(stream_id, self._folder)
                 await self._go_on(walk, plain)
                 if walk.is_whole:
-                    walk.compare(lambda: self._folder.go_on(stream_id, other).state)  # noqa: B023  # called at once
+                    with walk.telling_errors():
+                        walk.compare(self._folder.go_on(stream_id, other).state)
                 yield walk
         for stream_id in long:
             walk = _Walk(stream_id, self._folder)
@@ -158,12 +159,8 @@ class Checker:
                 async for stretch in stretches:
                     await self._go_on(walk, stretch)
             if walk.is_whole:
-                try:
-                    usual_state = (await self._folder.at(self._reader, stream_id, cut)).state
-                except CorruptLog as error:
-                    walk.find("fold", error.message)
-                else:
-                    walk.compare(lambda: usual_state)  # noqa: B023  # called at once
+                with walk.telling_errors():
+                    walk.compare((await self._folder.at(self._reader, stream_id, cut)).state)
             yield walk
 
     async def _go_on(self, walk: "_Walk", stretch: Stretch) -> None:
@@ -242,11 +239,16 @@ class _Walk:
         elif kept.snapshot.state != self._codec.to_bytes(self.state):
             self.find("snapshot", f"the one at version {self.version} is not what its events give")
 
-    def compare(self, usual: Callable[[], Any]) -> None:
-        """With the fold that everybody else uses."""
+    def compare(self, usual: Any) -> None:
+        """With what the fold that everybody else uses has come to."""
+        if usual != self.state:
+            self.find("fold", "from its snapshots it is another state")
+
+    @contextmanager
+    def telling_errors(self) -> Iterator[None]:
+        """That fold can't go where this one could: that is a finding."""
         try:
-            if usual() != self.state:
-                self.find("fold", "from its snapshots it is another state")
+            yield
         except CorruptLog as error:
             self.find("fold", error.message)
 

@@ -30,9 +30,9 @@ class TracedCommand:
     events: list[RecordedEvent] = field(default_factory=list)
     effects: list["TracedCommand"] = field(default_factory=list)
 
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, "TracedCommand"]]:
+    def walk(self) -> Iterator[tuple[int, "TracedCommand"]]:
         """Itself and all that it caused, each with its depth, causes first."""
-        waiting = [(depth, self)]
+        waiting = [(0, self)]
         while waiting:
             at, command = waiting.pop()
             yield at, command

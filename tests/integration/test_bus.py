@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from commands.bus import CommandBus
 from commands.committer import Committer
-from commands.decider import Decider, decode
+from commands.decider import Decider
 from commands.messages import agent as agents
 from commands.messages import pool as pools
 from commands.messages import task as tasks
@@ -18,6 +18,7 @@ from domain.pool import POOL
 from domain.workflow import WORKFLOW
 from infrastructure.event_store import PostgresEventLog
 from tests.support.command_world import add_task, assign, create_pool, create_workflow, envelope, register_agent
+from tests.support.log import decode
 
 
 class Process:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from commands.committer import Committer
-from commands.decider import Decider, decode
+from commands.decider import Decider
 from commands.envelope import Answer, Envelope
 from commands.messages import Command
 from commands.messages import agent as agents
@@ -27,6 +27,7 @@ from domain.pool import POOL, Pool
 from domain.system import SYSTEM, SYSTEM_ID, System
 from domain.task import TASK, Task
 from domain.workflow import ACTIVE, WORKFLOW, Workflow
+from tests.support.log import decode
 from tests.support.memory_log import MemoryEventLog
 
 BEGINNING = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)

@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from commands.decider import decode
 from domain.errors import CutOutOfRange
 from domain.log import RecordedEvent
 from dora_state import Cut, StateManager, open_state_manager
 from dora_state.importing import ImportReport, Resume, import_xes
 from dora_state.settings import Settings, load_settings
 from tests.oracle import raw_xes
+from tests.support.log import decode
 from tests.support.postgres import connected, rows
 from tests.support.xes_logs import LoggedTrace, xes
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from domain.log import Appended, AppendOutcome, CommandAppend, NewEvent
+from domain.all_events import CATALOGUE
+from domain.log import Appended, AppendOutcome, CommandAppend, NewEvent, RecordedEvent
 
 
 def event(stream_id: str, type: str = "thing_happened", data: bytes = b'{"a":1}') -> NewEvent:
@@ -29,3 +31,8 @@ def command(
 def appended(outcome: AppendOutcome) -> Appended:
     assert isinstance(outcome, Appended), outcome
     return outcome
+
+
+def decode(event: RecordedEvent) -> Any:
+    """A recorded event of the service as what it was when it was decided."""
+    return CATALOGUE.decode(event.type, event.schema_version, event.data)
