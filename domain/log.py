@@ -272,6 +272,17 @@ class EventReader(Protocol):
         """
         ...
 
+    async def positions_of(self, stream_ids: Sequence[str], *, after: int, until: int) -> Sequence[int]:
+        """Where the events of some streams are, in order: after a position, of commands that are whole at another."""
+        ...
+
+    async def read_commands(self, positions: Sequence[int]) -> list[RecordedEvent]:
+        """The whole commands to which the events at these positions belong, in order and each once.
+
+        Positions are those of events, and rise.
+        """
+        ...
+
     async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
         """What a command id answered, if it is known."""
         ...

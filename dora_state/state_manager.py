@@ -15,6 +15,7 @@ from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
 from domain.values import Priority
 from dora_state.effects import Effect, effect_of
+from dora_state.exporting import begin_export
 from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
 from dora_state.settings import Settings, load_settings
 from projections import changes
@@ -206,6 +207,17 @@ class StateManager:
     async def trace(self, correlation_id: str, begin: Cut = START, end: Cut = NOW) -> Trace:
         """All that one request caused, as a tree. Raises NotFound; InvalidInput where it is too much at once."""
         return await self.platform.tracer.trace(correlation_id, begin, end, now())
+
+    async def export(
+        self, format: str, *, workflow_id: str | None = None, since: datetime | None = None, cut: Cut = NOW
+    ) -> AsyncIterator[bytes]:
+        """What was recorded, as `jsonl`, `ocel`, `xes` or `csv`, in pieces to be written one after the other.
+
+        Raises InvalidInput, NotFound, CutOutOfRange.
+        """
+        chosen = await begin_export(self.platform, format, workflow_id=workflow_id, since=since, cut=cut)
+        async for piece in chosen.pieces():
+            yield piece
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]

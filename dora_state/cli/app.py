@@ -298,6 +298,37 @@ def replay(
     return run(replay(_settings(context), cut, into, anew, Output(as_json=as_json)))
 
 
+@app.command()
+def export(
+    context: Context,
+    format: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="jsonl (exact), ocel (OCEL 2.0 as JSON), xes or csv.")
+    ],
+    workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only what concerns this workflow.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded from then on.")] = None,
+    version: AsOfVersion = None,
+    at: AsOfTime = None,
+    position: AsOfPosition = None,
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to; .gz is compressed. Else stdout.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Export what was recorded: everything, a range of time, or one workflow."""
+    from dora_state.cli.arguments import check_id, make_cut, parse_time
+
+    cut = make_cut(version, at, position, ("--version", "--at", "--position"))
+    workflow_id = None if workflow is None else check_id("workflow", workflow)
+    if version is not None and workflow_id is None:
+        raise InvalidInput("--version is one of a single workflow: give --workflow ID too, or --at or --position.")
+    from_then = None if since is None else parse_time(since, "--since")
+
+    from dora_state.cli.export import export
+    from dora_state.cli.running import run
+
+    return run(export(_settings(context), format, workflow_id, from_then, cut, file, Output(as_json=as_json)))
+
+
 @rollback_app.command("workflow")
 def rollback_workflow(
     context: Context,

@@ -74,6 +74,21 @@ def _write_out(text: str) -> None:
         raise OutputFailed(error.strerror or str(error)) from None
 
 
+def _write_bytes(data: bytes) -> None:
+    if sys.stdout is None:
+        raise OutputFailed("it is closed")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        give_up_stdout()
+        raise OutputClosed from None
+    except OSError as error:
+        give_up_stdout()
+        raise OutputFailed(error.strerror or str(error)) from None
+
+
 class _Printable:
     """Something to show, with every text in it made printable; its styles are ours and stay."""
 
@@ -108,6 +123,10 @@ class Output:
     def line(self, text: str) -> None:
         """One line for people."""
         _write_out(f"{printable(text)}\n")
+
+    def raw(self, data: bytes) -> None:
+        """As it is, for other programs."""
+        _write_bytes(data)
 
     def json_line(self, value: Mapping[str, Any]) -> None:
         """One document of many, on one line."""

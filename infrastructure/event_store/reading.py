@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -83,6 +84,13 @@ class PostgresEventReader:
 
     async def moved_between(self, after: int, until: int) -> list[Moved]:
         return [Moved(*row) for row in await self._rows("moved_between", after, until)]
+
+    async def positions_of(self, stream_ids: Sequence[str], *, after: int, until: int) -> Sequence[int]:
+        rows = await self._rows("positions_of", list(stream_ids), after, until)
+        return array("q", (position for (position,) in rows))
+
+    async def read_commands(self, positions: Sequence[int]) -> list[RecordedEvent]:
+        return [RecordedEvent(*row) for row in await self._rows("read_commands", list(positions))]
 
     async def read_stream(
         self,

@@ -310,3 +310,33 @@ async def test_folds_of_many_streams_come_in_the_order_of_the_requests(any_log: 
     agent, _, task = await any_log.read_folds(requests, up_to_position=3)
     assert [len(one.events) for one in (agent, task)] == [1, 1]
     assert await any_log.read_folds([]) == []
+
+
+async def test_some_streams_are_found_by_position_and_read_by_whole_commands(any_log: EventLog) -> None:
+    await any_log.append(
+        [
+            command({"task-1": 0, "pool-1": 0}),  # positions 1, 2
+            command({"task-2": 0, "pool-1": 1}),  # 3, 4
+            command({"task-1": 1, "task-3": 0}, {"task-1": 2, "task-3": 1}),  # 5, 6, 7
+            command({"task-1": 3}),  # 8
+        ]
+    )
+
+    async def found(*stream_ids: str, after: int = 0, until: int = 8) -> list[int]:
+        return list(await any_log.positions_of(stream_ids, after=after, until=until))
+
+    task_1 = await found("task-1")
+    assert len(task_1) == 4
+    assert await found("task-1", "task-2", "task-1") == sorted([*task_1, *await found("task-2")])
+    assert await found("task-1", after=2) == task_1[1:]
+    assert await found("task-1", until=7) == task_1[:3]
+    assert await found("task-1", until=6) == task_1[:1]  # the command is not whole by then
+    assert await found("task-none") == await found() == []
+
+    async def read(*positions: int) -> list[int]:
+        return [event.position for event in await any_log.read_commands(positions)]
+
+    assert await read(*task_1) == [1, 2, 5, 6, 7, 8]
+    assert await read(4, 6) == [3, 4, 5, 6, 7]
+    assert await read(2) == [1, 2]
+    assert await read() == []

@@ -153,6 +153,23 @@ class MemoryEventLog:
             whole = event.position + event.following
         return batch
 
+    async def positions_of(self, stream_ids: Sequence[str], *, after: int, until: int) -> Sequence[int]:
+        self._reach()
+        found = [event for stream_id in set(stream_ids) for event in self._up_to(stream_id, Cut(position=until))]
+        return sorted(event.position for event in found if event.position > after)
+
+    async def read_commands(self, positions: Sequence[int]) -> list[RecordedEvent]:
+        self._reach()
+        wanted = set(positions)
+        commands: list[RecordedEvent] = []
+        command: list[RecordedEvent] = []
+        for event in self.events:
+            command.append(event)
+            if event.following == 0:
+                commands += command if wanted & {one.position for one in command} else []
+                command = []
+        return commands
+
     async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
         self._reach()
         return self.commands.get(command_id)

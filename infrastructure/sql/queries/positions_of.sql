@@ -1,0 +1,1 @@
+SELECT position FROM positions_of(%s, %s, %s) AS position ORDER BY position

@@ -1,0 +1,1 @@
+SELECT position, event_id, stream_id, version, type, schema_version, data, metadata, recorded_at, following FROM read_commands(%s)

@@ -1,0 +1,137 @@
+"""What an event concerns besides its own stream: the workflow of a task, the agent that has it, the pool it takes from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from domain.aggregate import Event
+from domain.errors import CorruptLog
+from domain.folding import Folder
+from domain.log import EventReader, FoldRequest, RecordedEvent
+from domain.task import TASK, Task
+from projections.states import States
+
+TASKS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An event with its metadata, and the aggregates that it concerns; None: it concerns none of that kind.
+
+    `activity` is the definition of the task.
+    """
+
+    record: RecordedEvent
+    event: Event
+    metadata: Mapping[str, Any]
+    workflow_id: str | None = None
+    task_id: str | None = None
+    activity: str | None = None
+    agent_id: str | None = None
+    pool_id: str | None = None
+
+
+class Linker:
+    """Folds the tasks along as it is given events in the order of the log; some of them are kept, the rest read again."""
+
+    def __init__(self, reader: EventReader, folder: Folder) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._tasks = States(reader, folder, TASKS_KEPT)
+
+    async def link(self, page: list[RecordedEvent]) -> list[Linked]:
+        """Whole commands, in which each task's events follow on those before. Raises CorruptLog, UnknownEvent."""
+        if not page:
+            return []
+        begin: dict[str, int] = {}
+        for record in page:
+            if record.stream_id.startswith("task-"):
+                begin.setdefault(record.stream_id, record.version - 1)
+        failed = await self._tasks.load(begin, page[0].position - 1)
+        for error in failed.values():
+            raise error
+        events = [self._decode(record) for record in page]
+        others = await self._named(events, begin)
+        linked: list[Linked] = []
+        first = 0
+        for place, record in enumerate(page):
+            if record.following == 0 or place == len(page) - 1:
+                command = zip(page[first : place + 1], events[first : place + 1], strict=True)
+                linked += self._command(list(command), others)
+                first = place + 1
+        self._tasks.trim(list(begin))
+        return linked
+
+    def _decode(self, record: RecordedEvent) -> Event:
+        try:
+            return self._folder.catalogue.decode(record.type, record.schema_version, record.data)
+        except CorruptLog as error:
+            raise type(error)(
+                f"{record.stream_id}, version {record.version}, position {record.position}: {error.message} An export"
+                " as jsonl copies it as it is.",
+                **{**error.facts, "stream_id": record.stream_id, "version": record.version, "position": record.position},
+            ) from error
+
+    async def _named(self, events: list[Event], known: Mapping[str, int]) -> dict[str, Task]:
+        """The tasks that are named by others and are not among the events, as they began."""
+        named = {TASK.stream_id(task_id) for event in events if (task_id := getattr(event, "task_id", None)) is not None}
+        missing = sorted(stream_id for stream_id in named - known.keys() if self._tasks.get(stream_id) is None)
+        requests = [FoldRequest(stream_id, until_version=1) for stream_id in missing]
+        stretches = await self._reader.read_folds(requests) if requests else []
+        folded = [self._folder.go_on(stream_id, one) for stream_id, one in zip(missing, stretches, strict=True)]
+        return {stream_id: one.state for stream_id, one in zip(missing, folded, strict=True) if one.state is not None}
+
+    def _command(self, command: list[tuple[RecordedEvent, Event]], others: Mapping[str, Task]) -> Iterator[Linked]:
+        before = {record.stream_id: self._tasks.get(record.stream_id) for record, _ in command}
+        reserved = {task.reservation_id: task.task_id for task in before.values() if task and task.reservation_id}
+        for record, event in command:
+            category, _, id = record.stream_id.partition("-")
+            task_id: str | None = getattr(event, "task_id", None)
+            workflow_id: str | None = getattr(event, "workflow_id", None)
+            agent_id: str | None = getattr(event, "agent_id", None)
+            pool_id: str | None = None
+            match category:
+                case "task":
+                    task_id = id
+                    held = self._tasks.get(record.stream_id)
+                    agent_id, pool_id = (held.agent_id, held.pool_id) if held else (None, None)
+                    held = self._evolve(record, event, held)
+                    agent_id, pool_id = held.agent_id or agent_id, held.pool_id or pool_id
+                case "workflow":
+                    workflow_id, agent_id = id, getattr(event, "assigned_agent", None)
+                case "agent":
+                    agent_id = id
+                case "pool":
+                    pool_id = id
+                    task_id = task_id or reserved.get(getattr(event, "reservation_id", None))
+            task = None
+            if task_id is not None:
+                stream_id = TASK.stream_id(task_id)
+                task = self._tasks.get(stream_id) or others.get(stream_id)
+            yield Linked(
+                record,
+                event,
+                orjson.loads(record.metadata),
+                workflow_id or (task.workflow_id if task else None),
+                task_id,
+                task.definition_id if task else getattr(event, "definition_id", None) if category == "task" else None,
+                agent_id,
+                pool_id,
+            )
+
+    def _evolve(self, record: RecordedEvent, event: Event, task: Task | None) -> Task:
+        try:
+            task = TASK.evolve(task, event)
+        except CorruptLog:
+            raise
+        except Exception as error:
+            raise CorruptLog(
+                f"{record.stream_id}, version {record.version}: {record.type} does not fit what came before it"
+                f" ({type(error).__name__}: {error}); restore it from a backup. An export as jsonl copies it as it is.",
+                stream_id=record.stream_id,
+                version=record.version,
+            ) from error
+        self._tasks.put(record.stream_id, task)
+        return task

@@ -1,0 +1,130 @@
+"""Which events an export tells of: everything, a range of time, or what concerns one workflow; always whole commands."""
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from domain.errors import CutOutOfRange
+from domain.folding import Folder
+from domain.log import Cut, EventReader, RecordedEvent
+from domain.task import TASK
+from domain.workflow import WORKFLOW
+from projections.documents.values import iso
+from projections.folded import StateAtCut
+
+PAGE = 2_000
+POSITIONS = 500
+"""Events of a workflow that are asked for at once; their commands hold several times as many."""
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The events after one position and up to another, which ends a command; `at` is the moment that is told of.
+
+    With a workflow, only those of commands that concern it or one of its tasks.
+    """
+
+    after: int
+    until: int
+    at: datetime
+    workflow_id: str | None = None
+    task_ids: frozenset[str] = frozenset()
+
+    @property
+    def is_everything(self) -> bool:
+        return self.after == 0 and self.workflow_id is None
+
+    @property
+    def streams(self) -> list[str]:
+        """Those of the workflow and of its tasks."""
+        assert self.workflow_id is not None
+        return [WORKFLOW.stream_id(self.workflow_id), *(TASK.stream_id(task_id) for task_id in sorted(self.task_ids))]
+
+    def concerns(self, event: RecordedEvent) -> bool:
+        """Whether an event of a command that concerns the workflow does so itself.
+
+        A command may touch many workflows at once, when an agent goes say: what it did to other tasks is left out.
+        """
+        category, _, id = event.stream_id.partition("-")
+        if category == "workflow":
+            return id == self.workflow_id
+        if category == "task":
+            return id in self.task_ids
+        if b'"task_id"' not in event.data:
+            return True
+        data: Mapping[str, Any] = orjson.loads(event.data)
+        return data.get("task_id") is None or data["task_id"] in self.task_ids
+
+
+class Selector:
+    """Finds what is to be told, and reads it in the order of the log."""
+
+    def __init__(self, reader: EventReader, folder: Folder) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._at_cut = StateAtCut(reader, folder)
+
+    async def select(self, workflow_id: str | None, since: datetime | None, end: Cut, now: datetime) -> Selection:
+        """Up to a cut; only what was recorded from `since` on, if that is given.
+
+        A version, which only one workflow has, stands for the whole of the command that made it. Raises NotFound,
+        and CutOutOfRange where there is nothing.
+        """
+        if workflow_id is None:
+            moment = await self._at_cut.moment(end, now)
+            until, at, task_ids = moment.position, moment.at, frozenset[str]()
+            if until == 0:
+                raise await self._nothing_yet()
+        else:
+            told = await self._at_cut.require("workflow", workflow_id, end, now)
+            folded = await self._folder.at(self._reader, WORKFLOW.stream_id(workflow_id), end)
+            assert folded.place is not None
+            task_ids = frozenset(folded.state.tasks)
+            if end.version is not None:
+                until, at = folded.place.whole_position, folded.place.recorded_at
+            else:
+                until, at = (await self._at_cut.moment(end, now)).position, told or folded.place.recorded_at
+        after = 0 if since is None else await self._reader.position_at(since - MICROSECOND)
+        if after >= until:
+            raise CutOutOfRange(
+                f"Nothing was recorded from {iso(since or at)} up to {iso(at)}; choose a longer time.",
+                until_position=until,
+            )
+        return Selection(after, until, at, workflow_id, task_ids)
+
+    async def _nothing_yet(self) -> CutOutOfRange:
+        begun = await self._reader.read_log(after_position=0, limit=1)
+        if not begun:
+            return CutOutOfRange("The log is empty: there is nothing to export yet; submit something first.")
+        first = iso(begun[0].recorded_at)
+        return CutOutOfRange(f"The log begins at {first}; ask for that moment or a later one.", first_recorded_at=first)
+
+    async def pages(self, selection: Selection) -> AsyncIterator[list[RecordedEvent]]:
+        """The events in order, some whole commands at a time."""
+        if selection.workflow_id is not None:
+            async for page in self.commands_of(selection.streams, selection.after, selection.until):
+                yield [event for event in page if selection.concerns(event)]
+            return
+        reached = selection.after
+        while reached < selection.until:
+            page = await self._reader.read_log(after_position=reached, limit=PAGE)
+            if not page:
+                return
+            reached = page[-1].position
+            yield page if reached <= selection.until else [one for one in page if one.position <= selection.until]
+
+    async def commands_of(
+        self, streams: list[str], after: int, until: int
+    ) -> AsyncIterator[list[RecordedEvent]]:
+        """The whole commands that wrote to some streams, in order, some at a time."""
+        positions = await self._reader.positions_of(streams, after=after, until=until)
+        place = 0
+        while place < len(positions):
+            page = await self._reader.read_commands(positions[place : place + POSITIONS])
+            yield page
+            place = bisect_right(positions, page[-1].position)
