@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
+from commands.recorded_traces import AgentProfile, RecordedEvent, RecordedTrace, UnreadableTrace, begins, recorded_in
+from domain.interchange import EVENT
 from domain.values import Id
 
 Operation = Literal["create", "start", "complete", "suspend", "resume", "cancel"]
@@ -37,16 +39,24 @@ class LoggedEvent(Protocol):
     @property
     def resource(self) -> str | None: ...
     @property
+    def attributes(self) -> Mapping[str, Any]: ...
+    @property
     def last_of_trace(self) -> bool: ...
 
 
 class Step(NamedTuple):
-    """What one event does: operations on one task, by one agent. None at all is possible."""
+    """What one event does: operations on one task, by one agent. None at all is possible.
+
+    In a trace that dora-state exported (`ours`), what was `recorded`, and the agents that it `takes`.
+    """
 
     operations: tuple[Operation, ...] = ()
     task_id: str | None = None
     activity: str = ""
     agent_id: str | None = None
+    ours: bool = False
+    recorded: tuple[RecordedEvent, ...] = ()
+    takes: tuple[str, ...] = ()
 
     @property
     def inferred(self) -> bool:
@@ -71,15 +81,6 @@ class _Items:
     running: list[_Item] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class AgentProfile:
-    """What the log shows of an agent: what it did, and how much at a time."""
-
-    capabilities: set[str] = field(default_factory=set)
-    busy: int = 0
-    capacity: int = 1
-
-
 class XesMapping:
     """Feed it the events in order; it answers with steps, and counts and names what it can't use.
 
@@ -93,9 +94,40 @@ class XesMapping:
         self.agents: dict[str, AgentProfile] = {}
         self._nobody = nobody
         self._cases: dict[str, dict[str, _Items]] = {}
+        self._ours: dict[str, RecordedTrace] = {}
 
     def step(self, event: LoggedEvent) -> Step:
         """What this event does."""
+        ours = self._ours.get(event.trace_id) or self._begins_ours(event)
+        return self._foreign_step(event) if ours is None else self._own_step(ours, event)
+
+    def _begins_ours(self, event: LoggedEvent) -> RecordedTrace | None:
+        """A trace that only claims to be ours is taken as one of anybody's."""
+        if event.trace_id in self._cases or not usable(event.trace_id):
+            return None
+        try:
+            if not begins(event.trace_id, event.attributes):
+                return None
+        except UnreadableTrace:
+            return None
+        ours = self._ours[event.trace_id] = RecordedTrace(self.agents)
+        return ours
+
+    def _own_step(self, ours: RecordedTrace, event: LoggedEvent) -> Step:
+        if event.last_of_trace:
+            del self._ours[event.trace_id]
+        if ours.given_up:
+            return self._skip("event after one of dora-state that can't be read", event)
+        try:
+            recorded = recorded_in(event.trace_id, event.attributes)
+        except UnreadableTrace:
+            ours.given_up = True
+            return self._skip("event of dora-state that can't be read", event)
+        if not recorded and EVENT not in event.attributes:
+            return self._skip("event that dora-state did not record", event)
+        return Step(ours=True, recorded=recorded, takes=ours.follow(recorded))
+
+    def _foreign_step(self, event: LoggedEvent) -> Step:
         case = self._cases.setdefault(event.trace_id, {})
         if event.last_of_trace:
             del self._cases[event.trace_id]
@@ -175,8 +207,7 @@ class XesMapping:
                     items.running.sort(key=lambda one: one.number)
                     agent = self.agents.setdefault(agent_id, AgentProfile())
                     agent.capabilities.add(activity)
-                    agent.busy += 1
-                    agent.capacity = max(agent.capacity, agent.busy)
+                    agent.take()
                 case "complete" | "cancel":
                     if item in items.running:
                         items.running.remove(item)

@@ -20,7 +20,7 @@ Write = Callable[[bytes], object]
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: so many events, up to a position, and so many bytes before they were compressed, if they were."""
+    """What was written: so many events, up to a position, and so many bytes, as they were before a compression."""
 
     format: str
     tenant: str

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from commands.handlers import agent, importing, pool, rollback, system, task, workflow
+from commands.handlers import agent, importing, pool, recorded, rollback, system, task, workflow
 from commands.messages import Command
 from commands.messages import agent as agent_messages
 from commands.messages import importing as importing_messages
@@ -60,5 +60,6 @@ HANDLERS: Mapping[type[Command], Handler] = {
     system_messages.CancelMaintenance: system.cancel_maintenance,
     importing_messages.BeginImport: importing.begin,
     importing_messages.ImportEvent: importing.import_event,
+    importing_messages.ImportRecorded: recorded.import_recorded,
     importing_messages.EndImport: importing.end,
 }

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from commands.messages.base import Command
 from commands.messages.system import SystemCommand
+from commands.recorded_traces import RecordedEvent
 from commands.xes_mapping import Operation
 from domain.values import Id, JsonObject, PositiveCount, Time
 from domain.workflow import WORKFLOW
@@ -39,6 +40,22 @@ class ImportEvent(Command):
     agent_id: Id | None
     registers: NewAgent | None
     attributes: JsonObject
+
+
+class ImportRecorded(Command):
+    """What dora-state's own export says was recorded of one workflow and its tasks by one command.
+
+    `agents` are those that take one of the tasks, `registers` those of them that are seen for the first time.
+    """
+
+    type: ClassVar = "ImportRecorded"
+    aggregate: ClassVar = WORKFLOW
+    key: ClassVar = "workflow_id"
+
+    workflow_id: Id
+    events: tuple[RecordedEvent, ...]
+    agents: tuple[Id, ...]
+    registers: dict[Id, NewAgent]
 
 
 class BeginImport(SystemCommand):

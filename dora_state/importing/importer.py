@@ -13,13 +13,14 @@ import orjson
 
 from commands.envelope import Envelope
 from commands.messages.base import Command
-from commands.messages.importing import BeginImport, EndImport, ImportEvent
-from commands.xes_mapping import AgentProfile, XesMapping, name_for_nobody, usable
+from commands.messages.importing import BeginImport, EndImport, ImportEvent, ImportRecorded
+from commands.recorded_traces import AgentProfile
+from commands.xes_mapping import XesMapping, name_for_nobody, usable
 from domain.agent import AGENT
 from domain.errors import AppendRejected, InvalidInput, LogError
-from domain.task import TASK
+from domain.task import TASK, TaskCreated
 from domain.values import JsonObject
-from domain.workflow import WORKFLOW
+from domain.workflow import WORKFLOW, WorkflowCreated
 from dora_state.importing import ids
 from dora_state.importing.groups import Groups
 from dora_state.importing.report import ImportReport
@@ -28,6 +29,7 @@ from dora_state.importing.translation import Translation
 from dora_state.platform import Platform, now
 from dora_state.progress import Progress
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.xes.identities import SeenIds
 from infrastructure.xes.sorted_log import SortedLog
 
 MAX_MONTHS = 1_200
@@ -54,6 +56,7 @@ class Importer:
         self._file_name = file_name
         self._translation = Translation("", {}, NOBODY_YET)
         self._refused: Counter[str] = Counter()
+        self._task_ids = SeenIds()
 
     async def run(self) -> None:
         """To the last event; the tenant stays in the mode importing.
@@ -146,21 +149,45 @@ class Importer:
         """Those that are done are only translated again, so that the report is of the whole log."""
         translation = self._translation
         for event in self._sorted:
-            command, inferred = translation.command(event)
+            translated = translation.command(event)
             place = event.ordinal + 1
-            if command is not None and place > done:
-                groups.know_as_new(_new_streams(command))
-                actor = event.resource or translation.nobody
-                await groups.add(self._envelope(place, command, actor, inferred=inferred), event.time)
+            new = self._new_streams(translated.command) if translated is not None else []
+            if translated is not None and place > done:
+                groups.know_as_new(new)
+                await groups.add(self._envelope(place, *translated), event.time)
             if event.ordinal % TELL_EVERY == TELL_EVERY - 1:
                 self._progress.advance(TELL_EVERY)
 
-    def _envelope(self, place: int, command: Command, actor: str, *, inferred: bool = False) -> Envelope:
+    def _new_streams(self, command: ImportEvent | ImportRecorded) -> list[str]:
+        """Those that can't exist yet. Only in our own exports can two traces claim a task of the same id."""
+        if isinstance(command, ImportEvent):
+            created = [command.task_id] if "create" in command.operations and command.task_id is not None else []
+            streams = [WORKFLOW.stream_id(command.workflow_id)] if command.begins is not None else []
+            registers = [command.agent_id] if command.registers is not None and command.agent_id is not None else []
+        else:
+            created = [
+                task_id for task_id, event in command.events if isinstance(event, TaskCreated) and task_id is not None
+            ]
+            begins = any(isinstance(event, WorkflowCreated) for _, event in command.events)
+            streams = [WORKFLOW.stream_id(command.workflow_id)] if begins else []
+            registers = list(command.registers)
+        streams += [TASK.stream_id(task_id) for task_id in created if self._task_ids.add(task_id)]
+        return streams + [AGENT.stream_id(agent_id) for agent_id in registers]
+
+    def _envelope(
+        self,
+        place: int,
+        command: Command,
+        actor: str,
+        occurred_at: datetime | None = None,
+        inferred: bool = False,
+    ) -> Envelope:
         return Envelope(
             command_id=ids.command_id(self._file.sha256, place),
             command=command,
             actor=actor,
             correlation_id=str(self._import_id),
+            occurred_at=occurred_at,
             note={"inferred": True} if inferred else None,
         )
 
@@ -239,17 +266,6 @@ def _ranges(months: tuple[tuple[int, int], ...]) -> Iterator[tuple[datetime, dat
 
 def _first_moment(month: int) -> datetime:
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
-
-
-def _new_streams(command: ImportEvent) -> list[str]:
-    streams = []
-    if command.begins is not None:
-        streams.append(WORKFLOW.stream_id(command.workflow_id))
-    if "create" in command.operations and command.task_id is not None:
-        streams.append(TASK.stream_id(command.task_id))
-    if command.registers is not None and command.agent_id is not None:
-        streams.append(AGENT.stream_id(command.agent_id))
-    return streams
 
 
 def _name(text: str) -> str:

@@ -2,17 +2,30 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from commands.messages.importing import ImportEvent, NewAgent, NewWorkflow
-from commands.xes_mapping import EXAMPLES, AgentProfile, Step, XesMapping, usable
+from commands.messages.importing import ImportEvent, ImportRecorded, NewAgent, NewWorkflow
+from commands.recorded_traces import AgentProfile
+from commands.xes_mapping import EXAMPLES, Step, XesMapping, usable
+from domain.interchange import ACTOR, INFERRED, OCCURRED_AT
 from domain.values import JsonObject
 from dora_state.importing.attributes import keepable
 from infrastructure.xes.sorted_log import SortedEvent
+from infrastructure.xes.values import parse_time
 
 LEFT_OUT = "attribute that can't be kept"
+
+
+class Translated(NamedTuple):
+    """A command, and what its envelope says of it: who asked for it, when as they said; whether more was inferred."""
+
+    command: ImportEvent | ImportRecorded
+    actor: str
+    occurred_at: datetime | None = None
+    inferred: bool = False
 
 
 class Translation:
@@ -41,27 +54,52 @@ class Translation:
         named = {**self.mapping.examples, LEFT_OUT: self._left_out}
         return {reason: tuple(examples) for reason, examples in named.items() if examples}
 
-    def command(self, event: SortedEvent) -> tuple[ImportEvent | None, bool]:
-        """What this event asks for, None if nothing; and whether more was inferred than it says."""
+    def command(self, event: SortedEvent) -> Translated | None:
+        """What this event asks for, None if nothing."""
         step = self.mapping.step(event)
         self.inferred += step.inferred
-        self.used += bool(step.operations)
+        self.used += bool(step.operations) or step.ours
+        if step.ours:
+            return self._recorded(event, step) if step.recorded else None
         context, attributes = event.trace_attributes, event.attributes
         registers = self._registers(step)
         if not usable(event.trace_id) or (context is None and not step.operations and not event.last_of_trace):
-            return None, False
+            return None
+        actor = event.resource or self.nobody
         try:
-            return self._command(event, step, registers, context, attributes), step.inferred
+            command = self._command(event, step, registers, context, attributes)
         except ValidationError:
             # Ids are known to be usable, so it must be an attribute: the rest goes on without it.
             context = None if context is None else self._keepable(context, event)
-            return self._command(event, step, registers, context, self._keepable(attributes, event)), step.inferred
+            command = self._command(event, step, registers, context, self._keepable(attributes, event))
+        return Translated(command, actor, inferred=step.inferred)
+
+    def _recorded(self, event: SortedEvent, step: Step) -> Translated:
+        """What dora-state recorded once, asked for by whom and when as was said then."""
+        new = [agent_id for agent_id in dict.fromkeys(step.takes) if agent_id not in self._registered]
+        self._registered.update(new)
+        command = ImportRecorded(
+            workflow_id=event.trace_id,
+            events=step.recorded,
+            agents=step.takes,
+            registers={agent_id: self._agent(agent_id) for agent_id in new},
+        )
+        actor, inferred = event.attributes.get(ACTOR), event.attributes.get(INFERRED)
+        return Translated(
+            command,
+            actor if isinstance(actor, str) and usable(actor) else self.nobody,
+            _time(event.attributes.get(OCCURRED_AT)),
+            inferred is True,
+        )
 
     def _registers(self, step: Step) -> NewAgent | None:
         if step.agent_id is None or step.agent_id in self._registered or "start" not in step.operations:
             return None
         self._registered.add(step.agent_id)
-        profile = self._profiles[step.agent_id]
+        return self._agent(step.agent_id)
+
+    def _agent(self, agent_id: str) -> NewAgent:
+        profile = self._profiles[agent_id]
         return NewAgent(capabilities=tuple(sorted(profile.capabilities)), capacity=profile.capacity)
 
     def _command(
@@ -90,3 +128,7 @@ class Translation:
         room = EXAMPLES - len(self._left_out)
         self._left_out += [f'{name[:80]!r} in trace "{event.trace_id[:80]}"' for name in left_out[:room]]
         return kept
+
+
+def _time(text: object) -> datetime | None:
+    return parse_time(text) if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""Exports: what was recorded, in formats that others read. Each is told in pieces of bounded memory, as of one moment."""
+"""Exports: what was recorded, in formats that others read, as of one moment and in pieces of bounded memory."""
 
 from projections.exports.exporter import FORMATS, Exporter
 from projections.exports.selection import Selection

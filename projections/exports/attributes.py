@@ -1,4 +1,4 @@
-"""What of a state is told as attributes of an object: scalar values by name, and those that changed from event to event."""
+"""What of a state is told as attributes of an object: scalar values by name, whenever they changed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -120,9 +120,8 @@ class Changes:
             if isinstance(value, dict):
                 if value is not before.get(name):  # replaced, never changed
                     yield from self._inner(kind, name, value)
-            elif name not in before or value != before[name]:
-                if value is not None or before.get(name) is not None:
-                    yield self._one(kind, name, value)
+            elif value != before.get(name):
+                yield self._one(kind, name, value)
 
     def _inner(self, kind: str, name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What callers keep under names of their own: each is an attribute, as long as there are not too many."""

@@ -11,7 +11,7 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 
 
 def line(event: RecordedEvent) -> bytes:
-    """`data` and `metadata` stand there byte for byte; what is no JSON of one line, as `data_base64` or `metadata_base64`."""
+    """`data` and `metadata` stand there byte for byte; what is no JSON of one line, as `data_base64` and the like."""
     told: dict[str, Any] = {
         "position": event.position,
         "recorded_at": event.recorded_at,

@@ -1,4 +1,4 @@
-"""What an event concerns besides its own stream: the workflow of a task, the agent that has it, the pool it takes from."""
+"""What an event concerns besides its own stream: a task's workflow, the agent that has it, the pool it takes from."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Linked:
 
 
 class Linker:
-    """Folds the tasks along as it is given events in the order of the log; some of them are kept, the rest read again."""
+    """Folds the tasks along while it is given events in order; a bounded number is kept, the rest is read again."""
 
     def __init__(self, reader: EventReader, folder: Folder) -> None:
         self._reader = reader
@@ -71,12 +71,19 @@ class Linker:
             raise type(error)(
                 f"{record.stream_id}, version {record.version}, position {record.position}: {error.message} An export"
                 " as jsonl copies it as it is.",
-                **{**error.facts, "stream_id": record.stream_id, "version": record.version, "position": record.position},
+                **{
+                    **error.facts,
+                    "stream_id": record.stream_id,
+                    "version": record.version,
+                    "position": record.position,
+                },
             ) from error
 
     async def _named(self, events: list[Event], known: Mapping[str, int]) -> dict[str, Task]:
         """The tasks that are named by others and are not among the events, as they began."""
-        named = {TASK.stream_id(task_id) for event in events if (task_id := getattr(event, "task_id", None)) is not None}
+        named = {
+            TASK.stream_id(task_id) for event in events if (task_id := getattr(event, "task_id", None)) is not None
+        }
         missing = sorted(stream_id for stream_id in named - known.keys() if self._tasks.get(stream_id) is None)
         requests = [FoldRequest(stream_id, until_version=1) for stream_id in missing]
         stretches = await self._reader.read_folds(requests) if requests else []

@@ -1,4 +1,4 @@
-"""OCEL 2.0 as JSON (ocel-standard.org): events with the objects that they concern, objects with their changes of attributes.
+"""OCEL 2.0 as JSON (ocel-standard.org): events with the objects that they concern, objects with their changes.
 
 Objects are the workflows, tasks, agents, pools and the system, by the ids of their streams. An event's relation to
 the object of its own stream is qualified `changed`, others by what the object is to it. All values are text, as

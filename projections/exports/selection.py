@@ -1,4 +1,4 @@
-"""Which events an export tells of: everything, a range of time, or what concerns one workflow; always whole commands."""
+"""Which events an export tells of: everything, a range of time, or one workflow; always whole commands."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping
@@ -84,6 +84,7 @@ class Selector:
             told = await self._at_cut.require("workflow", workflow_id, end, now)
             folded = await self._folder.at(self._reader, WORKFLOW.stream_id(workflow_id), end)
             assert folded.place is not None
+            assert folded.state is not None
             task_ids = frozenset(folded.state.tasks)
             if end.version is not None:
                 until, at = folded.place.whole_position, folded.place.recorded_at
@@ -118,9 +119,7 @@ class Selector:
             reached = page[-1].position
             yield page if reached <= selection.until else [one for one in page if one.position <= selection.until]
 
-    async def commands_of(
-        self, streams: list[str], after: int, until: int
-    ) -> AsyncIterator[list[RecordedEvent]]:
+    async def commands_of(self, streams: list[str], after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:
         """The whole commands that wrote to some streams, in order, some at a time."""
         positions = await self._reader.positions_of(streams, after=after, until=until)
         place = 0

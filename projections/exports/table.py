@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from projections.documents.values import iso
+from domain import values
 from projections.exports.links import Linked
 
 COLUMNS = (
@@ -43,7 +43,7 @@ def _row(one: Linked) -> tuple[str, ...]:
     record, metadata = one.record, one.metadata
     return (
         str(record.position),
-        iso(record.recorded_at),
+        values.iso(record.recorded_at),
         *map(
             _plain,
             (

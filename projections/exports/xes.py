@@ -3,8 +3,9 @@
 Where the standard's lifecycle has a transition for what happened, that stands there, with the task's definition as
 the activity and the agent as the resource; everything else is `unknown` to it. So any tool reads it, and those that
 mine tasks leave out what is unknown. Attributes `dora:` carry what XES has no word for: with the first event of each
-command, `dora:recorded` holds all that was recorded of it on the workflow and its tasks, so that an import of the log gives
-equal workflows. A trace that begins after its workflow did has none of that, and is to an import a log like any other.
+command, `dora:recorded` holds all that was recorded of it on the workflow and its tasks, so that an import of the
+log gives equal workflows. A trace that begins after its workflow did has none of that, and is to an import a log
+like any other.
 """
 
 import re
@@ -19,13 +20,11 @@ import orjson
 from domain import task as tasks
 from domain import workflow as workflows
 from domain.aggregate import Event
+from domain.interchange import ACTOR, EVENT, INFERRED, OCCURRED_AT, REASON, RECORDED
 from domain.values import iso
 from domain.workflow import Workflow
 from projections.exports.links import Linked
 
-RECORDED = "dora:recorded"
-EVENT, ACTOR, REASON = "dora:event", "dora:actor", "dora:reason"
-OCCURRED_AT, INFERRED = "dora:occurred_at", "dora:inferred"
 PART = 500_000
 """Characters of one attribute: what is recorded of a command may be longer, and goes on in `dora:recorded.2`, ..."""
 WORKFLOW_ACTIVITY = "workflow"
@@ -85,7 +84,9 @@ class Trace:
     def events(self, page: Iterable[Linked]) -> bytes:
         """Only what is of the workflow and its tasks is told."""
         own = (one for one in page if one.record.stream_id.startswith(("workflow-", "task-")))
-        return "".join(text for _, command in groupby(own, _command_end) for text in self._command(list(command))).encode()
+        return "".join(
+            text for _, command in groupby(own, _command_end) for text in self._command(list(command))
+        ).encode()
 
     def _command(self, command: list[Linked]) -> Iterator[str]:
         seen = [(one, transition) for one in command if (transition := self._transition(one)) is not None]
@@ -98,7 +99,7 @@ class Trace:
             recorded = {}
 
     def _transition(self, one: Linked) -> Transition | None:
-        """What the standard calls it: `unknown` for a step of the workflow itself, None for what stands beside others."""
+        """What the standard calls it: `unknown` for a step of the workflow itself, None for what goes with others."""
         event = one.event
         if not one.record.stream_id.startswith("task-"):
             return None if type(event) in _BESIDE else "unknown"

@@ -1,9 +1,10 @@
 """A small log imported through the aggregates' own decisions is never refused and agrees with the oracle."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ class InPlace:
     resource: str | None
     first_of_trace: bool
     last_of_trace: bool
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 LOGS = st.lists(

@@ -1,6 +1,8 @@
 """Each row of the mapping's table: what an event of an XES log does to the open items of its activity."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ class Logged:
     resource: str | None = "anna"
     trace_id: str = "case"
     last_of_trace: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def steps(*events: Logged | str, mapping: XesMapping | None = None) -> list[Step]:

@@ -1,0 +1,145 @@
+"""Whether the aggregates would have decided what is said to have been recorded.
+
+An import of our own export brings events instead of commands. None of them is taken on trust: each is asked of the
+decision that gives events of its type, on the state that those before it left, and recorded only if that is what
+it decides. So whatever a file says, no state comes of it that commands could not have led to, but for what a rollback
+restored: that is held against the ids and the counts.
+"""
+
+from pydantic import ValidationError
+
+from domain import task as tasks
+from domain import workflow as workflows
+from domain.aggregate import Event
+from domain.errors import Refusal
+from domain.task import Task
+from domain.workflow import Workflow
+
+
+def redecide_task(task: Task | None, event: Event, workflow: Workflow | None) -> Event:
+    """The event, if it is what follows. Raises Refusal."""
+    if isinstance(event, tasks.TaskCreated):
+        return _same(tasks.create(task, event), event)
+    if task is None or workflow is None:
+        raise _not_so(event)
+    at = event.at
+    match event:
+        case tasks.TaskRequirementMet():
+            if event.requirement not in workflows.requirements_met(
+                workflow, tuple({event.requirement} & workflow.tasks.keys()), (event.requirement,)
+            ):
+                raise _not_so(event)
+            decided = tasks.meet_requirement(task, event.requirement, at)
+        case tasks.TaskScheduled():
+            decided = tasks.schedule(task, at)
+        case tasks.TaskAssigned():
+            decided = tasks.assign(task, event)
+        case tasks.TaskUnassigned():
+            decided = tasks.unassign(task, event.reason, at)
+        case tasks.TaskStarted():
+            workflows.require_running(workflow, "given started tasks")
+            decided = tasks.start(task, event.estimated_completion, None, at)
+            # A default limit that the system had then counts too.
+            decided = [event] if decided else []
+        case tasks.TaskProgressed():
+            decided = tasks.report_progress(task, event)
+        case tasks.TaskPhaseCompleted():
+            decided = tasks.complete_phase(task, event.phase, at)
+        case tasks.TaskOutputsRecorded():
+            decided = tasks.record_outputs(task, event.outputs, at)
+        case tasks.TaskCompleted():
+            decided = tasks.complete(task, event.outputs, at)
+        case tasks.TaskFailed():
+            decided = tasks.fail(task, event.error, at)
+        case tasks.TaskTimedOut(reason="reservation expired"):
+            decided = tasks.lose_reservation(task, at)
+        case tasks.TaskTimedOut():
+            decided = tasks.time_out(task, at)
+        case tasks.TaskRetried(attempt=1):
+            decided = tasks.renew_attempts(task, at)
+        case tasks.TaskRetried():
+            decided = tasks.retry(task, at)
+        case tasks.TaskCancelled():
+            decided = tasks.cancel(task, event.reason, at)
+        case tasks.TaskRolledBack():
+            decided = [event] if _restores_task(task, event) else []
+        case _:
+            raise _not_so(event)
+    return _same(decided, event)
+
+
+def redecide_workflow(workflow: Workflow | None, event: Event, version: int) -> Event:
+    """The event, if it is what follows on the workflow at this version. Raises Refusal."""
+    if isinstance(event, workflows.WorkflowCreated):
+        return _same(workflows.create(workflow, event), event)
+    if workflow is None:
+        raise _not_so(event)
+    at = event.at
+    match event:
+        case workflows.WorkflowTaskAdded():
+            decided = workflows.add_task(workflow, event)
+        case workflows.WorkflowTaskChanged():
+            decided = workflows.change_task(workflow, event) if event.task_id in workflow.tasks else []
+        case workflows.WorkflowScheduled():
+            decided = workflows.schedule(workflow, event.start_at, event.scheduled_completion, at)
+        case workflows.WorkflowStarted():
+            decided = workflows.start(workflow, at)
+        case workflows.WorkflowPaused():
+            decided = workflows.pause(workflow, event.reason, at)
+        case workflows.WorkflowResumed():
+            decided = workflows.resume(workflow, at)
+        case workflows.WorkflowDependencySatisfied():
+            decided = workflows.satisfy_dependency(workflow, event.dependency, at)
+        case workflows.WorkflowAmended():
+            decided = workflows.amend(workflow, event.context, event.scheduled_completion, at)
+        case workflows.WorkflowCompleted():
+            decided = workflows.complete(workflow, at)
+        case workflows.WorkflowFailed():
+            decided = workflows.fail(workflow, event.error, event.task_id, at)
+        case workflows.WorkflowRetried():
+            decided = workflows.retry(workflow, at)
+        case workflows.WorkflowCancelled():
+            decided = workflows.cancel(workflow, event.reason, at)
+        case workflows.WorkflowRolledBack():
+            decided = [event] if _restores_workflow(workflow, event, version) else []
+        case _:
+            raise _not_so(event)
+    return _same(decided, event)
+
+
+def _restores_task(task: Task, event: tasks.TaskRolledBack) -> bool:
+    try:
+        restored = tasks.from_json(event.restored)
+    except ValidationError:
+        return False
+    return (restored.task_id, restored.workflow_id) == (task.task_id, task.workflow_id)
+
+
+def _restores_workflow(workflow: Workflow, event: workflows.WorkflowRolledBack, version: int) -> bool:
+    try:
+        restored = workflows.from_json(event.restored)
+    except ValidationError:
+        return False
+    counted = workflows.with_tasks(restored, restored.tasks)
+    same_counts = {state: count for state, count in restored.counts.items() if count} == counted.counts
+    return (
+        restored.workflow_id == workflow.workflow_id
+        and restored.tasks.keys() == workflow.tasks.keys()
+        and same_counts
+        and restored.unsettled == counted.unsettled
+        and 1 <= event.to_version <= version
+    )
+
+
+def _same(decided: list[Event], event: Event) -> Event:
+    if decided != [event]:
+        raise _not_so(event)
+    return event
+
+
+def _not_so(event: Event) -> Refusal:
+    return Refusal(
+        "recorded_otherwise",
+        f"{event.type} can't have been recorded there; check that the log is as dora-state exported it.",
+        event_type=event.type,
+    )
