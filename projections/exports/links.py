@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from domain.agent import AGENT
 from domain.aggregate import Event
 from domain.errors import CorruptLog
 from domain.folding import Folder
@@ -53,7 +54,7 @@ class Linker:
         for error in failed.values():
             raise error
         events = [self._decode(record) for record in page]
-        others = await self._named(events, begin)
+        others = await self._named(page, events, begin)
         linked: list[Linked] = []
         first = 0
         for place, record in enumerate(page):
@@ -79,18 +80,25 @@ class Linker:
                 },
             ) from error
 
-    async def _named(self, events: list[Event], known: Mapping[str, int]) -> dict[str, Task]:
-        """The tasks that are named by others and are not among the events, as they began."""
-        named = {
-            TASK.stream_id(task_id) for event in events if (task_id := getattr(event, "task_id", None)) is not None
-        }
+    async def _named(self, page: list[RecordedEvent], events: list[Event], known: Mapping[str, int]) -> dict[str, Any]:
+        """The tasks and agents that are named without being among the events, as they began.
+
+        Who reserves from a pool may name ones that there are not.
+        """
+        named: set[str] = set()
+        for record, event in zip(page, events, strict=True):
+            task_id, agent_id = getattr(event, "task_id", None), getattr(event, "agent_id", None)
+            if task_id is not None:
+                named.add(TASK.stream_id(task_id))
+            if agent_id is not None and record.stream_id.startswith("pool-"):
+                named.add(AGENT.stream_id(agent_id))
         missing = sorted(stream_id for stream_id in named - known.keys() if self._tasks.get(stream_id) is None)
         requests = [FoldRequest(stream_id, until_version=1) for stream_id in missing]
-        stretches = await self._reader.read_folds(requests) if requests else []
+        stretches = await self._reader.read_folds(requests, up_to_position=page[-1].position) if requests else []
         folded = [self._folder.go_on(stream_id, one) for stream_id, one in zip(missing, stretches, strict=True)]
         return {stream_id: one.state for stream_id, one in zip(missing, folded, strict=True) if one.state is not None}
 
-    def _command(self, command: list[tuple[RecordedEvent, Event]], others: Mapping[str, Task]) -> Iterator[Linked]:
+    def _command(self, command: list[tuple[RecordedEvent, Event]], others: Mapping[str, Any]) -> Iterator[Linked]:
         before = {record.stream_id: self._tasks.get(record.stream_id) for record, _ in command}
         reserved = {task.reservation_id: task.task_id for task in before.values() if task and task.reservation_id}
         for record, event in command:
@@ -113,10 +121,13 @@ class Linker:
                 case "pool":
                     pool_id = id
                     task_id = task_id or reserved.get(getattr(event, "reservation_id", None))
-            task = None
+                    if agent_id is not None and AGENT.stream_id(agent_id) not in others:
+                        agent_id = None
+            task: Task | None = None
             if task_id is not None:
                 stream_id = TASK.stream_id(task_id)
                 task = self._tasks.get(stream_id) or others.get(stream_id)
+                task_id = task_id if task is not None else None
             yield Linked(
                 record,
                 event,

@@ -26,6 +26,7 @@ from tests.support.command_world import (
     envelope,
     register_agent,
 )
+from tests.support.exported import check_exports, check_round_trip
 from tests.support.invariants import check_world
 from tests.support.time_travel import check_past
 
@@ -288,6 +289,8 @@ class Commands(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         at_once(check_past(self.world.log, spacing=3))
+        at_once(check_exports(self.world.log))
+        at_once(check_round_trip(self.world.log))
 
 
 TestCommands = Commands.TestCase
