@@ -6,6 +6,7 @@ the standard's schema wants them; their types are declared at the end, when all 
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from itertools import chain
 from typing import Any, get_args
@@ -18,6 +19,7 @@ from domain.folding import Folder
 from domain.log import Cut, EventReader, RecordedEvent
 from domain.task import Task
 from domain.workflow import Workflow
+from projections.exports.ahead import one_ahead
 from projections.exports.attributes import Changes, text_of, type_of
 from projections.exports.links import Linked
 from projections.exports.selection import Selection
@@ -25,6 +27,7 @@ from projections.exports.selection import Selection
 STREAMS = 500
 EVENTS = 20_000
 """Of objects that are told together, so many streams and events are held at once; longer ones are read by pages."""
+_Records = list[RecordedEvent] | AsyncIterator[RecordedEvent]
 _METADATA = ("actor", "command_type", "command_id", "correlation_id", "causation_id", "occurred_at")
 _COMMON = {
     "position": "integer",
@@ -88,21 +91,33 @@ class Ocel:
 
         Of changes before the first event told of, only the last of each attribute.
         """
+        async with aclosing(one_ahead(self._histories())) as histories:
+            async for some in histories:
+                for stream_id, records in some.items():
+                    if isinstance(records, list):
+                        yield self._told(stream_id, records)
+                    else:
+                        async for piece in self._told_by_pages(stream_id, records):
+                            yield piece
+
+    async def _histories(self) -> AsyncIterator[dict[str, _Records]]:
+        """Short streams together, long ones alone and event by event."""
+        until = self._selection.until
         async for stream_ids in self._streams():
             versions = await self._reader.stream_versions(stream_ids)
             group: list[str] = []
             size = 0
             for stream_id in stream_ids:
-                if versions.get(stream_id, 0) > EVENTS:
-                    async for piece in self._long(stream_id):
-                        yield piece
+                version = versions.get(stream_id, 0)
+                if version > EVENTS:
+                    yield {stream_id: self._reader.read_stream(stream_id, cut=Cut(position=until))}
                     continue
-                group.append(stream_id)
-                size += versions.get(stream_id, 0)
-                if size >= EVENTS:
-                    yield await self._together(group)
+                if size + version > EVENTS:
+                    yield dict(await self._reader.read_streams(group, up_to_position=until))
                     group, size = [], 0
-            yield await self._together(group)
+                group.append(stream_id)
+                size += version
+            yield dict(await self._reader.read_streams(group, up_to_position=until))
 
     async def _streams(self) -> AsyncIterator[list[str]]:
         if not self._selection.is_everything:
@@ -115,22 +130,17 @@ class Ocel:
             last = found[-1]
             yield [stream_id for stream_id in found if stream_id.partition("-")[0] in self._folder.aggregates]
 
-    async def _together(self, group: list[str]) -> bytes:
-        if not group:
+    def _told(self, stream_id: str, records: list[RecordedEvent]) -> bytes:
+        if not records:
             return b""
-        streams = await self._reader.read_streams(group, up_to_position=self._selection.until)
-        pieces = []
-        for stream_id, records in streams.items():
-            if records:
-                telling = self._object(stream_id)
-                pieces += [telling.changed(record) for record in records]
-                pieces.append(telling.end(self._among))
-        return b"".join(pieces)
+        telling = self._object(stream_id)
+        pieces = [telling.changed(record) for record in records]
+        return b"".join([*pieces, telling.end(self._among)])
 
-    async def _long(self, stream_id: str) -> AsyncIterator[bytes]:
+    async def _told_by_pages(self, stream_id: str, records: AsyncIterator[RecordedEvent]) -> AsyncIterator[bytes]:
         telling: _Object | None = None
         pieces: list[bytes] = []
-        async for record in self._reader.read_stream(stream_id, cut=Cut(position=self._selection.until)):
+        async for record in records:
             telling = telling or self._object(stream_id)
             pieces.append(telling.changed(record))
             if len(pieces) >= EVENTS:
@@ -240,8 +250,7 @@ def _attributes(one: Linked) -> Iterator[tuple[str, str]]:
         value = one.metadata.get(name)
         if value is not None:
             yield name, text_of(value)
-    for name in type(one.event).model_fields:
-        value = getattr(one.event, name)
+    for name, value in one.event.__dict__.items():
         if name not in _LEFT_OUT and value is not None:
             yield name, text_of(value)
 

@@ -55,7 +55,7 @@ def _row(one: Linked) -> tuple[str, ...]:
                 one.agent_id,
                 one.pool_id,
                 metadata.get("actor"),
-                getattr(one.event, "reason", None) or getattr(one.event, "error", None),
+                one.reason,
                 metadata.get("command_type"),
                 record.stream_id,
             ),

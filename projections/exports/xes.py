@@ -165,7 +165,7 @@ def _event(one: Linked, transition: Transition, recorded: Mapping[str, str]) -> 
         "org:resource": one.agent_id if of_task else metadata.get("actor"),
         EVENT: record.type,
         ACTOR: metadata.get("actor"),
-        REASON: getattr(one.event, "reason", None) or getattr(one.event, "error", None),
+        REASON: one.reason,
         OCCURRED_AT: metadata.get("occurred_at"),
         INFERRED: metadata.get("inferred"),
         **recorded,
