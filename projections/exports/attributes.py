@@ -84,7 +84,7 @@ def _system(state: System) -> Attributes:
     return {
         **{name: getattr(state, name) for name in CONFIGURABLE},
         "overall_health": state.overall_health,
-        "components": state.components,
+        "components": dict(state.components),
         "maintenance_windows": len(state.maintenance),
         "imports": len(state.imports),
     }
@@ -118,7 +118,7 @@ class Changes:
         before, self._told = self._told, attributes
         for name, value in attributes.items():
             if isinstance(value, dict):
-                if value is not before.get(name):  # replaced, never changed
+                if value is not before.get(name):  # what states keep of callers is replaced, never changed
                     yield from self._inner(kind, name, value)
             elif value != before.get(name):
                 yield self._one(kind, name, value)

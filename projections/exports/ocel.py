@@ -8,7 +8,6 @@ the standard's schema wants them; their types are declared at the end, when all 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from itertools import chain
 from typing import Any, get_args
 
 import orjson
@@ -205,10 +204,13 @@ class _Object:
         if record.position <= self._after:
             self._earlier |= {name: (value, record.recorded_at) for name, value in found}
             return b""
-        earlier = ((name, *rest) for name, rest in self._earlier.items())
-        pieces = [self._attribute(*one) for one in chain(earlier, ((*one, record.recorded_at) for one in found))]
+        earlier = self._tell_earlier()
+        return earlier + b"".join([self._attribute(*one, record.recorded_at) for one in found])
+
+    def _tell_earlier(self) -> bytes:
+        told = sorted(self._earlier.items(), key=lambda one: one[1][1])
         self._earlier = {}
-        return b"".join(pieces)
+        return b"".join([self._attribute(name, *rest) for name, rest in told])
 
     def _attribute(self, name: str, value: str, at: datetime) -> bytes:
         told = orjson.dumps({"name": name, "value": value, "time": at}, option=orjson.OPT_UTC_Z)
@@ -223,7 +225,7 @@ class _Object:
 
     def end(self, among: set[str] | None) -> bytes:
         """`among`: no relations to others than these."""
-        earlier = b"".join(self._attribute(name, *rest) for name, rest in self._earlier.items())
+        earlier = self._tell_earlier()
         head = b"" if self._begun else self._head()
         related = [
             {"objectId": id, "qualifier": qualifier}
