@@ -2,8 +2,8 @@
 
 An import of our own export brings events instead of commands. None of them is taken on trust: each is asked of the
 decision that gives events of its type, on the state that those before it left, and recorded only if that is what
-it decides. So whatever a file says, no state comes of it that commands could not have led to, but for what a rollback
-restored: that is held against the ids and the counts.
+it decides. What a rollback restored can't be asked for: that is held against the ids and the counts, and like all
+the rest against what holds of every state (`soundness`).
 """
 
 from pydantic import ValidationError
@@ -33,6 +33,7 @@ def redecide_task(task: Task | None, event: Event, workflow: Workflow | None) ->
         case tasks.TaskScheduled():
             decided = tasks.schedule(task, at)
         case tasks.TaskAssigned():
+            workflows.require_running(workflow, "given assigned tasks")
             decided = tasks.assign(task, event)
         case tasks.TaskUnassigned():
             decided = tasks.unassign(task, event.reason, at)

@@ -55,8 +55,7 @@ def record_on_task(work: Work, task_id: str, events: list[Event]) -> None:
     note_on_workflow(work, work.get(TASK, task_id), outputs_before)
 
 
-def note_on_workflow(work: Work, task: Task, outputs_before: Mapping[str, object] | None) -> None:
-    """`outputs_before`: outputs that are still these need not be told; None: they are held against those it shows."""
+def note_on_workflow(work: Work, task: Task, outputs_before: Mapping[str, object]) -> None:
     workflow = work.get(WORKFLOW, task.workflow_id)
     change = WorkflowTaskChanged(
         at=work.now,
@@ -65,7 +64,7 @@ def note_on_workflow(work: Work, task: Task, outputs_before: Mapping[str, object
         assigned_agent=task.agent_id,
         start_time=task.started_at,
         end_time=task.ended_at,
-        outputs=None if outputs_before is not None and same_json(task.outputs, outputs_before) else task.outputs,
+        outputs=None if same_json(task.outputs, outputs_before) else task.outputs,
         error=task.last_error if task.state in ("failed", "timed_out") else None,
         attempts_left=task.attempts_left,
     )

@@ -47,7 +47,8 @@ class LoggedEvent(Protocol):
 class Step(NamedTuple):
     """What one event does: operations on one task, by one agent. None at all is possible.
 
-    In a trace that dora-state exported (`ours`), what was `recorded`, and the agents that it `takes`.
+    In a trace that dora-state exported (`ours`), what was `recorded` by a command, and the agents that it `takes`;
+    `told` says that the event is of use, with what was recorded or beside another that has it.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -55,6 +56,7 @@ class Step(NamedTuple):
     activity: str = ""
     agent_id: str | None = None
     ours: bool = False
+    told: bool = False
     recorded: tuple[RecordedEvent, ...] = ()
     takes: tuple[str, ...] = ()
 
@@ -117,15 +119,19 @@ class XesMapping:
         if event.last_of_trace:
             del self._ours[event.trace_id]
         if ours.given_up:
-            return self._skip("event after one of dora-state that can't be read", event)
+            return self._skip_own("event after one of dora-state that can't be read", event)
         try:
             recorded = recorded_in(event.trace_id, event.attributes)
         except UnreadableTrace:
             ours.given_up = True
-            return self._skip("event of dora-state that can't be read", event)
+            return self._skip_own("event of dora-state that can't be read", event)
         if not recorded and EVENT not in event.attributes:
-            return self._skip("event that dora-state did not record", event)
-        return Step(ours=True, recorded=recorded, takes=ours.follow(recorded))
+            return self._skip_own("event that dora-state did not record", event)
+        return Step(ours=True, told=True, recorded=recorded, takes=ours.follow(recorded))
+
+    def _skip_own(self, reason: str, event: LoggedEvent) -> Step:
+        self._skip(reason, event)
+        return Step(ours=True)
 
     def _foreign_step(self, event: LoggedEvent) -> Step:
         case = self._cases.setdefault(event.trace_id, {})

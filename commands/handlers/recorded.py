@@ -8,10 +8,12 @@ from typing import Any
 from commands.messages.importing import ImportRecorded
 from commands.recorded_traces import RecordedEvent
 from commands.redeciding import redecide_task, redecide_workflow
-from commands.steps import free_holdings, note_on_workflow, take_holdings
+from commands.soundness import require_sound
+from commands.steps import free_holdings, take_holdings
 from commands.work import Key, Work
 from domain import agent as agents
 from domain import task as tasks
+from domain import workflow as workflows
 from domain.agent import AGENT, AgentRegistered, SlotOutcome
 from domain.aggregate import Event
 from domain.errors import Refusal
@@ -51,7 +53,7 @@ def import_recorded(work: Work, command: ImportRecorded) -> None:
             work.record(WORKFLOW, command.workflow_id, [event])
         else:
             _task_event(work, command.workflow_id, told.task_id, told.event, started)
-    _require_agreement(work, command)
+    require_sound(work.get(WORKFLOW, command.workflow_id), _touched(work, command))
 
 
 def _fetch(work: Work, command: ImportRecorded) -> None:
@@ -117,21 +119,21 @@ def _task_event(work: Work, workflow_id: str, task_id: str, event: Event, starte
             )
 
 
-def _require_agreement(work: Work, command: ImportRecorded) -> None:
-    """What the workflow shows of a task is what the task is."""
-    recorded = len(work.events)
-    for task_id in dict.fromkeys(told.task_id for told in command.events if told.task_id is not None):
-        if task_id not in work.get(WORKFLOW, command.workflow_id).tasks:
-            raise _disagreement(task_id)
-        note_on_workflow(work, work.get(TASK, task_id), None)
-    if len(work.events) != recorded:
-        raise _disagreement(command.workflow_id)
-
-
-def _disagreement(id: str) -> Refusal:
-    return Refusal(
-        "recorded_otherwise",
-        f"What is told of {id} is not the same in the workflow and in its task; check that the log is as dora-state"
-        " exported it.",
-        id=id,
-    )
+def _touched(work: Work, command: ImportRecorded) -> list[Task]:
+    """The tasks of which this may not hold any more what held before: those told of, and those that waited for one."""
+    workflow = work.get(WORKFLOW, command.workflow_id)
+    found: dict[str, None] = {}
+    for task_id, event in command.events:
+        match event:
+            case workflows.WorkflowRolledBack():
+                found |= dict.fromkeys(workflow.tasks)
+            case workflows.WorkflowTaskAdded() | workflows.WorkflowTaskChanged():
+                found[event.task_id] = None
+            case workflows.WorkflowDependencySatisfied():
+                found |= dict.fromkeys(workflows.waiting_for(workflow, event.dependency))
+            case tasks.TaskCompleted():
+                found |= dict.fromkeys(workflows.waiting_for(workflow, task_id or ""))
+        if task_id is not None:
+            found[task_id] = None
+    work.fetch(Key.of(TASK, task_id) for task_id in found)
+    return [work.get(TASK, task_id) for task_id in found]

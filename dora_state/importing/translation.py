@@ -58,7 +58,7 @@ class Translation:
         """What this event asks for, None if nothing."""
         step = self.mapping.step(event)
         self.inferred += step.inferred
-        self.used += bool(step.operations) or step.ours
+        self.used += bool(step.operations) or step.told
         if step.ours:
             return self._recorded(event, step) if step.recorded else None
         context, attributes = event.trace_attributes, event.attributes

@@ -91,12 +91,21 @@ class Selector:
             else:
                 until, at = (await self._at_cut.moment(end, now)).position, told or folded.place.recorded_at
         after = 0 if since is None else await self._reader.position_at(since - MICROSECOND)
-        if after >= until:
+        selection = Selection(after, until, at, workflow_id, task_ids)
+        if since is not None and not await self._holds_anything(selection):
+            of_it = f" of workflow {workflow_id}" if workflow_id is not None else ""
             raise CutOutOfRange(
-                f"Nothing was recorded from {iso(since or at)} up to {iso(at)}; choose a longer time.",
+                f"Nothing{of_it} was recorded from {iso(since)} up to {iso(at)}; choose a longer time.",
                 until_position=until,
             )
-        return Selection(after, until, at, workflow_id, task_ids)
+        return selection
+
+    async def _holds_anything(self, selection: Selection) -> bool:
+        if selection.after >= selection.until:
+            return False
+        if selection.workflow_id is None:
+            return True
+        return bool(await self._reader.positions_of(selection.streams, after=selection.after, until=selection.until))
 
     async def _nothing_yet(self) -> CutOutOfRange:
         begun = await self._reader.read_log(after_position=0, limit=1)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import jsonschema
 
-from commands.envelope import Envelope
+from commands.envelope import Answer, Envelope
 from commands.xes_mapping import XesMapping
 from domain.agent import AGENT
 from domain.log import NOW, Cut, EventReader, RecordedEvent
@@ -148,8 +148,18 @@ async def check_round_trip(log: MemoryEventLog) -> None:
     assert {id: set(agent.slots) for id, agent in after.of_kind(AGENT).items() if agent.slots} == held
 
 
-async def import_again(world: World, text: bytes) -> Translation:
-    """As the import does it, into a log in memory; nothing may be refused or skipped."""
+async def import_again(world: World, text: bytes) -> None:
+    """Nothing may be refused or skipped."""
+    translation, answers, events_read = await import_into(world, text)
+    for answer in answers:
+        assert answer.outcome == "accepted", answer.problem
+    assert not translation.skipped
+    assert translation.used == events_read
+
+
+async def import_into(world: World, text: bytes) -> tuple[Translation, list[Answer], int]:
+    """As the import does it, into a log in memory: what was translated, what became of each command, events read."""
+    answers: list[Answer] = []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "log.xes"
         path.write_bytes(text)
@@ -166,11 +176,8 @@ async def import_again(world: World, text: bytes) -> Translation:
                 envelope = Envelope(
                     uuid4(), translated.command, translated.actor, "import", occurred_at=translated.occurred_at
                 )
-                (answer,) = await world.committer.commit([envelope])
-                assert answer.outcome == "accepted", (answer.problem, translated.command)
-            assert not translation.skipped
-            assert translation.used == events.report.events_read
-    return translation
+                answers += await world.committer.commit([envelope])
+            return translation, answers, events.report.events_read
 
 
 def lines_of(text: bytes) -> Iterator[dict[str, Any]]:
