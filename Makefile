@@ -7,12 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK := requirements/dev.txt
+INTEROP := .venv-interop
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench bench-append bench-growth bench-time lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-time lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -25,6 +26,9 @@ test: $(INSTALLED) ## Run all tests, and show branch coverage
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the memory that an import needs
 	@$(BIN)/python -m pytest tests/long $(ARGS)
+
+interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
+	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
 
 lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/ruff check
@@ -48,14 +52,25 @@ bench-growth: $(INSTALLED) ## Measure the write side on the way to five million 
 ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
 $(INSTALLED): FORCE
 endif
+ifneq ($(shell cat $(INTEROP)/.installed 2>/dev/null),$(CURDIR))
+$(INTEROP)/.installed: FORCE
+endif
 
 $(INSTALLED): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dora-state needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
-	@echo "Setting up $(VENV), once; about a minute ..."
-	@$(PYTHON) -m venv $$(test ! -e $(INSTALLED) || test "$$(cat $(INSTALLED))" = "$(CURDIR)" || echo --clear) $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(LOCK)
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@echo "$(CURDIR)" > $@
+	$(call set_up,$(VENV),$(LOCK),about a minute)
+
+$(INTEROP)/.installed: requirements/interop.txt pyproject.toml
+	$(call set_up,$(INTEROP),requirements/interop.txt,some minutes)
+
+# An environment, its lock, and how long that takes.
+define set_up
+@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("dora-state needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
+@echo "Setting up $(1), once; $(3) ..."
+@$(PYTHON) -m venv $$(test ! -e $(1)/.installed || test "$$(cat $(1)/.installed)" = "$(CURDIR)" || echo --clear) $(1)
+@$(1)/bin/python -m pip install --quiet --no-deps --require-hashes -r $(2)
+@PYTHONWARNINGS=ignore $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+@echo "$(CURDIR)" > $(1)/.installed
+endef
 
 # Only the public index answers: what a machine's pip is configured with besides must not reach the locks.
 COMPILE = env -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND="make lock" \
@@ -68,8 +83,9 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(COMPILE) -o requirements/locking.txt requirements/locking.in
 	@$(COMPILE) --extra embedded --extra dev -o $(LOCK) pyproject.toml requirements/install.in
 	@$(COMPILE) -c $(LOCK) -o requirements/runtime.txt pyproject.toml requirements/install.in
+	@$(COMPILE) -c $(LOCK) --extra embedded --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
 
 clean: ## Remove what make made here
-	@rm -rf $(VENV) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
+	@rm -rf $(VENV) $(INTEROP) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
