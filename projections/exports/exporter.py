@@ -78,7 +78,8 @@ class Exporter:
 
     async def _trace(self, case: Case, linker: Linker, tell: Tell) -> AsyncIterator[bytes]:
         trace: xes.Trace | None = None
-        async for page in case.pages:
+        async for whole in case.pages:
+            page = [one for one in whole if one.stream_id.startswith(("workflow-", "task-"))]
             if trace is None:
                 is_whole = any(one.version == 1 and one.stream_id.startswith("workflow-") for one in page)
                 trace = xes.Trace(case.workflow, is_whole=is_whole)

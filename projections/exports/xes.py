@@ -61,7 +61,7 @@ def begin(tenant: str, at: datetime) -> bytes:
 
 
 class Trace:
-    """One workflow. Give it its events in order, whole commands at a time."""
+    """One workflow. Give it its events and those of its tasks in order, whole commands at a time."""
 
     def __init__(self, workflow: Workflow, *, is_whole: bool) -> None:
         """`workflow` as of the end; `is_whole`: its first event is told too."""
@@ -82,11 +82,8 @@ class Trace:
         return ("  <trace>\n" + "".join(_attribute(key, value, "    ") for key, value in told.items())).encode()
 
     def events(self, page: Iterable[Linked]) -> bytes:
-        """Only what is of the workflow and its tasks is told."""
-        own = (one for one in page if one.record.stream_id.startswith(("workflow-", "task-")))
-        return "".join(
-            text for _, command in groupby(own, _command_end) for text in self._command(list(command))
-        ).encode()
+        commands = groupby(page, _command_end)
+        return "".join(text for _, command in commands for text in self._command(list(command))).encode()
 
     def _command(self, command: list[Linked]) -> Iterator[str]:
         seen = [(one, transition) for one in command if (transition := self._transition(one)) is not None]

@@ -33,7 +33,7 @@ def told(line: str) -> str:
 @pytest.mark.timeout(300)
 def test_every_command_of_the_page_says_what_it_says(tmp_path: Path) -> None:
     assert len(examples()) >= 9
-    dora_state = CommandLine(tmp_path / "h")
+    dora_state = CommandLine(tmp_path / "h", directory=tmp_path)
     with EmbeddedServers(tmp_path / "h"):
         assert dora_state("submit", str(ROOT / "docs" / "examples" / "assessment.jsonl")).code == 1
         for command, lines in examples():

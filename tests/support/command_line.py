@@ -38,7 +38,9 @@ class Ended:
 class CommandLine:
     """Runs commands in one home. Variables of our own that the surroundings have set don't reach it."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, *, directory: Path = ROOT, **variables: str) -> None:
+        """`directory` is where they run."""
+        self._directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
         self._environment = kept | {"DORA_STATE_HOME": str(home), "COLUMNS": "80"} | variables
 
@@ -48,7 +50,7 @@ class CommandLine:
             self._command(arguments),
             input=given.encode(),
             capture_output=True,
-            cwd=ROOT,
+            cwd=self._directory,
             env=self._environment,
             timeout=PATIENCE,
             check=False,
@@ -64,7 +66,7 @@ class CommandLine:
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=stderr,
-            cwd=ROOT,
+            cwd=self._directory,
             env=self._environment,
         )
 
