@@ -2,29 +2,24 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-import orjson
-import uuid_utils
-
 from benchmarks import peers
+from benchmarks.exports import exports
+from benchmarks.filling import append, new_event, opened
 from benchmarks.rows import Row, row
 from benchmarks.stage import Stage, open_stage
+from benchmarks.watching import Memory
 from domain import task as tasks
 from domain.aggregate import Event
-from domain.all_events import CATALOGUE
 from domain.folding import FOLDER
-from domain.log import Appended, CommandAppend, Cut, NewEvent
+from domain.log import CommandAppend, Cut
 from dora_state.platform import new_id
 from dora_state.replaying import replay_until
-from dora_state.settings import load_settings
-from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.event_store import PostgresEventLog
-from infrastructure.vitals import memory_vitals
 
 NAME = "time"
 LONG, SHORT = 1_000_000, 1_000
@@ -33,19 +28,11 @@ MONTHS, EVENTS = 60, 5_000_000
 LIFE = 50
 """Events of one stream."""
 REPLAYED = 4_000_000
+EXPORTED = 1_000_000
 ROUNDS = 7
 ASKED = 300
 """How often each question is asked of a random version, stream or time."""
 AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
-METADATA = orjson.dumps(
-    {
-        "command_id": str(uuid4()),
-        "command_type": "ReportProgress",
-        "actor": "bench",
-        "correlation_id": str(uuid4()),
-        "tenant": "bench",
-    }
-)
 PAGE = 50
 
 
@@ -55,6 +42,8 @@ async def run(quick: bool) -> list[Row]:
         rows = [*await folds(stage, FOLDED // scale), *await one_stream(stage, LONG // scale)]
     async with open_stage() as stage:
         rows += await many_months(stage, EVENTS // scale, REPLAYED // scale)
+    async with open_stage() as stage:
+        rows += await exports(stage, EXPORTED // scale)
     return rows
 
 
@@ -143,38 +132,7 @@ async def many_months(stage: Stage, events: int, replayed: int) -> list[Row]:
     ]
 
 
-class Memory:
-    """A progress that notes what the process holds."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._noted: list[tuple[float, float]] = []
-
-    def begin(self, phase: str, total: int | None) -> None: ...
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        self._noted.append((self._done / self._total, (memory_vitals().own_bytes or 0) / 1e6))
-
-    def end(self) -> None: ...
-
-    @property
-    def quarters(self) -> tuple[list[float], list[float]]:
-        """The last one and the second one."""
-        return [held for part, held in self._noted if part > 0.75], [
-            held for part, held in self._noted if 0.25 < part <= 0.5
-        ]
-
-
 # --- what it is made of ----------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def opened(stage: Stage) -> AsyncIterator[StateManager]:
-    settings = load_settings(home=stage.home, tenant=f"time_{uuid4().hex[:8]}", database_url=None, redis_url=None)
-    async with open_state_manager(settings, default_actor="bench") as manager:
-        yield manager
 
 
 async def taken(work: Callable[[], Awaitable[object]]) -> float:
@@ -191,11 +149,6 @@ def progressing(task_id: str, count: int) -> Iterator[Event]:
     yield tasks.TaskStarted(at=AT)
     for step in range(count - 4):
         yield tasks.TaskProgressed(at=AT, percentage=100 * step / count, note=f"round 1, submitter 1, step {step}")
-
-
-def new_event(stream_id: str, event: Event) -> NewEvent:
-    data = CATALOGUE.encode(event)
-    return NewEvent(uuid_utils.uuid7(), stream_id, event.type, event.schema_version, data, METADATA)
 
 
 async def tell(log: PostgresEventLog, stream_id: str, events: Iterable[Event], at_once: int = 10_000) -> None:
@@ -225,8 +178,3 @@ async def tell_all(log: PostgresEventLog, streams: int, begin: datetime, step: t
             await append(log, group)
             group = []
     await append(log, group)
-
-
-async def append(log: PostgresEventLog, group: list[CommandAppend]) -> None:
-    if group and not all(isinstance(outcome, Appended) for outcome in await log.append(group)):
-        raise RuntimeError("The benchmark's events could not be appended.")
