@@ -2,8 +2,9 @@
 
 import gzip
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -102,35 +103,34 @@ async def begin_export(
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is there once its block has ended well, readable for its owner only; `.gz` is compressed.
 
-    Raises InvalidInput where one is there already or can't be written.
+    Raises InvalidInput where one is there already, or comes meanwhile, or can't be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    part: str | None = None
     try:
         if path.exists():
-            raise InvalidInput(f"{path} is there already; choose another file, or remove it.", file=str(path))
-        with _opened(part, path.suffix == ".gz") as file:
-            yield file
-        part.rename(path)
+            raise FileExistsError
+        number, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with open(number, "wb") as file, _compressed(file, path.suffix == ".gz") as opened:
+            yield opened
+        os.link(part, path)  # unlike a rename it never takes the place of another file
+    except FileExistsError:
+        raise InvalidInput(f"{path} is there already; choose another file, or remove it.", file=str(path)) from None
     except OSError as error:
         raise InvalidInput(
             f"{path} can't be written ({error.strerror or error}); check the path and the room that is left.",
             file=str(path),
         ) from error
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if part is not None:
+            os.unlink(part)
 
 
 @contextmanager
-def _opened(path: Path, compressed: bool) -> Iterator[BinaryIO]:
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
-    with open(path, "wb", opener=private) as file:
-        if compressed:
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6) as packed:
-                yield cast(BinaryIO, packed)
-        else:
-            yield file
-        file.flush()
-        os.fsync(file.fileno())
+def _compressed(file: BinaryIO, wanted: bool) -> Iterator[BinaryIO]:
+    if wanted:
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6) as packed:
+            yield cast(BinaryIO, packed)
+    else:
+        yield file
+    file.flush()
+    os.fsync(file.fileno())

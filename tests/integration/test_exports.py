@@ -200,11 +200,26 @@ def test_a_file_is_private_and_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     with new_file(path) as file:
         file.write(b"whole")
-        assert names(tmp_path) == ["log.csv.part"]
+        assert not path.exists()
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(InvalidInput, match="is there already"), new_file(path) as file:
         file.write(b"other")
     assert path.read_bytes() == b"whole"
+    assert names(tmp_path) == ["log.csv"]
+
+
+def test_of_two_that_write_one_file_the_first_to_end_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+
+    def write() -> None:
+        with new_file(path) as mine:
+            mine.write(b"mine")
+            with new_file(path) as theirs:
+                theirs.write(b"theirs")
+
+    with pytest.raises(InvalidInput, match="is there already"):
+        write()
+    assert path.read_bytes() == b"theirs"
     assert names(tmp_path) == ["log.csv"]
 
 
