@@ -4,7 +4,7 @@ import gzip
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -112,7 +112,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         number, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with open(number, "wb") as file, _compressed(file, path.suffix == ".gz") as opened:
             yield opened
-        os.link(part, path)  # unlike a rename it never takes the place of another file
+        _put_in_place(part, path)
     except FileExistsError:
         raise InvalidInput(f"{path} is there already; choose another file, or remove it.", file=str(path)) from None
     except OSError as error:
@@ -122,7 +122,21 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         if part is not None:
-            os.unlink(part)
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+
+
+def _put_in_place(part: str, path: Path) -> None:
+    """Raises FileExistsError."""
+    try:
+        os.link(part, path)  # unlike a rename it never takes the place of another file
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system that has no links.
+        if path.exists():
+            raise FileExistsError from None
+        os.rename(part, path)
 
 
 @contextmanager
