@@ -211,6 +211,14 @@ class EventReader(Protocol):
         """The current versions of those streams that exist, in one round trip."""
         ...
 
+    async def stream_began(self, stream_id: str) -> datetime | None:
+        """When a stream's first event was recorded, archived or not; None if it does not exist."""
+        ...
+
+    async def archived_streams(self, stream_ids: Sequence[str]) -> set[str]:
+        """Those of these streams that have events in months that are archived: they can't be read from the first on."""
+        ...
+
     async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
         """The streams that have events after a position, with their versions, and the last position looked at.
 

@@ -67,6 +67,14 @@ class MemoryEventLog:
         self._reach()
         return self._version(stream_id)
 
+    async def stream_began(self, stream_id: str) -> datetime | None:
+        self._reach()
+        return self._streams[stream_id][0].recorded_at if stream_id in self._streams else None
+
+    async def archived_streams(self, stream_ids: Sequence[str]) -> set[str]:
+        self._reach()
+        return set()
+
     async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
         self._reach()
         first = max(position, len(self.events) - at_most, 0)
