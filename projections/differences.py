@@ -88,7 +88,7 @@ class Differences:
         try:
             await self._at_cut.require(kind, id, begin, now)
         except CutOutOfRange as error:
-            if "first_position" not in error.facts:
+            if "first_recorded_at" not in error.facts:
                 raise
         before, after = [await self._folder.at(self._reader, stream_id, cut) for cut in (begin, end)]
         return Difference(kind, id, _side(kind, before), _side(kind, after))
@@ -100,13 +100,9 @@ class Differences:
         """
         if begin.version is not None or end.version is not None:
             raise InvalidInput("A version is one of a single stream: compare everything by times or positions.")
-        first, last = [(await self._at_cut.moment(cut, now)).position for cut in (begin, end)]
-        if first > last:
-            raise InvalidInput(
-                f"The first cut lies at position {first}, after the second one at {last}: turn them round.",
-                first_position=first,
-                last_position=last,
-            )
+        first, last = await self._at_cut.between(begin, end, now)
+        if not end.is_now:
+            await self._at_cut.recorded(end, now)
         moved = [one for one in await self._reader.moved_between(first, last) if one.category in RENDERINGS]
         for place in range(0, len(moved), STREAMS_AT_ONCE):
             some = moved[place : place + STREAMS_AT_ONCE]

@@ -3,14 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import orjson
 
 from domain.errors import InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import Cut, EventReader, LogFilter, RecordedEvent
 from projections.folded import StateAtCut
+from projections.metadata import metadata_of
 
 MOST = 50_000
 """Events of one conversation that are held at once."""
@@ -58,12 +56,11 @@ class Tracer:
 
     async def trace(self, correlation_id: str, begin: Cut, end: Cut, now: datetime) -> Trace:
         """Raises NotFound where there is nothing of it, InvalidInput where there is too much at once, CutOutOfRange."""
-        first = (await self._at_cut.moment(begin, now)).position
-        last = (await self._at_cut.moment(end, now)).position
+        first, last = await self._at_cut.between(begin, end, now)
         commands: dict[str, TracedCommand] = {}
         by_event: dict[str, str] = {}
         async for event in self._events(correlation_id, first, last):
-            told: dict[str, Any] = orjson.loads(event.metadata)
+            told = metadata_of(event)
             command_id = str(told.get("command_id") or event.event_id)
             if command_id not in commands:
                 commands[command_id] = TracedCommand(
@@ -77,8 +74,9 @@ class Tracer:
             commands[command_id].events.append(event)
             by_event[str(event.event_id)] = command_id
         if not commands:
+            where = f"at positions {first + 1} to {last}" if first < last else f"after position {first}"
             raise NotFound(
-                f"Nothing with the correlation id {correlation_id} is in the log there; check the id.",
+                f"Nothing with the correlation id {correlation_id} is in the log {where}; check the id.",
                 correlation_id=correlation_id,
             )
         return Trace(correlation_id, _tree(commands, by_event))
