@@ -190,6 +190,11 @@ class StateManager:
         ):
             yield entry
 
+    async def version(self, kind: str, aggregate_id: str) -> int:
+        """The last version that there is; 0 where there is no such thing."""
+        _check_kind(kind)
+        return await self.platform.log.stream_version(f"{kind}-{aggregate_id}")
+
     async def diff(self, kind: str, aggregate_id: str, begin: Cut, end: Cut = NOW) -> Difference:
         """One aggregate at two cuts. Raises NotFound, CutOutOfRange."""
         _check_kind(kind)

@@ -208,7 +208,11 @@ def test_history_has_pages_filters_and_cuts(dora_state: CommandLine) -> None:
     assert told("--version", "3") == [1, 2, 3]
     assert told("--type", "WorkflowCreated", "--type", "WorkflowTaskAdded") == [1, 2, 3]
     ended = dora_state("history", "workflow", "wf-1", "--actor", "nobody")
-    assert (ended.code, ended.out, ended.err) == (0, "", "No version of workflow wf-1 is like that.\n")
+    assert (ended.code, ended.out, ended.err) == (
+        0,
+        "",
+        "No version of workflow wf-1 is like that; it has versions 1 to 7.\n",
+    )
     for cut in (("--version", "99"), ("--position", "9999"), ("--at", "2020-01-01T00:00:00Z")):
         ended = dora_state("history", "workflow", "wf-1", *cut)
         assert (ended.code, ended.out) == (3, "")
