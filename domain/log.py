@@ -273,8 +273,10 @@ class EventReader(Protocol):
         """Many streams in one round trip, each of them once and as one stretch, in the order of the requests."""
         ...
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
-        """The next events after a position, in order; ends at the end of a command.
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
+        """The next events after a position, in order; ends at the end of a command, or at `until_position`.
 
         `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command.
         """

@@ -25,7 +25,7 @@ from projections.errors import NotProjectedYet
 from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
 from projections.timelines import Timeline
-from projections.traces import Trace
+from projections.traces import Looked, Trace, unheard
 
 KINDS = tuple(RENDERINGS)
 Submission = Mapping[str, object] | bytes | str
@@ -208,9 +208,14 @@ class StateManager:
         """Tasks over time: a workflow's, one, or an agent's. Raises NotFound, CutOutOfRange, InvalidInput."""
         return await self.platform.timelines.of(kind, aggregate_id, cut, now())
 
-    async def trace(self, correlation_id: str, begin: Cut = START, end: Cut = NOW) -> Trace:
-        """All that one request caused, as a tree. Raises NotFound; InvalidInput where it is too much at once."""
-        return await self.platform.tracer.trace(correlation_id, begin, end, now())
+    async def trace(
+        self, correlation_id: str, begin: Cut = START, end: Cut = NOW, *, looked: Looked = unheard
+    ) -> Trace:
+        """All that one request caused, as a tree. `looked` hears through how much of the log it has looked.
+
+        Raises NotFound; InvalidInput where it is too much at once.
+        """
+        return await self.platform.tracer.trace(correlation_id, begin, end, now(), looked)
 
     async def get_workflow_history(self, workflow_id: str) -> list[HistoryEntry]:
         return [entry async for entry in self.history("workflow", workflow_id)]

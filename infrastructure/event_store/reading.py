@@ -216,13 +216,15 @@ class PostgresEventReader:
                 for request, part in zip(requests, found, strict=True)
             ]
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         categories = list(only.categories) if only and only.categories else None
         types = list(only.types) if only and only.types else None
         correlation_id = only.correlation_id if only else None
-        rows = await self._rows("read_log", after_position, limit, categories, types, correlation_id)
+        rows = await self._rows("read_log", after_position, limit, categories, types, correlation_id, until_position)
         return [RecordedEvent(*row) for row in rows]
 
 

@@ -265,6 +265,14 @@ async def test_a_batch_of_the_log_ends_with_a_whole_command(any_log: EventLog) -
         await batch(0, 0)
 
 
+async def test_a_batch_of_the_log_goes_no_further_than_is_asked(any_log: EventLog) -> None:
+    await any_log.append([command({f"task-{n}": 0, "pool-1": n}) for n in range(3)])
+    for after in range(7):
+        for until in range(9):
+            read = await any_log.read_log(after_position=after, limit=10, until_position=until)
+            assert [e.position for e in read] == [*range(after + 1, min(until, 6) + 1)]
+
+
 @pytest.mark.parametrize("correlation_id", ["conversation", 'with "quotes" and \\', "übung", "a"])
 async def test_what_belongs_to_one_conversation_is_found(any_log: EventLog, correlation_id: str) -> None:
     for number, said in enumerate((correlation_id, "another", f"{correlation_id} and more", correlation_id)):

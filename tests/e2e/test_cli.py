@@ -192,6 +192,13 @@ def test_trace_shows_what_one_request_caused(dora_state: CommandLine) -> None:
     assert told[3].endswith("WorkflowStarted  workflow-wf-traced v2")
     found = dora_state("trace", "the-request", "--since", f"p{first['position']}", "--json").json
     assert [one["depth"] for one in found["commands"]] == [0, 1]
+    assert dora_state("trace", "the-request").err == ""
+    terminal, stderr = os.openpty()
+    process = dora_state.start("trace", "the-request", stderr=stderr)
+    os.close(stderr)
+    assert finish(process).out.splitlines() == told
+    assert b"trace" in os.read(terminal, 100_000), "no bar on a terminal"
+    os.close(terminal)
     ended = dora_state("trace", "nobody-asked")
     assert (ended.code, "Nothing with the correlation id nobody-asked" in ended.one_sentence()) == (3, True)
 

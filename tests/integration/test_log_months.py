@@ -169,7 +169,7 @@ async def test_reading_the_log_touches_the_months_of_those_positions_only(
     old_log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
     async def months(after: int, limit: int, categories: list[str] | None = None) -> list[str]:
-        return await _touched(database_url, tenant, "read_log", (after, limit, categories, None, None))
+        return await _touched(database_url, tenant, "read_log", (after, limit, categories, None, None, None))
 
     head = "events_2014_12"  # looked up each time
     assert await months(0, 5) == ["events_2010_01", head]

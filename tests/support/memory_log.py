@@ -146,13 +146,15 @@ class MemoryEventLog:
         last = place_of(recorded[-1]) if recorded else snapshot.place if snapshot else None
         return Stretch(snapshot, [(event.type, event.schema_version, event.data) for event in recorded], last)
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
         self._reach()
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         batch: list[RecordedEvent] = []
         whole = 0
-        for event in self.events[max(after_position, 0) :]:
+        for event in self.events[max(after_position, 0) : until_position]:
             if not _wanted(event, only):
                 continue
             if len(batch) >= limit and event.position > whole:

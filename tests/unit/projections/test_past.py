@@ -98,6 +98,21 @@ async def test_a_trace_is_a_tree_by_causes_that_are_commands_or_events() -> None
     assert await shown(log, begin=middle) == [(0, "c4", 2), (0, "c5", 2)]
 
 
+@pytest.mark.parametrize("window", [1, 2, 5, 1000])
+async def test_a_trace_looks_from_window_to_window_and_tells_how_far_it_is(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, heard = ToldLog(), []
+    for number in range(6):
+        conversation(log, f"t{number}", f"c{number}")
+    whole = await shown(log)
+    monkeypatch.setattr(traces, "WINDOW", window)
+    assert await shown(log) == whole
+    begin, end = Cut(position=2), Cut(position=10)
+    await Tracer(log).trace("asked", begin, end, LATER, lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 8) for done in range(0, 8, window)]
+
+
 async def test_causes_that_go_in_a_circle_or_come_later_make_no_circle() -> None:
     log = ToldLog()
     conversation(log, "t1", "c1", "c2")
