@@ -230,8 +230,8 @@ class EventReader(Protocol):
         """The next streams by their ids, in the order of their bytes; "" is before all."""
         ...
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
-        """The streams that have events after a position and up to another, by their ids."""
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
+        """The streams that have events after a position and up to another: the next ones by the bytes of their ids."""
         ...
 
     def read_stream(

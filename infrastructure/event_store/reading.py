@@ -126,8 +126,8 @@ class PostgresEventReader:
     async def streams_after(self, stream_id: str, limit: int) -> list[str]:
         return [str(found) for (found,) in await self._rows("streams_after", stream_id, limit)]
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
-        return [Moved(*row) for row in await self._rows("moved_between", after, until)]
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
+        return [Moved(*row) for row in await self._rows("moved_between", after, until, stream_id, limit)]
 
     async def read_stream(
         self,

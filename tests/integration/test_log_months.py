@@ -159,7 +159,7 @@ async def test_folds_and_cuts_touch_their_own_months_only(
     assert from_a_snapshot == ["events_2014_09", "events_2014_10"]
     assert await touched("whole_command", 10 * EACH) == []  # where a month ended is known
     assert await touched("whole_command", 10 * EACH - 1) == ["events_2010_10"]
-    assert await touched("moved_between", EACH, 2 * EACH) == ["events_2010_02"]
+    assert await touched("moved_between", EACH, 2 * EACH, "", 100) == ["events_2010_02"]
     due = {"after": EACH, "until": 2 * EACH, "spacing": 500}
     stamps = {"categories": ["pool"], "schemas": ["x"], "fold_versions": [1]}
     assert await _touched(database_url, tenant, "snapshots/due", due | stamps) == ["events_2010_02"]

@@ -84,12 +84,13 @@ class MemoryEventLog:
         self._reach()
         return sorted((one for one in self._streams if one.encode() > stream_id.encode()), key=str.encode)[:limit]
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
         self._reach()
         versions: dict[str, list[int]] = {}
         for event in self.events[max(after, 0) : until]:
             versions.setdefault(event.stream_id, []).append(event.version)
-        return [Moved(stream_id, some[0], some[-1]) for stream_id, some in sorted(versions.items())]
+        beyond = sorted((one for one in versions if one.encode() > stream_id.encode()), key=str.encode)
+        return [Moved(one, versions[one][0], versions[one][-1]) for one in beyond[:limit]]
 
     async def read_stream(
         self,

@@ -1,8 +1,6 @@
 -- The next events after a position and up to another (null: the last), in order, of the categories, types and correlation given
 -- (null: all): at least p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds
 -- the partitions that are touched: the log is scanned by windows of positions.
-DROP FUNCTION IF EXISTS read_log(bigint, int, text[], text[], text);  -- what it was without p_until
-
 CREATE OR REPLACE FUNCTION read_log(
     p_after bigint, p_limit int, p_categories text[], p_types text[], p_correlation text, p_until bigint
 ) RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$

@@ -1,6 +1,7 @@
 """Histories with filters, and traces."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, NotFound
 from domain.log import NOW, START, Cut
-from projections import traces
+from projections import differences, traces
 from projections.differences import Differences
 from projections.history import History, HistoryEntry, HistoryFilter
 from projections.traces import Tracer
@@ -170,3 +171,16 @@ async def test_a_difference_says_what_appeared_and_what_ended() -> None:
     assert (both.appeared, both.ended) == (True, True)
     nothing = await differences.of("task", "t", NOW, NOW, LATER)
     assert (nothing.patch, nothing.lines, nothing.ended) == ([], [], False)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+async def test_all_that_moved_is_compared_whatever_the_pages(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ToldLog()
+    for number in range(6):
+        log.tell_all(*finished_task(f"t{number}"))
+    whole = [one async for one in Differences(log).everywhere(START, NOW, LATER)]
+    assert [one.id for one in whole] == [f"t{number}" for number in range(6)]
+    monkeypatch.setattr(differences, "MOVED_AT_ONCE", at_once)
+    assert [one async for one in Differences(log).everywhere(START, NOW, LATER)] == whole
+    async with aclosing(Differences(log).everywhere(START, NOW, LATER)) as broken_off:
+        assert await anext(broken_off) == whole[0]
