@@ -132,20 +132,23 @@ class Decider:
         loaded: dict[str, Loaded[Any]] = {}
         past: dict[PastKey, Past[Any]] = {}
         active: int | None = None
+        end: int | None = None
         cache = NOTHING if afresh else self._cache
 
         def recall(stream_id: str) -> Loaded[Any] | None:
             return ahead.get(stream_id) or cache.get(stream_id) or loaded.get(stream_id)
 
         while True:
-            if needs.past and ahead:
+            if (needs.past or needs.end) and ahead:
                 raise NotYetCommitted from None
             loaded.update(await self._load(needs.streams, reader))
             for key, cut in needs.past:
                 past[PastKey(key.stream_id, cut)] = await _fold_past(key, cut, reader)
             if needs.count:
                 active = await self._counter.active_workflows()
-            work = Work(recall, now, envelope.command_id, past, active)
+            if needs.end:
+                end = (await reader.head()).position
+            work = Work(recall, now, envelope.command_id, past, active, end)
             try:
                 HANDLERS[type(envelope.command)](work, envelope.command)
             except Needs as more:
@@ -215,8 +218,9 @@ class Decider:
 
 async def _fold_past(key: Key[Any], cut: Cut, reader: EventReader) -> Past[Any]:
     folded = await FOLDER.at(reader, key.stream_id, cut)
-    position = 0 if folded.place is None else folded.place.whole_position
-    return Past(folded.version, position, folded.state)
+    if folded.place is None:
+        return Past(0, 0, None, await reader.stream_began(key.stream_id))
+    return Past(folded.version, folded.place.whole_position, folded.state)
 
 
 def _key(stream_id: str) -> Key[Any]:

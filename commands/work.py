@@ -55,6 +55,8 @@ class Past(Generic[S]):
     version: int
     position: int
     state: S | None
+    began: datetime | None = None
+    """When it began, where it had not by then."""
 
 
 class Needs(Exception):
@@ -65,10 +67,12 @@ class Needs(Exception):
         streams: Iterable[Key[Any]] = (),
         past: Iterable[tuple[Key[Any], Cut]] = (),
         count: bool = False,
+        end: bool = False,
     ) -> None:
         self.streams = tuple(streams)
         self.past = tuple(past)
         self.count = count
+        self.end = end
         super().__init__()
 
 
@@ -112,6 +116,7 @@ class Work:
         command_id: UUID,
         past: Mapping[PastKey, Past[Any]] | None = None,
         active_workflows: int | None = None,
+        end_of_log: int | None = None,
     ) -> None:
         self.now = now
         self.command_id = command_id
@@ -120,6 +125,7 @@ class Work:
         self._memory = memory
         self._past = past or {}
         self._active_workflows = active_workflows
+        self._end_of_log = end_of_log
         self._working: dict[str, _Working] = {}
         self._reservations = 0
 
@@ -163,6 +169,12 @@ class Work:
         if self._active_workflows is None:
             raise Needs(count=True)
         return self._active_workflows
+
+    def end_of_log(self) -> int:
+        """The last position that there is."""
+        if self._end_of_log is None:
+            raise Needs(end=True)
+        return self._end_of_log
 
     def record(self, aggregate: Aggregate[Any], aggregate_id: str, events: Sequence[Event]) -> None:
         """Add what was decided; later reads of this command see it."""

@@ -63,6 +63,12 @@ class LogUnavailable(LogError):
     code = "log_unavailable"
 
 
+class Archived(LogUnavailable):
+    """What was asked for lies in months that are archived; bring the archive back first."""
+
+    code = "archived"
+
+
 class AppendRejected(LogError):
     """The log refused an append that breaks its rules; nothing was appended."""
 

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from operator import length_hint
 from typing import Any, Generic, TypeVar
 
-from domain.aggregate import Aggregate, AggregateState
+from domain.aggregate import Aggregate, AggregateState, Event
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.catalogue import EventCatalogue
 from domain.errors import CorruptLog
-from domain.log import NOW, Cut, EventReader, FoldRequest, Stretch
+from domain.log import NOW, Cut, EventReader, FoldRequest, RecordedEvent, StoredEvent, Stretch
 from domain.record import record
 from domain.snapshots import Place, Stamp, StateCodec
 
@@ -82,27 +82,40 @@ class Folder:
             for type_name, schema_version, data in events:
                 state = evolve(state, decoders[type_name, schema_version](data))
         except Exception as error:
-            raise self._told(stream_id, stretch, version, length_hint(events), error) from error
+            index = len(stretch.events) - length_hint(events) - 1
+            raise self._told(stream_id, version + index + 1, stretch.events[index], error) from error
         return Folded(state, stretch.last)
 
-    def _told(self, stream_id: str, stretch: Stretch, base: int, left: int, error: Exception) -> CorruptLog:
+    def step(self, record: RecordedEvent, state: Any) -> tuple[Event, Any]:
+        """One event and what it makes of the state before it. Raises CorruptLog, after which the state is of no use."""
+        stored = (record.type, record.schema_version, record.data)
+        try:
+            event = self.catalogue.decoders[stored[:2]](record.data)
+            return event, self.aggregates[record.stream_id.partition("-")[0]].evolve(state, event)
+        except Exception as error:
+            raise self._told(record.stream_id, record.version, stored, error) from error
+
+    def _told(self, stream_id: str, version: int, stored: StoredEvent, error: Exception) -> CorruptLog:
         """The same error with its place, and with what can still be answered."""
-        index = len(stretch.events) - left - 1
-        version = base + index + 1
-        type_name, schema_version, data = stretch.events[index]
+        type_name, schema_version, data = stored
         try:
             self.catalogue.decode(type_name, schema_version, data)
         except CorruptLog as plainer:
             error = plainer
-        still = f" Its states up to version {version - 1} can be asked for." if version > 1 else ""
         if not isinstance(error, CorruptLog):
             error = CorruptLog(
                 f"An event {type_name} does not fit what came before it ({type(error).__name__}: {error}); restore it"
                 " from a backup.",
                 event_type=type_name,
             )
-        facts = {**error.facts, "stream_id": stream_id, "version": version}
-        return type(error)(f"{stream_id}, version {version}: {error.message}{still}", **facts)
+        return at_place(error, stream_id, version)
+
+
+def at_place(error: CorruptLog, stream_id: str, version: int) -> CorruptLog:
+    """The same error with the place of its event, and with what can still be answered."""
+    still = f"; its states up to version {version - 1} can be asked for" if version > 1 else ""
+    told = f"{stream_id}, version {version}: {error.message.rstrip('.')}{still}."
+    return type(error)(told, **{**error.facts, "stream_id": stream_id, "version": version})
 
 
 FOLDER = Folder()

@@ -211,6 +211,14 @@ class EventReader(Protocol):
         """The current versions of those streams that exist, in one round trip."""
         ...
 
+    async def stream_began(self, stream_id: str) -> datetime | None:
+        """When a stream's first event was recorded, archived or not; None if it does not exist."""
+        ...
+
+    async def archived_streams(self, stream_ids: Sequence[str]) -> set[str]:
+        """Those of these streams that have events in months that are archived: they can't be read from the first on."""
+        ...
+
     async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
         """The streams that have events after a position, with their versions, and the last position looked at.
 
@@ -222,8 +230,8 @@ class EventReader(Protocol):
         """The next streams by their ids, in the order of their bytes; "" is before all."""
         ...
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
-        """The streams that have events after a position and up to another, by their ids."""
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
+        """The streams that have events after a position and up to another: the next ones by the bytes of their ids."""
         ...
 
     def read_stream(
@@ -265,8 +273,10 @@ class EventReader(Protocol):
         """Many streams in one round trip, each of them once and as one stretch, in the order of the requests."""
         ...
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
-        """The next events after a position, in order; ends at the end of a command.
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
+        """The next events after a position, in order; ends at the end of a command, or at `until_position`.
 
         `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command.
         """

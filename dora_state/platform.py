@@ -166,7 +166,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         redis = await _redis(stack, servers, settings)
         appender = Appender(servers.database_url, settings.tenant)
         stack.push_async_callback(appender.close)
-        log = PostgresEventLog(writer_pool, appender)
+        log = PostgresEventLog(writer_pool, appender, stamps=FOLDER.stamps)
         read_models = PostgresReadModels(projector_pool)
         redis_copies = RedisHotCopies(redis, settings.tenant) if redis is not None else None
         hot: HotCopies = redis_copies or NoHotCopies()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.errors import CutOutOfRange
 from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
@@ -16,7 +15,6 @@ from infrastructure.database import Role, open_schema_pool
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.replays import Replay
 from projections.checking import Checked, Checker, Finding
-from projections.documents.values import iso
 from projections.folded import Moment
 from projections.ports import NoHotCopies
 from projections.projector import Projector
@@ -49,6 +47,7 @@ async def replay_until(
     begun = time.monotonic()
     replays.check_schema(schema)
     moment = await _moment(platform, cut)
+    await platform.log.read_log(after_position=0, limit=1)  # what can't begin leaves no schema behind
     wanted = Replay(platform.settings.tenant, moment.position, moment.at)
     url = platform.servers.database_url
     replay = await replays.prepare(url, schema, wanted, anew=anew, go_on=cut.is_now)
@@ -121,15 +120,5 @@ async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Check
 
 
 async def _moment(platform: Platform, cut: Cut) -> Moment:
-    """Raises CutOutOfRange where nothing was recorded yet."""
-    moment = await platform.queries.moment(cut)
-    if moment.position == 0:
-        begun = await platform.log.read_log(after_position=0, limit=1)
-        if begun:
-            raise CutOutOfRange(
-                f"The log begins at {iso(begun[0].recorded_at)}; ask for that moment or a later one.",
-                first_recorded_at=iso(begun[0].recorded_at),
-            )
-        if not cut.is_now:
-            raise CutOutOfRange("The log is empty: there is nothing to replay yet; submit something first.")
-    return moment
+    """Raises CutOutOfRange where nothing was recorded yet; what is compared or built as of now may be nothing."""
+    return await (platform.queries.moment(cut) if cut.is_now else platform.queries.recorded(cut))

@@ -26,7 +26,7 @@ from projections.errors import NotProjectedYet
 from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
 from projections.timelines import Timeline
-from projections.traces import Trace
+from projections.traces import Looked, Trace, unheard
 
 KINDS = tuple(RENDERINGS)
 Submission = Mapping[str, object] | bytes | str
@@ -191,6 +191,11 @@ class StateManager:
         ):
             yield entry
 
+    async def version(self, kind: str, aggregate_id: str) -> int:
+        """The last version that there is; 0 where there is no such thing."""
+        _check_kind(kind)
+        return await self.platform.log.stream_version(f"{kind}-{aggregate_id}")
+
     async def diff(self, kind: str, aggregate_id: str, begin: Cut, end: Cut = NOW) -> Difference:
         """One aggregate at two cuts. Raises NotFound, CutOutOfRange."""
         _check_kind(kind)
@@ -204,9 +209,14 @@ class StateManager:
         """Tasks over time: a workflow's, one, or an agent's. Raises NotFound, CutOutOfRange, InvalidInput."""
         return await self.platform.timelines.of(kind, aggregate_id, cut, now())
 
-    async def trace(self, correlation_id: str, begin: Cut = START, end: Cut = NOW) -> Trace:
-        """All that one request caused, as a tree. Raises NotFound; InvalidInput where it is too much at once."""
-        return await self.platform.tracer.trace(correlation_id, begin, end, now())
+    async def trace(
+        self, correlation_id: str, begin: Cut = START, end: Cut = NOW, *, looked: Looked = unheard
+    ) -> Trace:
+        """All that one request caused, as a tree. `looked` hears through how much of the log it has looked.
+
+        Raises NotFound; InvalidInput where it is too much at once.
+        """
+        return await self.platform.tracer.trace(correlation_id, begin, end, now(), looked)
 
     async def export(
         self, format: str, *, workflow_id: str | None = None, since: datetime | None = None, cut: Cut = NOW

@@ -80,6 +80,8 @@ class Checked:
     events: int = 0
     documents: int = 0
     snapshots: int = 0
+    archived: int = 0
+    """Streams that were not compared, as events of theirs are archived."""
 
 
 class Checker:
@@ -106,6 +108,9 @@ class Checker:
         while page := await self._reader.streams_after(mark, STREAMS_AT_ONCE):
             mark = page[-1]
             known = [stream_id for stream_id in page if stream_id.partition("-")[0] in self._folder.aggregates]
+            if archived := await self._reader.archived_streams(known):
+                self.checked.archived += len(archived)
+                known = [stream_id for stream_id in known if stream_id not in archived]
             if until is None:
                 position, found = await self._kept.documents(known)
                 documents = {f"{one.kind}-{one.id}": one.body for one in found}

@@ -1,6 +1,7 @@
 """What changed between two cuts: of one aggregate, or across everything."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
@@ -18,6 +19,8 @@ from projections.documents.values import Document, decode
 from projections.folded import StateAtCut
 
 STREAMS_AT_ONCE = 200
+MOVED_AT_ONCE = 100_000
+"""Streams that are named at once, some 40 MB. For the next ones the log between the cuts is looked through again."""
 _ENDS: dict[str, frozenset[str]] = {
     "workflow": frozenset(ALL_WORKFLOW - OPEN_WORKFLOW),
     "task": frozenset(get_args(TaskState)) - OPEN_TASK,
@@ -88,33 +91,39 @@ class Differences:
         try:
             await self._at_cut.require(kind, id, begin, now)
         except CutOutOfRange as error:
-            if "first_position" not in error.facts:
+            if "first_recorded_at" not in error.facts:
                 raise
         before, after = [await self._folder.at(self._reader, stream_id, cut) for cut in (begin, end)]
         return Difference(kind, id, _side(kind, before), _side(kind, after))
 
-    async def everywhere(self, begin: Cut, end: Cut, now: datetime) -> AsyncIterator[Difference]:
+    async def everywhere(self, begin: Cut, end: Cut, now: datetime) -> AsyncGenerator[Difference]:
         """All aggregates that have events after the one cut and up to the other, by kind and id.
 
         Raises CutOutOfRange, and InvalidInput where the cuts are versions, or the wrong way round.
         """
         if begin.version is not None or end.version is not None:
             raise InvalidInput("A version is one of a single stream: compare everything by times or positions.")
-        first, last = [(await self._at_cut.moment(cut, now)).position for cut in (begin, end)]
-        if first > last:
-            raise InvalidInput(
-                f"The first cut lies at position {first}, after the second one at {last}: turn them round.",
-                first_position=first,
-                last_position=last,
-            )
-        moved = [one for one in await self._reader.moved_between(first, last) if one.category in RENDERINGS]
-        for place in range(0, len(moved), STREAMS_AT_ONCE):
-            some = moved[place : place + STREAMS_AT_ONCE]
-            before = await self._fold([one for one in some if one.first_version > 1], first)
-            after = await self._fold(some, last)
-            for one in some:
-                kind, id = one.category, one.stream_id.partition("-")[2]
-                yield Difference(kind, id, before.get(one.stream_id), after.get(one.stream_id))
+        first, last = await self._at_cut.between(begin, end, now)
+        if not end.is_now:
+            await self._at_cut.recorded(end, now)
+        async with aclosing(self._moved(first, last)) as moved:
+            async for some in moved:
+                before = await self._fold([one for one in some if one.first_version > 1], first)
+                after = await self._fold(some, last)
+                for one in some:
+                    kind, id = one.category, one.stream_id.partition("-")[2]
+                    yield Difference(kind, id, before.get(one.stream_id), after.get(one.stream_id))
+
+    async def _moved(self, first: int, last: int) -> AsyncGenerator[list[Moved]]:
+        """The streams that are to be compared, by their ids, as many as are folded at once."""
+        mark = ""
+        while page := await self._reader.moved_between(first, last, mark, MOVED_AT_ONCE):
+            mark = page[-1].stream_id
+            known = [one for one in page if one.category in RENDERINGS]
+            for place in range(0, len(known), STREAMS_AT_ONCE):
+                yield known[place : place + STREAMS_AT_ONCE]
+            if len(page) < MOVED_AT_ONCE:
+                return
 
     async def _fold(self, moved: list[Moved], position: int) -> dict[str, Side | None]:
         requests = [self._folder.request(one.stream_id) for one in moved]

@@ -33,6 +33,11 @@ class InvalidPage(DoraStateError):
     code = "invalid_page"
 
 
+def named(kind: str, id: str) -> str:
+    """At the beginning of a sentence; nobody gives an id for the system."""
+    return "The system" if kind == "system" else f"The {kind} {id}"
+
+
 def nothing_there(kind: str, id: str) -> NotFound:
     """There is nothing of that id; nobody gives one for the system."""
     if kind == "system":

@@ -1,14 +1,15 @@
 """The state at a cut: the fold itself, rendered as the read models are."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.errors import CutOutOfRange
+from domain.errors import Archived, CutOutOfRange, InvalidInput
 from domain.folding import Folder
 from domain.log import Cut, EventReader, Head, RecordedEvent
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode, iso
-from projections.errors import nothing_there
+from projections.errors import named, nothing_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +59,36 @@ class StateAtCut:
         if cut.version is not None:
             if not 1 <= cut.version <= version:
                 raise CutOutOfRange(
-                    f"The {kind} {id} has versions 1 to {version}, not {cut.version}; ask for one of them.",
+                    f"{named(kind, id)} has versions 1 to {version}, not {cut.version}; ask for one of them.",
                     kind=kind,
                     id=id,
                     first_version=1,
                     last_version=version,
                 )
             return None
-        first = await self._first(stream_id)
+        began = await self._reader.stream_began(stream_id)
+        assert began is not None
         if cut.at is not None:
             await self._require_past(cut.at, now)
-            moment, has_begun = cut.at, first.recorded_at <= cut.at
+            moment, has_begun = cut.at, began <= cut.at
         else:
             whole = await self._whole(cut)
-            moment, has_begun = whole.recorded_at or now, first.position <= whole.position
+            moment = whole.recorded_at or now
+            has_begun = whole.recorded_at is not None and began <= whole.recorded_at
+            if began == whole.recorded_at:  # commands of an import may have one time
+                has_begun = (await self._first(stream_id)).position <= whole.position
         if not has_begun:
-            raise CutOutOfRange(
-                f"The {kind} {id} began at {iso(first.recorded_at)}, position {first.position}; "
-                "ask for that moment or a later one.",
-                kind=kind,
-                id=id,
-                first_recorded_at=iso(first.recorded_at),
-                first_position=first.position,
-            )
+            raise await self._before_its_beginning(kind, id, began)
         return moment
+
+    async def _before_its_beginning(self, kind: str, id: str, began: datetime) -> CutOutOfRange:
+        facts: dict[str, object] = {"kind": kind, "id": id, "first_recorded_at": iso(began)}
+        where = ""
+        with suppress(Archived):  # when it began is known all the same
+            first = await self._first(self._folder.aggregates[kind].stream_id(id))
+            facts["first_position"], where = first.position, f", position {first.position}"
+        told = f"{named(kind, id)} began at {iso(began)}{where}; ask for that moment or a later one."
+        return CutOutOfRange(told, **facts)
 
     async def moment(self, cut: Cut, now: datetime) -> Moment:
         """Where the log was at a cut by time or position, or is now. Raises CutOutOfRange for what has not come yet."""
@@ -93,9 +100,37 @@ class StateAtCut:
         whole = await self._whole(cut)
         return Moment(whole.position, whole.recorded_at or now)
 
+    async def recorded(self, cut: Cut, now: datetime) -> Moment:
+        """The same, where something was recorded by then. Raises CutOutOfRange also where nothing was."""
+        moment = await self.moment(cut, now)
+        if moment.position:
+            return moment
+        if not (begun := await self._reader.read_log(after_position=0, limit=1)):
+            raise CutOutOfRange("The log is empty: nothing was recorded yet; submit something first.")
+        began = iso(begun[0].recorded_at)
+        raise CutOutOfRange(
+            f"The log begins at {began}, position 1; ask for that moment or a later one.", first_recorded_at=began
+        )
+
+    async def between(self, begin: Cut, end: Cut, now: datetime) -> tuple[int, int]:
+        """The positions of two cuts by time or position. Raises CutOutOfRange; InvalidInput for the wrong way round."""
+        first, last = (await self.moment(begin, now)).position, (await self.moment(end, now)).position
+        if first > last:
+            raise InvalidInput(
+                f"The first cut lies at position {first}, after the second one at {last}: turn them round.",
+                first_position=first,
+                last_position=last,
+            )
+        return first, last
+
     async def _whole(self, cut: Cut) -> Head:
         assert cut.position is not None
         head = await self._reader.head()
+        if cut.position < 0:
+            raise CutOutOfRange(
+                f"The log has positions 1 to {head.position}, not {cut.position}; ask for one of them.",
+                last_position=head.position,
+            )
         if cut.position > head.position:
             raise CutOutOfRange(
                 f"The log ends at position {head.position}, before {cut.position}; ask for one up to it.",

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -13,8 +13,10 @@ from domain.workflow import Workflow
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
+from projections.metadata import metadata_of
 
 MICROSECOND = timedelta(microseconds=1)
+BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
 STRETCH = 200
 """Versions that are held at once when history is told backwards."""
 
@@ -91,11 +93,13 @@ class History:
     ) -> AsyncIterator[HistoryEntry]:
         """The versions after `after_version` up to a cut, in order or backwards; empty if there are none."""
         stream_id = self._folder.aggregates[kind].stream_id(aggregate_id)
-        if only.since is not None:
+        if only.since is not None and only.since > BEGINNING_OF_TIME:
             before = await self._folder.at(self._reader, stream_id, Cut(at=only.since - MICROSECOND))
             after_version = max(after_version, before.version)
         if limit is not None and limit <= 0:
             return
+        if after_version >= await self._reader.stream_version(stream_id):
+            return  # what it was then need not be known
         entries = self._backwards if newest_first else self._forwards
         told = 0
         async for entry in entries(kind, stream_id, after_version, cut, only, limit):
@@ -107,25 +111,23 @@ class History:
     async def _forwards(
         self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
     ) -> AsyncIterator[HistoryEntry]:
-        aggregate = self._folder.aggregates[kind]
         state, told = None, None  # the last document, where it is the next one's before
         if after_version > 0:
             state = (await self._folder.at(self._reader, stream_id, Cut(version=after_version))).state
         rest = limit if only == EVERYTHING else None
         async for record in self._reader.read_stream(stream_id, after_version=after_version, cut=cut, limit=rest):
-            event = self._folder.catalogue.decode(record.type, record.schema_version, record.data)
-            metadata = orjson.loads(record.metadata)
+            metadata = metadata_of(record)
             if not only.wants(record, metadata):
-                state, told = aggregate.evolve(state, event), None
+                state, told = self._folder.step(record, state)[1], None
                 continue
             if isinstance(state, Workflow):
                 before = state.copy()
-                state = aggregate.evolve(state, event)
+                state = self._folder.step(record, state)[1]
                 narrow_before, narrow_after = _only_what_may_differ(before, state)
                 changed = changes.of_plain(_plain(kind, narrow_before, record), _plain(kind, narrow_after, record))
             else:
                 begin = _plain(kind, state, record) if told is None else told
-                state = aggregate.evolve(state, event)
+                state = self._folder.step(record, state)[1]
                 told = _plain(kind, state, record)
                 changed = changes.of_plain(begin, told)
             yield _entry(record, metadata, *changed)

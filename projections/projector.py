@@ -191,7 +191,8 @@ class Projector:
             if index == 0:
                 raise ProjectionHalted(
                     f"Event {record.position} is a {record.type} of schema version {record.schema_version}, "
-                    "which this release does not know; run the release that wrote it, or a later one.",
+                    "which this release does not know; run the release that wrote it, or a later one, or ask for"
+                    f" what was up to position {record.position - 1}.",
                     position=record.position,
                     event_type=record.type,
                     schema_version=record.schema_version,

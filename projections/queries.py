@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from domain.errors import CutOutOfRange, NotFound
+from domain.errors import Archived, CutOutOfRange, NotFound
 from domain.folding import FOLDER, Folder
-from domain.log import NOW, Cut, EventReader
+from domain.log import NOW, Cut, EventReader, RecordedEvent
 from domain.system import SYSTEM_ID
 from domain.workflow import ACTIVE
 from projections.documents import agent as agents
@@ -110,7 +110,7 @@ class Queries:
     async def _system_at(self, cut: Cut, now: datetime) -> Document:
         """Its counts are of interest also before anything of it was configured."""
         if cut.version is None:
-            moment = await self._at_cut.moment(cut, now)
+            moment = await self._at_cut.recorded(cut, now)
             try:
                 document = (await self._at_cut.fold("system", SYSTEM_ID, cut, now)).document
             except (NotFound, CutOutOfRange):
@@ -129,6 +129,10 @@ class Queries:
     async def moment(self, cut: Cut) -> Moment:
         """Where the log was at a cut by time or position. Raises CutOutOfRange for what has not come yet."""
         return await self._at_cut.moment(cut, self._clock())
+
+    async def recorded(self, cut: Cut) -> Moment:
+        """The same, where something was recorded by then. Raises CutOutOfRange also where nothing was."""
+        return await self._at_cut.recorded(cut, self._clock())
 
     async def active_workflows(self) -> int:
         """How many workflows are running or paused, as far as the read models know."""
@@ -162,15 +166,23 @@ class Queries:
 
     async def _with_trail(self, document: Document) -> Document:
         """The end of it: a task may have told of its progress a million times, and its history is there for that."""
-        version = document["stream_version"]
+        version, stream_id = document["stream_version"], f"task-{document['task_id']}"
         omitted = max(version - TRAIL_LENGTH, 0)
-        stream = self._reader.read_stream(
-            f"task-{document['task_id']}", after_version=omitted, cut=Cut(version=version)
-        )
-        entries = audit.trail([record async for record in stream], self._catalogue)
+        try:
+            records = await self._trail(stream_id, omitted, version)
+        except Archived as error:  # the state is known, and so is what of its trail is left
+            omitted = min(int(str(error.facts["first_version"])) - 1, version)
+            records = await self._trail(stream_id, omitted, version)
+        entries = audit.trail(records, self._catalogue)
         document["audit_trail"] = decode(encode({"entries": entries}))["entries"]
         document["audit_trail_omitted"] = omitted
         return document
+
+    async def _trail(self, stream_id: str, after: int, until: int) -> list[RecordedEvent]:
+        if after >= until:
+            return []
+        stream = self._reader.read_stream(stream_id, after_version=after, cut=Cut(version=until))
+        return [record async for record in stream]
 
     async def _with_presence(self, document: Document) -> Document:
         agent_id, now = document["agent_id"], self._clock()

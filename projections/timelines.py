@@ -109,8 +109,7 @@ class Timelines:
         omitted, begin, end = 0, now, now
         state: Any = None
         async for record in self._reader.read_stream(aggregate.stream_id(id), cut=cut):
-            event = self._folder.catalogue.decode(record.type, record.schema_version, record.data)
-            state = aggregate.evolve(state, event)
+            event, state = self._folder.step(record, state)
             begin = min(begin, record.recorded_at)
             end = record.recorded_at
             for task_id, went, agent in _moves(kind, id, event, state):

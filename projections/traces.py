@@ -1,20 +1,25 @@
 """What one request caused: the commands of a conversation with their events, over all aggregates, as a tree."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import orjson
 
 from domain.errors import InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import Cut, EventReader, LogFilter, RecordedEvent
 from projections.folded import StateAtCut
+from projections.metadata import metadata_of
 
 MOST = 50_000
 """Events of one conversation that are held at once."""
 PAGE = 2_000
+WINDOW = 20_000
+"""Positions that are looked through at once."""
+Looked = Callable[[int, int], None]
+"""Hears through how many positions of how many it has looked."""
+
+
+def unheard(done: int, total: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -56,14 +61,13 @@ class Tracer:
         self._reader = reader
         self._at_cut = StateAtCut(reader, FOLDER)
 
-    async def trace(self, correlation_id: str, begin: Cut, end: Cut, now: datetime) -> Trace:
+    async def trace(self, correlation_id: str, begin: Cut, end: Cut, now: datetime, looked: Looked = unheard) -> Trace:
         """Raises NotFound where there is nothing of it, InvalidInput where there is too much at once, CutOutOfRange."""
-        first = (await self._at_cut.moment(begin, now)).position
-        last = (await self._at_cut.moment(end, now)).position
+        first, last = await self._at_cut.between(begin, end, now)
         commands: dict[str, TracedCommand] = {}
         by_event: dict[str, str] = {}
-        async for event in self._events(correlation_id, first, last):
-            told: dict[str, Any] = orjson.loads(event.metadata)
+        async for event in self._events(correlation_id, first, last, looked):
+            told = metadata_of(event)
             command_id = str(told.get("command_id") or event.event_id)
             if command_id not in commands:
                 commands[command_id] = TracedCommand(
@@ -77,28 +81,30 @@ class Tracer:
             commands[command_id].events.append(event)
             by_event[str(event.event_id)] = command_id
         if not commands:
+            where = f"at positions {first + 1} to {last}" if first < last else f"after position {first}"
             raise NotFound(
-                f"Nothing with the correlation id {correlation_id} is in the log there; check the id.",
+                f"Nothing with the correlation id {correlation_id} is in the log {where}; check the id.",
                 correlation_id=correlation_id,
             )
         return Trace(correlation_id, _tree(commands, by_event))
 
-    async def _events(self, correlation_id: str, first: int, last: int) -> AsyncIterator[RecordedEvent]:
-        """In order, those of commands that are whole at the end."""
+    async def _events(self, correlation_id: str, first: int, last: int, looked: Looked) -> AsyncIterator[RecordedEvent]:
+        """In order, a window of positions after the other, as most of the log may be of other conversations."""
         only, found = LogFilter(correlation_id=correlation_id), 0
-        while page := await self._reader.read_log(after_position=first, limit=PAGE, only=only):
-            for event in page:
-                if event.position > last:
-                    return
-                found += 1
-                if found > MOST:
-                    raise InvalidInput(
-                        f"The conversation {correlation_id} has more than {MOST:,} events; ask for a part of it,"
-                        " between two times.",
-                        correlation_id=correlation_id,
-                    )
-                yield event
-            first = page[-1].position
+        for begin in range(first, last, WINDOW):
+            looked(begin - first, last - first)
+            after, end = begin, min(begin + WINDOW, last)
+            while page := await self._reader.read_log(after_position=after, limit=PAGE, only=only, until_position=end):
+                for event in page:
+                    found += 1
+                    if found > MOST:
+                        raise InvalidInput(
+                            f"The conversation {correlation_id} has more than {MOST:,} events; ask for a part of it,"
+                            " between two times.",
+                            correlation_id=correlation_id,
+                        )
+                    yield event
+                after = page[-1].position
 
 
 def _tree(commands: dict[str, TracedCommand], by_event: dict[str, str]) -> list[TracedCommand]:

@@ -77,30 +77,38 @@ class _Target:
 def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Target:
     """The earlier workflow, or a refusal that names the range there is."""
     current = work.version(WORKFLOW, command.workflow_id)
-    if command.to_time is not None and command.to_time > work.now:
+    if command.to_version is not None and not 1 <= command.to_version <= current:
         raise Refusal(
-            "rollback_to_future",
-            f"{iso(command.to_time)} lies in the future; roll back to a moment that has been.",
-            workflow_id=command.workflow_id,
-            to_time=iso(command.to_time),
-        )
-    cut = Cut(version=command.to_version, at=command.to_time, position=command.to_position)
-    past = work.past(WORKFLOW, command.workflow_id, cut)
-    began = iso(workflow.created_at)
-    if past.state is None:
-        raise Refusal(
-            "rollback_before_beginning",
-            f"Workflow {command.workflow_id} began at {began}; roll back to a moment after that.",
-            workflow_id=command.workflow_id,
-            began=began,
-            versions=[1, current],
-        )
-    if command.to_version is not None and past.version < command.to_version:
-        raise Refusal(
-            "rollback_beyond_end",
+            "rollback_before_beginning" if command.to_version < 1 else "rollback_beyond_end",
             f"Workflow {command.workflow_id} has versions 1 to {current}; "
             f"there is no version {command.to_version} to roll back to.",
             workflow_id=command.workflow_id,
+            versions=[1, current],
+        )
+    if command.to_time is not None and command.to_time > work.now:
+        raise Refusal(
+            "rollback_to_future",
+            f"{iso(command.to_time)} lies in the future; roll back to a moment up to {iso(work.now)}.",
+            workflow_id=command.workflow_id,
+            to_time=iso(command.to_time),
+        )
+    if command.to_position is not None and command.to_position > (end := work.end_of_log()):
+        raise Refusal(
+            "rollback_beyond_end",
+            f"The log ends at position {end}, before {command.to_position}; roll back to one up to it.",
+            workflow_id=command.workflow_id,
+            versions=[1, current],
+            last_position=end,
+        )
+    cut = Cut(version=command.to_version, at=command.to_time, position=command.to_position)
+    past = work.past(WORKFLOW, command.workflow_id, cut)
+    if past.state is None:
+        began = iso(past.began or workflow.created_at)
+        raise Refusal(
+            "rollback_before_beginning",
+            f"Workflow {command.workflow_id} began at {began}; roll back to that moment or a later one.",
+            workflow_id=command.workflow_id,
+            began=began,
             versions=[1, current],
         )
     _require_whole(work, command.workflow_id, past)

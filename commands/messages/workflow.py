@@ -1,8 +1,8 @@
 """Commands that name a workflow."""
 
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from commands.messages.base import Command, WrongField
 from domain.values import (
@@ -141,9 +141,9 @@ class RollBackWorkflow(WorkflowCommand):
     """Restore an earlier state, with the workflow's tasks unless `workflow_only`."""
 
     type: ClassVar = "RollBackWorkflow"
-    to_version: Annotated[int, Field(ge=1)] | None = None
+    to_version: int | None = None  # who knows the workflow and the log says which there are
     to_time: Time | None = None
-    to_position: Annotated[int, Field(ge=1)] | None = None
+    to_position: int | None = None
     reason: Text
     operator: Id
     workflow_only: bool = False

@@ -184,6 +184,18 @@ def history(
     cut = make_cut(version, at, position, ("--version", "--at", "--position"))
     checked = check_id(check_kind(kind), id)
     if timeline or html is not None:
+        filters = {
+            "--since": since,
+            "--type": type,
+            "--actor": actor,
+            "--occurred-since": occurred_since,
+            "--occurred-until": occurred_until,
+            "--after": after,
+            "--limit": limit,
+            "--newest-first": newest_first,
+        }
+        if given := [name for name, value in filters.items() if value]:
+            raise InvalidInput(f"A timeline shows everything up to a cut: leave out {' and '.join(given)}.")
         return _timeline(context, kind, checked, cut, html, as_json)
     if after < 0:
         raise InvalidInput(f"--after counts from 0, so {after} is none.", value=after)
@@ -262,6 +274,8 @@ def trace(
     """Show what one request caused, over all aggregates, as a tree."""
     from dora_state.cli.arguments import parse_cut
 
+    if not correlation_id.strip():
+        raise InvalidInput("Which conversation? Give its correlation id.")
     begin, end = parse_cut(since, "--since", versions=False), parse_cut(until, "--until", versions=False)
 
     from dora_state.cli.running import run

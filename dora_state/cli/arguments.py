@@ -11,7 +11,7 @@ from domain.system import SYSTEM_ID
 from domain.values import MAX_ID_LENGTH
 
 KINDS = ("workflow", "task", "agent", "pool", "system")
-_NUMBERED = re.compile("([vp]?)([0-9]{1,19})")
+_NUMBERED = re.compile("([vp]?)(-?[0-9]{1,30})")
 
 
 def check_kind(kind: str) -> str:
@@ -47,13 +47,10 @@ def check_tenant(option: str | None) -> str | None:
 
 
 def make_cut(version: int | None, at: str | None, position: int | None, options: tuple[str, str, str]) -> Cut:
-    """At most one of the three; `options` are their names as typed."""
+    """At most one of the three; `options` are their names as typed. Which numbers there are, the log knows."""
     given = [name for name, value in zip(options, (version, at, position), strict=True) if value is not None]
     if len(given) > 1:
         raise InvalidInput(f"{' and '.join(given)} can't be asked for at once: give one of them.")
-    for name, number in ((options[0], version), (options[2], position)):
-        if number is not None and not 1 <= number < 2**63:
-            raise InvalidInput(f"{name} counts from 1, so {number} is none.", value=number)
     return Cut(version=version, at=None if at is None else parse_time(at, options[1]), position=position)
 
 
@@ -89,7 +86,7 @@ def check_types(types: list[str]) -> frozenset[str]:
 
 
 def check_count(number: int | None, option: str) -> int | None:
-    if number is not None and not 1 <= number < 2**63:
+    if number is not None and number < 1:
         raise InvalidInput(f"{option} counts from 1, so {number} is none.", value=number)
     return number
 

@@ -26,7 +26,7 @@ async def history(
     limit: int | None = None,
 ) -> int:
     """Raises NotFound, CutOutOfRange."""
-    told = 0
+    told, versions = 0, 0
     async with open_state_manager(settings, say=say, create=False) as manager:
         async for entry in manager.history(
             kind, id, cut=cut, after_version=after_version, only=only, newest_first=newest_first, limit=limit
@@ -37,8 +37,10 @@ async def history(
             else:
                 for line in entry_lines(entry):
                     output.line(line)
+        if not told:
+            versions = await manager.version(kind, id)
     if not told:
-        say(f"No version of {kind} {id} is like that.")
+        say(f"No version of {kind} {id} is like that; it has versions 1 to {versions}.")
     return Exit.DONE
 
 

@@ -46,11 +46,18 @@ async def check(settings: Settings, cut: Cut, output: Output) -> int:
                     output.json_line(asdict(finding))
                 else:
                     output.line(f"{finding.what} of {finding.about}: {finding.says}")
-    checked = checking.checked
+    checked = asdict(checking.checked)
     if output.as_json:
-        output.json_line({"position": checking.position, "findings": found} | asdict(checked))
-    else:
-        told = ", ".join(f"{number(count)} {name}" for name, count in asdict(checked).items())
+        output.json_line({"position": checking.position, "findings": found} | checked)
+    archived = checked.pop("archived")
+    if not output.as_json:
+        told = ", ".join(f"{number(count)} {name}" for name, count in checked.items())
         output.line(f"Compared as of position {checking.position}: {told}.")
-        output.line(f"{number(found)} do not agree." if found else "All agree.")
-    return Exit.REFUSED if found else Exit.DONE
+        all_agree = "All of them agree." if archived else "All agree."
+        output.line(f"{number(found)} do not agree." if found else all_agree)
+    if archived:
+        say(
+            f"Error: {number(archived)} streams have events that are archived and were not compared; bring the archive"
+            " back and check again."
+        )
+    return Exit.REFUSED if found else Exit.UNAVAILABLE if archived else Exit.DONE

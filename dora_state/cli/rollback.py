@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from domain.errors import InvalidInput
+from domain.errors import DoraStateError, InvalidInput
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
@@ -48,7 +48,6 @@ def _given(text: str | None) -> str | None:
 
 async def _roll_back(manager: StateManager, id: str, where: dict[str, Any], output: Output) -> int:
     answer = await manager.rollback_workflow(id, **where)
-    await manager.catch_up()
     if output.as_json:
         output.json_document(answer_document(answer))
     elif answer.ok:
@@ -56,6 +55,10 @@ async def _roll_back(manager: StateManager, id: str, where: dict[str, Any], outp
             output.line(line)
     if answer.problem is not None:
         say(f"Error: {answer.problem.message}")
+    try:
+        await manager.catch_up()
+    except DoraStateError as error:  # what was answered stands
+        say(f"The read models are behind: {error.message}")
     return exit_of_outcomes(Counter([answer.outcome]))
 
 

@@ -4,11 +4,13 @@ from typing import Any
 
 from domain.errors import DoraStateError, LogError
 from domain.log import Cut
+from domain.system import SYSTEM
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
 from dora_state.cli.views import VIEWS
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
+from projections.errors import NotProjectedYet
 
 PATIENCE = 5.0
 """Seconds that the read models get to come up to the log's end."""
@@ -17,12 +19,21 @@ PATIENCE = 5.0
 async def show(settings: Settings, kind: str, id: str, cut: Cut, output: Output) -> int:
     """Raises NotFound, CutOutOfRange."""
     async with open_state_manager(settings, say=say, create=False) as manager:
-        document = await (_now(manager, kind, id) if cut.is_now else manager.state(kind, id, cut=cut))
+        document = await (_now(manager, kind, id) if cut.is_now else _then(manager, kind, id, cut))
     if output.as_json:
         output.json_document(document)
     else:
         output.show(*VIEWS[kind](document))
     return Exit.DONE
+
+
+async def _then(manager: StateManager, kind: str, id: str, cut: Cut) -> dict[str, Any]:
+    """Only of the system the read models know something that the log alone does not tell: its counts."""
+    try:
+        return await manager.state(kind, id, cut=cut)
+    except NotProjectedYet as behind:
+        await manager.platform.projector.catch_up(int(str(behind.facts["asked"])), PATIENCE)
+        return await manager.state(kind, id, cut=cut)
 
 
 async def _now(manager: StateManager, kind: str, id: str) -> dict[str, Any]:
@@ -35,6 +46,12 @@ async def _now(manager: StateManager, kind: str, id: str) -> dict[str, Any]:
     except DoraStateError as error:
         current, reason = False, f"are of no use just now ({error.message.rstrip('.')})"
     if current:
-        return await manager.state(kind, id)
+        if f"{kind}-{id}" not in await manager.platform.read_models.parked():
+            return await manager.state(kind, id)
+        reason = "have stopped, of this one, at an event that they could not take"
+    elif kind == SYSTEM.category:
+        reached = await manager.platform.queries.reached()
+        say(f"The read models {reason}; this is as of position {reached}, up to which they know its counts.")
+        return await manager.state(kind, id, cut=Cut(position=reached))
     say(f"The read models {reason}; this is folded from the log.")
     return await manager.state(kind, id, live=True)

@@ -6,15 +6,17 @@ from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import when
 from dora_state.cli.output import Output, say
+from dora_state.cli.progress import Bars
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
-from projections.traces import TracedCommand
+from projections.traces import Looked, TracedCommand
 
 
 async def trace(settings: Settings, correlation_id: str, begin: Cut, end: Cut, output: Output) -> int:
     """Raises NotFound, CutOutOfRange, InvalidInput."""
     async with open_state_manager(settings, say=say, create=False) as manager:
-        found = await manager.trace(correlation_id, begin, end)
+        with Bars() as bars:
+            found = await manager.trace(correlation_id, begin, end, looked=_looking(bars))
     if output.as_json:
         commands = [_document(depth, command) for depth, command in found]
         output.json_document({"correlation_id": correlation_id, "commands": commands})
@@ -23,6 +25,19 @@ async def trace(settings: Settings, correlation_id: str, begin: Cut, end: Cut, o
         for line in _lines(depth, command):
             output.line("    " * depth + line)
     return Exit.DONE
+
+
+def _looking(bars: Bars) -> Looked:
+    """Tells the bars; how much there is to look through is known when looking begins."""
+    told: list[int] = []
+
+    def looked(done: int, total: int) -> None:
+        if not told:
+            bars.begin("trace", total)
+        bars.advance(done - (told[-1] if told else 0))
+        told.append(done)
+
+    return looked
 
 
 def _document(depth: int, command: TracedCommand) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The log on PostgreSQL: the port EventLog, with what an import and maintenance need besides."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
 from domain.log import AppendOutcome, CommandAppend, EventLog
+from domain.snapshots import Stamp
 from infrastructure import sql
 from infrastructure.database import Connections, Held
 from infrastructure.event_store.appender import Appender
@@ -22,11 +23,16 @@ class PostgresEventLog(PostgresEventReader):
     """The port EventLog on a pool of connections with the role writer."""
 
     def __init__(
-        self, connections: Connections, appender: Appender | None = None, *, import_id: UUID | None = None
+        self,
+        connections: Connections,
+        appender: Appender | None = None,
+        *,
+        import_id: UUID | None = None,
+        stamps: Mapping[str, Stamp] | None = None,
     ) -> None:
         """`appender`: how to append faster than by one of the connections. `import_id`: appends are those of that
         import, and say their recorded_at."""
-        super().__init__(connections)
+        super().__init__(connections, stamps)
         self._appender = appender
         self._import_id = import_id
 
@@ -57,7 +63,7 @@ class PostgresEventLog(PostgresEventReader):
         with domain_errors():
             async with self._connections.connection() as connection, connection.transaction():
                 await connection.execute(sql.load("claim_log"))
-                yield PostgresEventLog(Held(connection), import_id=self._import_id)
+                yield PostgresEventLog(Held(connection), import_id=self._import_id, stamps=self._stamps)
 
     async def importing(self) -> UUID | None:
         """The import that the tenant is in, None when it is live."""
@@ -71,7 +77,7 @@ class PostgresEventLog(PostgresEventReader):
         LogImporting when another import has begun.
         """
         await self._rows("begin_import", import_id)
-        return PostgresEventLog(self._connections, self._appender, import_id=import_id)
+        return PostgresEventLog(self._connections, self._appender, import_id=import_id, stamps=self._stamps)
 
     async def end_import(self, import_id: UUID) -> None:
         """The tenant is live again. Raises AppendRejected when that import has not begun."""

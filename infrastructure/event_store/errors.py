@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from domain.errors import AppendRejected, ClockAhead, LogError, LogImporting, LogUnavailable
+from domain.errors import AppendRejected, Archived, ClockAhead, LogError, LogImporting, LogUnavailable
 
 _NOT_SET_UP = ("3F000", "42P01", "42883")
 _NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")
@@ -24,6 +24,15 @@ def _facts(error: psycopg.Error) -> dict[str, object]:
 def _in_utc(value: object) -> object:
     """Connections are in UTC, and times are shown with a Z."""
     return f"{value[:-6]}Z" if isinstance(value, str) and value.endswith("+00:00") else value
+
+
+def _archived(reason: str, facts: dict[str, object]) -> Archived:
+    """What is archived, and what of the log can still be read."""
+    left = "bring the archive back first"
+    if "last_position" in facts:
+        after = f"position {facts['last_position']}, {facts['last_recorded_at']}"
+        left = f"what came after {after}, can be read; bring the archive back for the rest"
+    return Archived(f"Can't read the log there: {reason}; {left}.", reason=reason, **facts)
 
 
 def to_domain(error: psycopg.Error) -> LogError:
@@ -45,7 +54,7 @@ def to_domain(error: psycopg.Error) -> LogError:
                 **facts,
             )
         case "DS007":
-            return LogUnavailable(f"Can't read the log there: {reason}; bring the archive back first.", **facts)
+            return _archived(reason, facts)
     if isinstance(error, PoolClosed | PoolTimeout | TooManyRequests) or not state:
         if isinstance(error, psycopg.OperationalError):
             return LogUnavailable(f"The log can't be reached ({reason}): try again with the same command ids.", **facts)

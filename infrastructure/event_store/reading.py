@@ -14,9 +14,9 @@ import psycopg
 from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
-from domain.errors import InvalidInput
+from domain.errors import Archived, InvalidInput, LogError
 from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, Moved, RecordedEvent, Stretch
-from domain.snapshots import Stamp
+from domain.snapshots import Place, Snapshot, Stamp
 from infrastructure import sql
 from infrastructure.database import Connection, Connections
 from infrastructure.event_store import stretches
@@ -28,10 +28,15 @@ logger = logging.getLogger(__name__)
 
 
 class PostgresEventReader:
-    """The port EventReader. The connections see one tenant; any role may read."""
+    """The port EventReader. The connections see one tenant; any role may read.
 
-    def __init__(self, connections: Connections) -> None:
+    `stamps`, by category: what snapshots must be made by to be gone on from, for telling what is left where months are
+    archived.
+    """
+
+    def __init__(self, connections: Connections, stamps: Mapping[str, Stamp] | None = None) -> None:
         self._connections = connections
+        self._stamps = stamps or {}
 
     async def _rows(self, query: LiteralString, *arguments: object) -> list[TupleRow]:
         async with self._connected() as connection:
@@ -40,14 +45,47 @@ class PostgresEventReader:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
-        with domain_errors():
-            try:
-                async with self._connections.connection() as connection:
-                    yield connection
-            except psycopg.OperationalError:
-                # One connection is lost, so others may be: the next call finds good ones.
-                await self._connections.check()
-                raise
+        try:
+            with domain_errors():
+                try:
+                    async with self._connections.connection() as connection:
+                        yield connection
+                except psycopg.OperationalError:
+                    # One connection is lost, so others may be: the next call finds good ones.
+                    await self._connections.check()
+                    raise
+        except Archived as error:
+            raise await self._with_what_is_left(error) from error
+
+    async def _with_what_is_left(self, error: Archived) -> Archived:
+        """Of a stream: its states from the first snapshot on after which no event is archived."""
+        stream_id, first_version = error.facts.get("stream_id"), error.facts.get("first_version")
+        if not isinstance(stream_id, str) or not isinstance(first_version, int):
+            return error
+        stamp = self._stamps.get(stream_id.partition("-")[0])
+        if stamp is None:
+            return error
+        try:
+            place = await self._next_whole_snapshot(stream_id, stamp, first_version - 1)
+        except LogError:  # such as on a connection whose transaction the refusal has ended
+            return error
+        if place is None:
+            left = "only its state of now can be asked for"
+        else:
+            at = place.recorded_at.isoformat().replace("+00:00", "Z")
+            left = f"its states from version {place.version} of {at} on can be asked for, and its history after that"
+        told = f"Can't read the log there: {error.facts['reason']}; {left}; bring the archive back for the rest."
+        return Archived(told, **error.facts, from_version=None if place is None else place.version)
+
+    async def _next_whole_snapshot(self, stream_id: str, stamp: Stamp, version: int) -> Place | None:
+        """The oldest one at or after a version that was not spoiled."""
+        while rows := await self._rows("next_snapshot", stream_id, stamp.schema, stamp.fold_version, version):
+            ((version, position, following, recorded_at, told, state),) = rows
+            place = Place(version, position, following, recorded_at)
+            if told == stretches.digest(stream_id, stamp, Snapshot(place, state)):
+                return place
+            version += 1
+        return None
 
     async def head(self) -> Head:
         ((position, recorded_at),) = await self._rows("log_head")
@@ -69,6 +107,13 @@ class PostgresEventReader:
             str(stream_id): int(version) for stream_id, version in await self._rows("stream_versions", list(stream_ids))
         }
 
+    async def stream_began(self, stream_id: str) -> datetime | None:
+        ((began,),) = await self._rows("stream_began", stream_id)
+        return began  # type: ignore[no-any-return]  # rows are of any type
+
+    async def archived_streams(self, stream_ids: Sequence[str]) -> set[str]:
+        return {str(stream_id) for (stream_id,) in await self._rows("archived_streams", list(stream_ids))}
+
     async def find_command(self, command_id: UUID) -> AlreadyRecorded | None:
         """What a command answered and where it is, None if it is not recorded."""
         rows = await self._rows("find_command", command_id)
@@ -82,8 +127,8 @@ class PostgresEventReader:
     async def streams_after(self, stream_id: str, limit: int) -> list[str]:
         return [str(found) for (found,) in await self._rows("streams_after", stream_id, limit)]
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
-        return [Moved(*row) for row in await self._rows("moved_between", after, until)]
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
+        return [Moved(*row) for row in await self._rows("moved_between", after, until, stream_id, limit)]
 
     async def positions_of(self, stream_ids: Sequence[str], *, after: int, until: int) -> Sequence[int]:
         rows = await self._rows("positions_of", list(stream_ids), after, until)
@@ -179,13 +224,15 @@ class PostgresEventReader:
                 for request, part in zip(requests, found, strict=True)
             ]
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         categories = list(only.categories) if only and only.categories else None
         types = list(only.types) if only and only.types else None
         correlation_id = only.correlation_id if only else None
-        rows = await self._rows("read_log", after_position, limit, categories, types, correlation_id)
+        rows = await self._rows("read_log", after_position, limit, categories, types, correlation_id, until_position)
         return [RecordedEvent(*row) for row in rows]
 
 

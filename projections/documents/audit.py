@@ -1,16 +1,16 @@
 """A task's audit trail, in SPEC's shape, from the events of its stream."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import orjson
 
 from domain.aggregate import Event
 from domain.catalogue import EventCatalogue
+from domain.errors import CorruptLog
 from domain.log import RecordedEvent
 from domain.task import TaskAssigned, TaskStarted
 from projections.documents.values import Document
+from projections.metadata import metadata_of
 
 EVENT_NAMES = {
     "TaskAssigned": "agent_assigned",
@@ -36,16 +36,22 @@ def trail(recorded: Iterable[RecordedEvent], catalogue: EventCatalogue) -> list[
     entries: list[Document] = []
     reservation_id: str | None = None
     for record in recorded:
-        event = catalogue.decode(record.type, record.schema_version, record.data)
-        if isinstance(event, TaskAssigned):
-            reservation_id = event.reservation_id
-        metadata = orjson.loads(record.metadata) if record.metadata else {}
+        metadata: Mapping[str, Any] = {}
+        try:
+            event = catalogue.decode(record.type, record.schema_version, record.data)
+            metadata = metadata_of(record)
+        except CorruptLog as error:  # the state is known all the same, if only from a snapshot after it
+            at, details = record.recorded_at, {"problem": error.message}
+        else:
+            if isinstance(event, TaskAssigned):
+                reservation_id = event.reservation_id
+            at, details = event.at, _details(event, reservation_id)
         entries.append(
             {
-                "timestamp": event.at,
+                "timestamp": at,
                 "event": event_name(record.type),
                 "actor": metadata.get("actor") or UNKNOWN_ACTOR,
-                "details": _details(event, reservation_id),
+                "details": details,
                 "version": record.version,
                 "position": record.position,
                 "recorded_at": record.recorded_at,

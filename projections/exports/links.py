@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from domain.agent import AGENT
 from domain.aggregate import Event
@@ -12,6 +10,7 @@ from domain.errors import CorruptLog
 from domain.folding import Folder
 from domain.log import EventReader, FoldRequest, RecordedEvent
 from domain.task import TASK, Task
+from projections.metadata import metadata_of
 from projections.states import States
 
 TASKS_KEPT = 20_000
@@ -40,6 +39,14 @@ class Linked:
         return reason
 
 
+class _Held(NamedTuple):
+    agent_id: str | None
+    pool_id: str | None
+
+
+_NOTHING = _Held(None, None)
+
+
 def said(event: Event, name: str) -> Any:
     """One of the fields that an event may have, None: it has no such field.
 
@@ -58,8 +65,13 @@ class Linker:
 
     async def link(self, page: list[RecordedEvent]) -> list[Linked]:
         """Whole commands, in which each task's events follow on those before. Raises CorruptLog, UnknownEvent."""
-        if not page:
-            return []
+        try:
+            return await self._link(page) if page else []
+        except CorruptLog as error:
+            told = f"{error.message.rstrip('.')}; an export as jsonl copies it as it is."
+            raise type(error)(told, **error.facts) from error
+
+    async def _link(self, page: list[RecordedEvent]) -> list[Linked]:
         begin: dict[str, int] = {}
         for record in page:
             if record.stream_id.startswith("task-"):
@@ -67,7 +79,8 @@ class Linker:
         failed = await self._tasks.load(begin, page[0].position - 1)
         for error in failed.values():
             raise error
-        events = [self._decode(record) for record in page]
+        # A task's are understood as they are folded.
+        events = [None if record.stream_id in begin else self._decode(record) for record in page]
         others = await self._named(page, events, begin)
         linked: list[Linked] = []
         first = 0
@@ -83,24 +96,21 @@ class Linker:
         try:
             return self._folder.catalogue.decode(record.type, record.schema_version, record.data)
         except CorruptLog as error:
-            raise type(error)(
-                f"{record.stream_id}, version {record.version}, position {record.position}: {error.message} An export"
-                " as jsonl copies it as it is.",
-                **{
-                    **error.facts,
-                    "stream_id": record.stream_id,
-                    "version": record.version,
-                    "position": record.position,
-                },
-            ) from error
+            place = {"stream_id": record.stream_id, "version": record.version}
+            told = f"{record.stream_id}, version {record.version}: {error.message}"
+            raise type(error)(told, **error.facts, **place) from error
 
-    async def _named(self, page: list[RecordedEvent], events: list[Event], known: Mapping[str, int]) -> dict[str, Any]:
+    async def _named(
+        self, page: list[RecordedEvent], events: list[Event | None], known: Mapping[str, int]
+    ) -> dict[str, Any]:
         """The tasks and agents that are named without being among the events, as they began.
 
         Who reserves from a pool may name ones that there are not.
         """
         named: set[str] = set()
         for record, event in zip(page, events, strict=True):
+            if event is None:
+                continue
             task_id, agent_id = said(event, "task_id"), said(event, "agent_id")
             if task_id is not None:
                 named.add(TASK.stream_id(task_id))
@@ -112,22 +122,21 @@ class Linker:
         folded = [self._folder.go_on(stream_id, one) for stream_id, one in zip(missing, stretches, strict=True)]
         return {stream_id: one.state for stream_id, one in zip(missing, folded, strict=True) if one.state is not None}
 
-    def _command(self, command: list[tuple[RecordedEvent, Event]], others: Mapping[str, Any]) -> Iterator[Linked]:
+    def _command(
+        self, command: list[tuple[RecordedEvent, Event | None]], others: Mapping[str, Any]
+    ) -> Iterator[Linked]:
         before = {record.stream_id: self._tasks.get(record.stream_id) for record, _ in command}
         reserved = {task.reservation_id: task.task_id for task in before.values() if task and task.reservation_id}
-        for record, event in command:
+        for record, decoded in command:
             category, _, id = record.stream_id.partition("-")
+            event, had, has = (decoded, _NOTHING, _NOTHING) if decoded is not None else self._task_event(record)
             task_id: str | None = said(event, "task_id")
             workflow_id: str | None = said(event, "workflow_id")
             agent_id: str | None = said(event, "agent_id")
             pool_id: str | None = None
             match category:
                 case "task":
-                    task_id = id
-                    held = self._tasks.get(record.stream_id)
-                    agent_id, pool_id = (held.agent_id, held.pool_id) if held else (None, None)
-                    held = self._evolve(record, event, held)
-                    agent_id, pool_id = held.agent_id or agent_id, held.pool_id or pool_id
+                    task_id, agent_id, pool_id = id, has.agent_id or had.agent_id, has.pool_id or had.pool_id
                 case "workflow":
                     workflow_id, agent_id = id, said(event, "assigned_agent")
                 case "agent":
@@ -145,7 +154,7 @@ class Linker:
             yield Linked(
                 record,
                 event,
-                orjson.loads(record.metadata),
+                metadata_of(record),
                 workflow_id or (task.workflow_id if task else None),
                 task_id,
                 task.definition_id if task else None,
@@ -153,17 +162,10 @@ class Linker:
                 pool_id,
             )
 
-    def _evolve(self, record: RecordedEvent, event: Event, task: Task | None) -> Task:
-        try:
-            task = TASK.evolve(task, event)
-        except CorruptLog:
-            raise
-        except Exception as error:
-            raise CorruptLog(
-                f"{record.stream_id}, version {record.version}: {record.type} does not fit what came before it"
-                f" ({type(error).__name__}: {error}); restore it from a backup. An export as jsonl copies it as it is.",
-                stream_id=record.stream_id,
-                version=record.version,
-            ) from error
+    def _task_event(self, record: RecordedEvent) -> tuple[Event, _Held, _Held]:
+        """A task's event, and what the task held before and after it. A fold changes the state that it is given."""
+        task = self._tasks.get(record.stream_id)
+        had = _Held(task.agent_id, task.pool_id) if task is not None else _NOTHING
+        event, task = self._folder.step(record, task)
         self._tasks.put(record.stream_id, task)
-        return task
+        return event, had, _Held(task.agent_id, task.pool_id)

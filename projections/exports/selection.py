@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,11 +15,11 @@ from domain.task import TASK
 from domain.workflow import WORKFLOW
 from projections.documents.values import iso
 from projections.folded import StateAtCut
+from projections.history import BEGINNING_OF_TIME, MICROSECOND
 
 PAGE = 2_000
 POSITIONS = 500
 """Events of a workflow that are asked for at once; their commands hold several times as many."""
-MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,8 @@ class Selector:
         and CutOutOfRange where there is nothing.
         """
         if workflow_id is None:
-            moment = await self._at_cut.moment(end, now)
+            moment = await self._at_cut.recorded(end, now)
             until, at, task_ids = moment.position, moment.at, frozenset[str]()
-            if until == 0:
-                raise await self._nothing_yet()
         else:
             told = await self._at_cut.require("workflow", workflow_id, end, now)
             folded = await self._folder.at(self._reader, WORKFLOW.stream_id(workflow_id), end)
@@ -90,7 +88,8 @@ class Selector:
                 until, at = folded.place.whole_position, folded.place.recorded_at
             else:
                 until, at = (await self._at_cut.moment(end, now)).position, told or folded.place.recorded_at
-        after = 0 if since is None else await self._reader.position_at(since - MICROSECOND)
+        begins = since is None or since == BEGINNING_OF_TIME
+        after = 0 if since is None or begins else await self._reader.position_at(since - MICROSECOND)
         selection = Selection(after, until, at, workflow_id, task_ids)
         if since is not None and not await self._holds_anything(selection):
             of_it = f" of workflow {workflow_id}" if workflow_id is not None else ""
@@ -107,13 +106,6 @@ class Selector:
             return True
         return bool(await self._reader.positions_of(selection.streams, after=selection.after, until=selection.until))
 
-    async def _nothing_yet(self) -> CutOutOfRange:
-        begun = await self._reader.read_log(after_position=0, limit=1)
-        if not begun:
-            return CutOutOfRange("The log is empty: there is nothing to export yet; submit something first.")
-        first = iso(begun[0].recorded_at)
-        return CutOutOfRange(f"The log begins at {first}; ask for that moment or a later one.", first_recorded_at=first)
-
     async def pages(self, selection: Selection) -> AsyncIterator[list[RecordedEvent]]:
         """The events in order, some whole commands at a time."""
         if selection.workflow_id is not None:
@@ -122,11 +114,11 @@ class Selector:
             return
         reached = selection.after
         while reached < selection.until:
-            page = await self._reader.read_log(after_position=reached, limit=PAGE)
+            page = await self._reader.read_log(after_position=reached, limit=PAGE, until_position=selection.until)
             if not page:
                 return
             reached = page[-1].position
-            yield page if reached <= selection.until else [one for one in page if one.position <= selection.until]
+            yield page
 
     async def commands_of(self, streams: list[str], after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:
         """The whole commands that wrote to some streams, in order, some at a time."""

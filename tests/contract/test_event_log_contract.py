@@ -23,6 +23,7 @@ from domain.log import (
     FoldRequest,
     Head,
     LogFilter,
+    Moved,
     NewEvent,
     Stretch,
     place_of,
@@ -263,6 +264,37 @@ async def test_a_batch_of_the_log_ends_with_a_whole_command(any_log: EventLog) -
     assert await batch(0, 10, LogFilter(types=frozenset({"nothing_of_the_kind"}))) == []
     with pytest.raises(InvalidInput):
         await batch(0, 0)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+async def test_streams_that_moved_come_by_pages_in_the_order_of_their_ids(any_log: EventLog, limit: int) -> None:
+    ids = ["task-b", "task-B", "agent-1", "task-ü", "task-b-2", "pool-z"]
+    await any_log.append([command({stream_id: 0}) for stream_id in ids])
+    await any_log.append([command({"task-b": 1}, {"task-b": 2}), command({"pool-z": 1})])
+    for after, until in ((0, 9), (0, 6), (3, 7), (6, 9), (9, 9)):
+        found: list[Moved] = []
+        while page := await any_log.moved_between(after, until, found[-1].stream_id if found else "", limit):
+            assert len(page) <= limit
+            found += page
+        moved = {
+            event.stream_id for event in await any_log.read_log(after_position=after, limit=10, until_position=until)
+        }
+        assert [one.stream_id for one in found] == sorted(moved, key=str.encode)
+        assert [one for one in found if one.stream_id == "task-b"] == {
+            (0, 9): [Moved("task-b", 1, 3)],
+            (0, 6): [Moved("task-b", 1, 1)],
+            (3, 7): [Moved("task-b", 2, 2)],
+            (6, 9): [Moved("task-b", 2, 3)],
+            (9, 9): [],
+        }[after, until]
+
+
+async def test_a_batch_of_the_log_goes_no_further_than_is_asked(any_log: EventLog) -> None:
+    await any_log.append([command({f"task-{n}": 0, "pool-1": n}) for n in range(3)])
+    for after in range(7):
+        for until in range(9):
+            read = await any_log.read_log(after_position=after, limit=10, until_position=until)
+            assert [e.position for e in read] == [*range(after + 1, min(until, 6) + 1)]
 
 
 @pytest.mark.parametrize("correlation_id", ["conversation", 'with "quotes" and \\', "übung", "a"])

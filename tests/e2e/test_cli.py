@@ -192,6 +192,13 @@ def test_trace_shows_what_one_request_caused(dora_state: CommandLine) -> None:
     assert told[3].endswith("WorkflowStarted  workflow-wf-traced v2")
     found = dora_state("trace", "the-request", "--since", f"p{first['position']}", "--json").json
     assert [one["depth"] for one in found["commands"]] == [0, 1]
+    assert dora_state("trace", "the-request").err == ""
+    terminal, stderr = os.openpty()
+    process = dora_state.start("trace", "the-request", stderr=stderr)
+    os.close(stderr)
+    assert finish(process).out.splitlines() == told
+    assert b"trace" in os.read(terminal, 100_000), "no bar on a terminal"
+    os.close(terminal)
     ended = dora_state("trace", "nobody-asked")
     assert (ended.code, "Nothing with the correlation id nobody-asked" in ended.one_sentence()) == (3, True)
 
@@ -208,7 +215,11 @@ def test_history_has_pages_filters_and_cuts(dora_state: CommandLine) -> None:
     assert told("--version", "3") == [1, 2, 3]
     assert told("--type", "WorkflowCreated", "--type", "WorkflowTaskAdded") == [1, 2, 3]
     ended = dora_state("history", "workflow", "wf-1", "--actor", "nobody")
-    assert (ended.code, ended.out, ended.err) == (0, "", "No version of workflow wf-1 is like that.\n")
+    assert (ended.code, ended.out, ended.err) == (
+        0,
+        "",
+        "No version of workflow wf-1 is like that; it has versions 1 to 7.\n",
+    )
     for cut in (("--version", "99"), ("--position", "9999"), ("--at", "2020-01-01T00:00:00Z")):
         ended = dora_state("history", "workflow", "wf-1", *cut)
         assert (ended.code, ended.out) == (3, "")

@@ -52,9 +52,11 @@ async def test_a_rollback_to_now_behind_other_commands_undoes_none_of_them(manag
     )
     assert [answer.problem.code if answer.problem else None for answer in answers] == [
         None,
-        "rollback_to_now",
+        "rollback_beyond_end",
         "rollback_to_future",
     ]
+    assert answers[1].problem is not None
+    assert answers[1].problem.facts["last_position"] == 2, "the command before it was not looked at"
     assert (await manager.state("workflow", "w", live=True))["context"] == {"k": 1}
 
 

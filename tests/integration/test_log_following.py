@@ -168,10 +168,12 @@ async def test_a_follower_with_a_filter_looks_at_nothing_twice(log: PostgresEven
 
     class Counting(PostgresEventLog):
         async def read_log(
-            self, *, after_position: int, limit: int, only: LogFilter | None = None
+            self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
         ) -> list[RecordedEvent]:
             reads.append(after_position)
-            found = await super().read_log(after_position=after_position, limit=limit, only=only)
+            found = await super().read_log(
+                after_position=after_position, limit=limit, only=only, until_position=until_position
+            )
             looked.set()
             return found
 

@@ -67,6 +67,14 @@ class MemoryEventLog:
         self._reach()
         return self._version(stream_id)
 
+    async def stream_began(self, stream_id: str) -> datetime | None:
+        self._reach()
+        return self._streams[stream_id][0].recorded_at if stream_id in self._streams else None
+
+    async def archived_streams(self, stream_ids: Sequence[str]) -> set[str]:
+        self._reach()
+        return set()
+
     async def moved_after(self, position: int, *, at_most: int) -> tuple[int, dict[str, int]]:
         self._reach()
         first = max(position, len(self.events) - at_most, 0)
@@ -76,12 +84,13 @@ class MemoryEventLog:
         self._reach()
         return sorted((one for one in self._streams if one.encode() > stream_id.encode()), key=str.encode)[:limit]
 
-    async def moved_between(self, after: int, until: int) -> list[Moved]:
+    async def moved_between(self, after: int, until: int, stream_id: str, limit: int) -> list[Moved]:
         self._reach()
         versions: dict[str, list[int]] = {}
         for event in self.events[max(after, 0) : until]:
             versions.setdefault(event.stream_id, []).append(event.version)
-        return [Moved(stream_id, some[0], some[-1]) for stream_id, some in sorted(versions.items())]
+        beyond = sorted((one for one in versions if one.encode() > stream_id.encode()), key=str.encode)
+        return [Moved(one, versions[one][0], versions[one][-1]) for one in beyond[:limit]]
 
     async def read_stream(
         self,
@@ -138,13 +147,15 @@ class MemoryEventLog:
         last = place_of(recorded[-1]) if recorded else snapshot.place if snapshot else None
         return Stretch(snapshot, [(event.type, event.schema_version, event.data) for event in recorded], last)
 
-    async def read_log(self, *, after_position: int, limit: int, only: LogFilter | None = None) -> list[RecordedEvent]:
+    async def read_log(
+        self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
+    ) -> list[RecordedEvent]:
         self._reach()
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         batch: list[RecordedEvent] = []
         whole = 0
-        for event in self.events[max(after_position, 0) :]:
+        for event in self.events[max(after_position, 0) : until_position]:
             if not _wanted(event, only):
                 continue
             if len(batch) >= limit and event.position > whole:

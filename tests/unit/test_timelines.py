@@ -1,6 +1,7 @@
 """Tasks over time: what a workflow, a task and an agent went through, in the terminal and as a page."""
 
 import io
+import re
 from datetime import timedelta
 from html.parser import HTMLParser
 
@@ -12,6 +13,7 @@ from domain import task as tasks
 from domain import workflow as workflows
 from domain.errors import CutOutOfRange, InvalidInput, NotFound
 from domain.log import NOW, Cut
+from dora_state import timeline_page
 from dora_state.cli.views import timeline as view
 from dora_state.timeline_page import page
 from projections import timelines
@@ -182,4 +184,42 @@ async def test_the_page_needs_nothing_from_elsewhere_and_acts_on_nothing_that_it
     assert tags >= {"svg", "rect", "line", "title"}
     assert sources == []
     assert "://" not in made
-    assert made.count("failed") == 1
+    assert made.count("failed") == 3, "at the end of the bar, beside it, and in the table"
+
+
+async def test_the_page_tells_all_that_it_draws_in_a_table_too() -> None:
+    found = await Timelines(a_workflow()).of("workflow", "w", Cut(version=11), LATER)
+    made = page(found)
+    cells = re.findall("<td>(.*?)</td>", made)
+    rows = [tuple(cells[place : place + 3]) for place in range(0, len(cells), 5)]
+    assert [row for row in rows if row[0] == "t1"] == [
+        ("t1", "created", ""),
+        ("t1", "scheduled", ""),
+        ("t1", "assigned", "ann"),
+        ("t1", "running", "ann"),
+        ("t1", "scheduled", ""),
+        ("t1", "running", "bob"),
+        ("t1", "completed", ""),
+    ]
+    assert [row for row in rows if row[0] == "t2"] == [("t2", "created", "")]
+    assert "started 2024-01-17 10:00:03Z" in made
+    assert ">10:00:04</text>" in made, "there are moments to read the bars by"
+
+
+def test_the_page_can_be_read_in_light_and_in_dark() -> None:
+    def light(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one: str, other: str) -> float:
+        darker, lighter = sorted((light(one), light(other)))
+        return (lighter + 0.05) / (darker + 0.05)
+
+    for colour in timeline_page.COLOURS:
+        assert contrast(colour, "#ffffff") >= 4.5, "names of agents are white on it"
+        assert contrast(colour, "#14191f") >= 3
+    for scheme, paper in ((timeline_page._LIGHT, "#ffffff"), (timeline_page._DARK, "#14191f")):
+        named = dict(re.findall(r"--(\w+):(#\w{6})", scheme))
+        assert min(contrast(named["ink"], paper), contrast(named["soft"], paper)) >= 4.5
+        assert contrast(named["edge"], paper) >= 3

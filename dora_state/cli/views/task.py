@@ -43,6 +43,9 @@ def parts(document: dict[str, Any]) -> Iterator[RenderableType]:
     if document["audit_trail"]:
         yield ""
         yield _trail(document["audit_trail"])
+    if omitted := document["audit_trail_omitted"]:
+        yield ""
+        yield f"earlier entries of the audit trail that are left out: {omitted}; see history"
 
 
 def _moment(document: Mapping[str, Any], key: str) -> str | None:

@@ -1,10 +1,12 @@
--- The next events after a position, in order, of the categories, types and correlation given (null: all): at least
--- p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds the
--- partitions that are touched: the log is scanned by windows of positions.
-CREATE OR REPLACE FUNCTION read_log(p_after bigint, p_limit int, p_categories text[], p_types text[], p_correlation text)
-RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
+-- The next events after a position and up to another (null: the last), in order, of the categories, types and correlation given
+-- (null: all): at least p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds
+-- the partitions that are touched: the log is scanned by windows of positions.
+CREATE OR REPLACE FUNCTION read_log(
+    p_after bigint, p_limit int, p_categories text[], p_types text[], p_correlation text, p_until bigint
+) RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_head   bigint := (log_head()).last_position;
+    v_last   bigint := least(v_head, p_until);
     v_cursor bigint := greatest(p_after, 0);
     v_window bigint := p_limit;
     v_end    bigint;      -- of the window
@@ -15,8 +17,8 @@ DECLARE
     v_event  events;
     v_needle bytea := convert_to(to_json(p_correlation)::text, 'UTF8');  -- most events are told apart without parsing
 BEGIN
-    WHILE v_cursor < v_head AND (v_found < p_limit OR v_cursor < v_whole) LOOP
-        v_end := least(v_cursor + v_window, v_head);
+    WHILE v_cursor < v_last AND (v_found < p_limit OR v_cursor < v_whole) LOOP
+        v_end := least(v_cursor + v_window, v_last);
         SELECT min(m.starts_at), max(m.ends_at) INTO v_from, v_until FROM months m
         WHERE m.first_position <= v_end AND coalesce(m.last_position, v_head) > v_cursor;
         PERFORM refuse_archived(v_cursor, v_end);

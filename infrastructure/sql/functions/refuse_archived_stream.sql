@@ -15,8 +15,10 @@ BEGIN
         AND e.recorded_at < (SELECT m.ends_at FROM months m WHERE m.starts_at = p_stream.month);
     IF p_after + 1 < v_first THEN
         RAISE EXCEPTION USING ERRCODE = 'DS007',
-            MESSAGE = format('the versions of %s before %s are archived', p_stream.stream_id, v_first),
-            DETAIL = jsonb_build_object('stream_id', p_stream.stream_id, 'first_version', v_first);
+            MESSAGE = format('the versions of %s before %s are archived (%s)', p_stream.stream_id, v_first,
+                archived_from(p_stream.first_recorded_at)),
+            DETAIL = jsonb_build_object('stream_id', p_stream.stream_id, 'first_version', v_first,
+                'partitions', archived_from(p_stream.first_recorded_at));
     END IF;
 END $$;
 

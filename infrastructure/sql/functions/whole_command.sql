@@ -1,19 +1,31 @@
 -- The end of the last command that is whole at or before a position: its last position and when it was recorded; 0 and null
--- where there is none. A command lies in one month, so two months are looked at.
+-- where there is none. A command lies in one month, and `months` knows where those end that are over, archived or not.
 CREATE OR REPLACE FUNCTION whole_command(p_position bigint, OUT last_position bigint, OUT last_recorded_at timestamptz)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_from  timestamptz;
-    v_until timestamptz;
+    v_month months;
 BEGIN
-    SELECT min(m.starts_at), max(m.ends_at) INTO v_from, v_until FROM (
-        SELECT * FROM months n WHERE n.first_position <= p_position ORDER BY n.first_position DESC LIMIT 2
-    ) m;
+    last_position := 0;
+    SELECT * INTO v_month FROM months m WHERE m.first_position <= p_position ORDER BY m.first_position DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF v_month.last_position <= p_position THEN
+        last_position := v_month.last_position;
+        last_recorded_at := v_month.last_recorded_at;
+        RETURN;
+    END IF;
     PERFORM refuse_archived(p_position - 1, p_position);
     SELECT e.position, e.recorded_at INTO last_position, last_recorded_at FROM events e
-    WHERE e.position <= p_position AND e.following = 0 AND e.recorded_at >= v_from AND e.recorded_at < v_until
+    WHERE e.position <= p_position AND e.following = 0
+        AND e.recorded_at >= v_month.starts_at AND e.recorded_at < v_month.ends_at
     ORDER BY e.position DESC LIMIT 1;
-    last_position := coalesce(last_position, 0);
+    IF NOT FOUND THEN  -- it lies within the first command of its month
+        SELECT m.last_position, m.last_recorded_at INTO last_position, last_recorded_at FROM months m
+        WHERE m.last_position < v_month.first_position
+        ORDER BY m.last_position DESC LIMIT 1;
+        last_position := coalesce(last_position, 0);
+    END IF;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION whole_command FROM PUBLIC;

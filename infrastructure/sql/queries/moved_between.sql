@@ -1,1 +1,1 @@
-SELECT stream_id, first_version, last_version FROM moved_between(%s, %s)
+SELECT stream_id, first_version, last_version FROM moved_between(%s, %s, %s, %s)

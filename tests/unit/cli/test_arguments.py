@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.log import NOW, Cut
-from dora_state.cli.arguments import check_id, check_kind, make_cut, parse_time
+from dora_state.cli.arguments import check_id, check_kind, make_cut, parse_cut, parse_time
 
 NAMES = ("--version", "--at", "--position")
 
@@ -28,11 +28,9 @@ def test_two_cuts_at_once_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63])
-def test_versions_and_positions_count_from_one_and_end_somewhere(number: int) -> None:
-    with pytest.raises(InvalidInput, match="--version"):
-        make_cut(number, None, None, NAMES)
-    with pytest.raises(InvalidInput, match="--position"):
-        make_cut(None, None, number, NAMES)
+def test_which_versions_and_positions_there_are_is_for_the_log_to_say(number: int) -> None:
+    assert make_cut(number, None, None, NAMES) == parse_cut(f"v{number}", "FROM") == Cut(version=number)
+    assert make_cut(None, None, number, NAMES) == parse_cut(f"p{number}", "FROM") == Cut(position=number)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from commands.messages import system as systems
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from domain.agent import Slot
+from domain.values import iso
 from tests.support.command_world import World, add_task, assign, create_workflow, running_world, start
 from tests.support.invariants import check_world
 
@@ -269,15 +270,25 @@ def test_the_workflow_alone_is_rolled_back_only_where_no_task_would_differ() -> 
 def test_there_is_nothing_before_the_beginning_beyond_the_end_and_at_this_moment() -> None:
     world = running_world("t1")
     last, now = version(world), world.clock()
-    began = world.workflow().created_at
+    began = world.stream("workflow-wf")[0].recorded_at
 
-    world.refuse(roll_back(to_time=began - timedelta(microseconds=1)), "rollback_before_beginning")
-    world.given(create_workflow("w2"))
-    answer = world.refuse(roll_back(to_version=last + 1), "rollback_beyond_end")
+    answer = world.refuse(roll_back(to_time=began - timedelta(microseconds=1)), "rollback_before_beginning")
     assert answer.problem is not None
-    assert answer.problem.facts == {"workflow_id": "wf", "versions": [1, last]}
-    for cut in ({"to_version": last}, {"to_time": now}, {"to_position": 10**6}):
+    assert answer.problem.facts["began"] == iso(began)
+    world.given(create_workflow("w2"))
+    for number, reason in ((last + 1, "beyond_end"), (0, "before_beginning"), (-3, "before_beginning")):
+        answer = world.refuse(roll_back(to_version=number), f"rollback_{reason}")
+        assert answer.problem is not None
+        assert answer.problem.facts == {"workflow_id": "wf", "versions": [1, last]}
+        assert f"has versions 1 to {last}; there is no version {number} " in answer.problem.message
+    end = len(world.log.events)
+    for cut in ({"to_version": last}, {"to_time": now}, {"to_position": end}):
         world.refuse(roll_back(**cut), "rollback_to_now")
+    answer = world.refuse(roll_back(to_position=end + 1), "rollback_beyond_end")
+    assert answer.problem is not None
+    assert f"The log ends at position {end}, before {end + 1}" in answer.problem.message
+    for position in (0, -3):
+        world.refuse(roll_back(to_position=position), "rollback_before_beginning")
     world.refuse(roll_back(to_time=now + timedelta(days=9)), "rollback_to_future")
     later = workflows.RollBackWorkflow(workflow_id="w2", to_position=1, reason="r", operator="o")
     world.refuse(later, "rollback_before_beginning")

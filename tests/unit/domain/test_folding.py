@@ -44,7 +44,7 @@ async def test_an_event_that_can_not_be_applied_is_named_with_what_can_still_be_
     with pytest.raises(kind, match=f"^{STREAM}, version {version + 1}: ") as error:
         await FOLDER.at(log, STREAM)
     assert said in error.value.message
-    assert error.value.message.endswith(f" Its states up to version {version} can be asked for.")
+    assert error.value.message.endswith(f"; its states up to version {version} can be asked for.")
     assert (error.value.facts["stream_id"], error.value.facts["version"]) == (STREAM, version + 1)
     assert (await FOLDER.at(log, STREAM, Cut(version=version))).version == version
 

@@ -94,7 +94,7 @@ async def test_what_can_not_be_understood_is_named_with_the_format_that_copies_i
     log = told_log()
     bad = log.put("task-task-1", "TaskTeleported", b'{"at":"2024-01-17T10:00:00Z"}')
     for format in ("csv", "ocel"):
-        with pytest.raises(UnknownEvent, match=rf"task-task-1, version {bad.version}, position {bad.position}.*jsonl"):
+        with pytest.raises(UnknownEvent, match=rf"task-task-1, version {bad.version}: .*jsonl"):
             await exported(log, format)
     assert len(lines(await exported(log, "jsonl"))) == len(log.events)
 
@@ -165,6 +165,9 @@ async def test_a_workflow_is_told_with_whole_commands_and_without_what_others_di
     assert {row["workflow_id"] for row in rows} == {"wf"}
     taken = next(row for row in rows if row["event"] == "ReservationReleased")
     assert (taken["task_id"], taken["pool_id"], taken["activity"]) == ("t1", "pool", "analysis")
+    # Who had it, and from where, stands also with what ended that.
+    ended = next(row for row in rows if row["event"] == "TaskCompleted")
+    assert (ended["agent_id"], ended["pool_id"]) == ("agent", "pool")
 
 
 async def test_a_version_stands_for_the_command_that_made_it() -> None:

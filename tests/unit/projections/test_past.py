@@ -1,6 +1,7 @@
 """Histories with filters, and traces."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, NotFound
 from domain.log import NOW, START, Cut
-from projections import traces
+from projections import differences, traces
 from projections.differences import Differences
 from projections.history import History, HistoryEntry, HistoryFilter
 from projections.traces import Tracer
@@ -98,6 +99,21 @@ async def test_a_trace_is_a_tree_by_causes_that_are_commands_or_events() -> None
     assert await shown(log, begin=middle) == [(0, "c4", 2), (0, "c5", 2)]
 
 
+@pytest.mark.parametrize("window", [1, 2, 5, 1000])
+async def test_a_trace_looks_from_window_to_window_and_tells_how_far_it_is(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, heard = ToldLog(), []
+    for number in range(6):
+        conversation(log, f"t{number}", f"c{number}")
+    whole = await shown(log)
+    monkeypatch.setattr(traces, "WINDOW", window)
+    assert await shown(log) == whole
+    begin, end = Cut(position=2), Cut(position=10)
+    await Tracer(log).trace("asked", begin, end, LATER, lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 8) for done in range(0, 8, window)]
+
+
 async def test_causes_that_go_in_a_circle_or_come_later_make_no_circle() -> None:
     log = ToldLog()
     conversation(log, "t1", "c1", "c2")
@@ -155,3 +171,16 @@ async def test_a_difference_says_what_appeared_and_what_ended() -> None:
     assert (both.appeared, both.ended) == (True, True)
     nothing = await differences.of("task", "t", NOW, NOW, LATER)
     assert (nothing.patch, nothing.lines, nothing.ended) == ([], [], False)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+async def test_all_that_moved_is_compared_whatever_the_pages(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ToldLog()
+    for number in range(6):
+        log.tell_all(*finished_task(f"t{number}"))
+    whole = [one async for one in Differences(log).everywhere(START, NOW, LATER)]
+    assert [one.id for one in whole] == [f"t{number}" for number in range(6)]
+    monkeypatch.setattr(differences, "MOVED_AT_ONCE", at_once)
+    assert [one async for one in Differences(log).everywhere(START, NOW, LATER)] == whole
+    async with aclosing(Differences(log).everywhere(START, NOW, LATER)) as broken_off:
+        assert await anext(broken_off) == whole[0]

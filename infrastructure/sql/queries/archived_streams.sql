@@ -1,0 +1,1 @@
+SELECT archived_streams(%s)
