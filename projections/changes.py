@@ -21,12 +21,22 @@ def compare(before: Document | None, after: Document | None) -> tuple[Patch, tup
 
 def of_plain(before: dict[str, Any], after: dict[str, Any]) -> tuple[Patch, tuple[str, ...]]:
     """The same of documents that `plain` gave."""
+    before, after = _without_what_stayed(before, after)
     return list(jsonpatch.make_patch(before, after)), tuple(_compare("", before, after))
 
 
 def patch(before: Document | None, after: Document | None) -> Patch:
     """RFC 6902 operations that turn one document into the other; bookkeeping is left out."""
-    return list(jsonpatch.make_patch(plain(before), plain(after)))
+    return list(jsonpatch.make_patch(*_without_what_stayed(plain(before), plain(after))))
+
+
+def _without_what_stayed(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both without the parts in which they are the same bytes; the library looks at each value of what it is given."""
+    same = {key for key, value in before.items() if key in after and orjson.dumps(value) == orjson.dumps(after[key])}
+    return (
+        {key: value for key, value in before.items() if key not in same},
+        {key: value for key, value in after.items() if key not in same},
+    )
 
 
 def plain(document: Document | None) -> dict[str, Any]:
