@@ -30,6 +30,7 @@ LIFE = 50
 REPLAYED = 4_000_000
 EXPORTED = 1_000_000
 ROUNDS = 7
+FOLD_ROUNDS = 15
 ASKED = 300
 """How often each question is asked of a random version, stream or time."""
 AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
@@ -56,7 +57,7 @@ async def folds(stage: Stage, length: int) -> list[Row]:
     async with opened(stage) as manager, peers.eventsourcing_folds(stage.url, length) as peer:
         log = manager.platform.log
         await tell(log, "task-t", progressing("t", length))
-        for _ in range(ROUNDS):
+        for _ in range(FOLD_ROUNDS):
             begun = time.perf_counter()
             folded = await FOLDER.at(log, "task-t")
             ours.append(folded.version / (time.perf_counter() - begun))

@@ -162,7 +162,7 @@ _copy = shallow_copier(Agent)
 
 def evolve(agent: Agent | None, event: Event) -> Agent:
     """Apply one event; the state given is changed and handed back."""
-    if isinstance(event, AgentRegistered):
+    if type(event) is AgentRegistered:  # `isinstance` of a model is felt in a long fold
         return _registered(agent, event)
     agent = begun(agent, event)
     match event:

@@ -115,7 +115,7 @@ _copy = shallow_copier(Pool)
 
 def evolve(pool: Pool | None, event: Event) -> Pool:
     """Apply one event; the state given is changed and handed back."""
-    if isinstance(event, PoolCreated):
+    if type(event) is PoolCreated:  # `isinstance` of a model is felt in a long fold
         return Pool(
             pool_id=event.pool_id,
             created_at=event.at,
