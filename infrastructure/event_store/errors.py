@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import AppendRejected, Archived, ClockAhead, LogError, LogImporting, LogUnavailable
+from domain.values import iso
 
 _NOT_SET_UP = ("3F000", "42P01", "42883")
 _NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")
@@ -22,8 +24,11 @@ def _facts(error: psycopg.Error) -> dict[str, object]:
 
 
 def _in_utc(value: object) -> object:
-    """Connections are in UTC, and times are shown with a Z."""
-    return f"{value[:-6]}Z" if isinstance(value, str) and value.endswith("+00:00") else value
+    """Connections are in UTC. PostgreSQL leaves out the zeros at a fraction's end; times are shown alike everywhere."""
+    if isinstance(value, str) and value.endswith("+00:00"):
+        with suppress(ValueError):
+            return iso(datetime.fromisoformat(value))
+    return value
 
 
 def _archived(reason: str, facts: dict[str, object]) -> Archived:

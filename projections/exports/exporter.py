@@ -36,7 +36,7 @@ class Exporter:
     def write(self, format: str, selection: Selection, tell: Tell) -> AsyncIterator[bytes]:
         """One of FORMATS. Raises CorruptLog at an event that it has to understand and can't; jsonl copies all."""
         writers = {"jsonl": self._json_lines, "csv": self._table, "ocel": self._ocel, "xes": self._xes}
-        return writers[format](selection, tell)
+        return _begun(writers[format](selection, tell))
 
     async def _json_lines(self, selection: Selection, tell: Tell) -> AsyncIterator[bytes]:
         async with aclosing(one_ahead(self._selector.pages(selection))) as pages:
@@ -88,3 +88,11 @@ class Exporter:
             tell(len(page))
         if trace is not None:
             yield xes.END_OF_TRACE
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What stands before the first events comes with them: nothing is told where they can't be read."""
+    head = await anext(pieces, b"")
+    yield head + await anext(pieces, b"")
+    async for piece in pieces:
+        yield piece

@@ -331,6 +331,28 @@ NO_SUCH_MOMENT = [
         )
     ),
     ("good", "rollback workflow nope --to-version 1 --dry-run", 3, "There is no workflow nope; check the id\\."),
+    *(
+        (tenant, f"export {format} {cut}", code, said)
+        for format in ("jsonl", "ocel", "xes", "csv")
+        for tenant, cut, code, said in (
+            ("empty", "", 3, EMPTY),
+            *(("good", f"--workflow wf-1 --version {n}", 3, GOOD.format(n)) for n in (0, -1, 9, 2**63)),
+            ("good", "--version 3", 2, "--version is one of a single workflow: give --workflow ID too, or .*\\."),
+            ("good", "--workflow nope", 3, "There is no workflow nope; check the id\\."),
+            ("good", "--workflow wf-1 --at 2020-01-01T00:00:00Z", 3, BEGAN),
+            ("good", "--at 2020-01-01T00:00:00Z", 3, LOG_BEGAN),
+            ("good", "--at 0001-01-01T00:00:00Z", 3, LOG_BEGAN),
+            ("good", "--at 2100-01-01T00:00:00Z", 3, FUTURE),
+            ("good", "--at 2024-01-17T10:00:00", 2, ZONE.format("--at")),
+            ("good", "--since 2024-01-17T10:00:00", 2, ZONE.format("--since")),
+            ("good", "--since 2100-01-01T00:00:00Z", 3, "Nothing was recorded from 2100-01-01T00:00:00Z up to 20.*"),
+            ("good", "--position 0", 3, LOG_BEGAN),
+            ("good", "--position -3", 3, NEGATIVE),
+            ("good", "--position 999", 3, END),
+            ("good", "--position 3 --at 2024-01-17T10:00:00Z", 2, "--at and --position can't be asked for at once: .*"),
+        )
+    ),
+    ("good", "export pdf", 2, "There is no format 'pdf': use one of jsonl, ocel, xes, csv\\."),
 ]
 
 POSITIONS = (
@@ -388,6 +410,9 @@ MONTH_GONE = [
     ("months", "replay --into {schema_months}", 4, POSITIONS),
     ("months", "replay --into {schema_months} --until {next_at}", 4, POSITIONS),
     ("months", "replay --check --until p5", 4, POSITIONS),
+    *(("months", f"export {format}", 4, POSITIONS) for format in ("jsonl", "ocel", "csv")),
+    ("months", "export xes", 4, "Can't read the log there: the versions of .* are archived .*"),
+    *(("months", f"export {format} --workflow old", 4, OLD) for format in ("jsonl", "ocel", "xes", "csv")),
 ]
 
 SENT = (
@@ -426,6 +451,17 @@ NOT_UNDERSTOOD = [
             f"rollback workflow wf-1 --to-version 3 {DONE}",
         )
     ),
+    *(
+        (tenant, f"export {format} --workflow wf-1", 4, said)
+        for tenant, said in (("unknown", SENT), ("broken", SHAPE))
+        for format in ("jsonl", "ocel", "xes", "csv")
+    ),
+    *(
+        (tenant, f"export {format}", 4, r"workflow-wf-\d, version \d: .*; an export as jsonl copies it as it is\.")
+        for tenant in ("unknown", "broken")
+        for format in ("ocel", "csv")
+    ),
+    ("unknown", "export xes", 4, SENT),
     ("unknown", "show system --position 25", 4, HALTED),
     ("unknown", "replay --check", 4, HALTED),
     ("unknown", "replay --into {schema_unknown}", 4, HALTED),
@@ -502,6 +538,13 @@ WHAT_IS_LEFT = [
     ("months", "trace conversation --since p{last}", "CompleteTask"),
     ("months", "trace conversation --since {gap}", "CompleteTask"),
     ("months", "rollback workflow new --to-version 1 --dry-run", "Nothing was recorded"),
+    *(("months", f"export {format} --workflow new", "t-new") for format in ("jsonl", "xes", "csv")),
+    ("months", "export jsonl --since {next_at}", "t-new"),
+    *(
+        (tenant, "export jsonl", word)
+        for tenant, word in (("unknown", "WorkflowSentToMars"), ("broken", "WorkflowPaused"))
+    ),
+    *(("broken", f"export {format} --position 23", "wf-1-review") for format in ("jsonl", "ocel", "xes", "csv")),
     *(
         (tenant, command, word)
         for tenant in ("unknown", "broken")
