@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from domain import task as tasks
 from domain.aggregate import Event
 from domain.all_events import CATALOGUE
 from domain.errors import CorruptLog
@@ -27,7 +28,7 @@ from domain.task import (
     TaskTimedOut,
     TaskUnassigned,
 )
-from domain.values import Id, JsonObject, PositiveCount
+from domain.values import Id, JsonObject, PositiveCount, Resources
 from domain.workflow import WORKFLOW, WorkflowCreated
 
 _FREES = (TaskUnassigned, TaskCompleted, TaskFailed, TaskTimedOut, TaskCancelled)
@@ -49,7 +50,8 @@ class _Told(NamedTuple):
 
 
 _TOLD: TypeAdapter[tuple[_Told, ...]] = TypeAdapter(tuple[_Told, ...])
-_TASK_ID: TypeAdapter[str] = TypeAdapter(Id)
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+_RESOURCES: TypeAdapter[Resources] = TypeAdapter(Resources)
 
 
 class UnreadableTrace(Exception):
@@ -80,7 +82,7 @@ def recorded_in(trace_id: str, attributes: Mapping[str, Any]) -> tuple[RecordedE
     try:
         told = _TOLD.validate_python(orjson.loads("".join(parts)))
         return tuple(_event(trace_id, one) for one in told)
-    except (TypeError, orjson.JSONDecodeError, ValidationError, CorruptLog) as error:
+    except (TypeError, ValueError, CorruptLog) as error:  # also of JSON, and of models
         raise UnreadableTrace from error
 
 
@@ -90,16 +92,26 @@ def _event(trace_id: str, told: _Told) -> RecordedEvent:
     if category == WORKFLOW.category and id == trace_id and isinstance(event, WORKFLOW.events):
         return RecordedEvent(None, event)
     if category == TASK.category and isinstance(event, TASK.events):
-        return RecordedEvent(_TASK_ID.validate_python(id, strict=True), _without_pool(event))
+        return RecordedEvent(_ID.validate_python(id, strict=True), _without_pool(event))
     raise UnreadableTrace
 
 
 def _without_pool(event: Event) -> Event:
-    """Pools are in no trace, so an imported task holds nothing of one: it could never give it back."""
-    if isinstance(event, TaskAssigned):
-        return event.model_copy(update=_HELD_IN_POOLS)
-    if isinstance(event, TaskRolledBack):
-        return event.model_copy(update={"restored": event.restored | _HELD_IN_POOLS})
+    """Pools are in no trace, so an imported task holds nothing of one: it could never give it back.
+
+    What names an agent or a quantity is checked as where commands come in, as it is acted upon.
+    """
+    match event:
+        case TaskCreated():
+            _RESOURCES.validate_python(event.resource_requirements)
+        case TaskAssigned():
+            _ID.validate_python(event.agent_id, strict=True)
+            return event.model_copy(update=_HELD_IN_POOLS)
+        case TaskRolledBack():
+            restored = tasks.from_json(event.restored | _HELD_IN_POOLS)
+            if restored.agent_id is not None:
+                _ID.validate_python(restored.agent_id, strict=True)
+            return event.model_copy(update={"restored": tasks.to_json(restored)})
     return event
 
 

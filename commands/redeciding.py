@@ -2,12 +2,13 @@
 
 An import of our own export brings events instead of commands. None of them is taken on trust: each is asked of the
 decision that gives events of its type, on the state that those before it left, and recorded only if that is what
-it decides. What a rollback restored can't be asked for: that is held against the ids and the counts, and like all
-the rest against what holds of every state (`soundness`).
+it decides. What a rollback restored is held against what its workflow was at that version, and like all the rest
+against what holds of every state (`soundness`).
 """
 
-from pydantic import ValidationError
+from collections.abc import Callable
 
+from commands.handlers.rollback import restored_workflow
 from domain import task as tasks
 from domain import workflow as workflows
 from domain.aggregate import Event
@@ -16,8 +17,8 @@ from domain.task import Task
 from domain.workflow import Workflow
 
 
-def redecide_task(task: Task | None, event: Event, workflow: Workflow | None) -> Event:
-    """The event, if it is what follows. Raises Refusal."""
+def redecide_task(task: Task | None, event: Event, version: int, workflow: Workflow | None) -> Event:
+    """The event, if it is what follows on the task at this version. Raises Refusal."""
     if isinstance(event, tasks.TaskCreated):
         return _same(tasks.create(task, event), event)
     if task is None or workflow is None:
@@ -63,14 +64,14 @@ def redecide_task(task: Task | None, event: Event, workflow: Workflow | None) ->
         case tasks.TaskCancelled():
             decided = tasks.cancel(task, event.reason, at)
         case tasks.TaskRolledBack():
-            decided = [event] if _restores_task(task, event) else []
+            decided = [event] if _restores_task(task, event, version) else []
         case _:
             raise _not_so(event)
     return _same(decided, event)
 
 
-def redecide_workflow(workflow: Workflow | None, event: Event, version: int) -> Event:
-    """The event, if it is what follows on the workflow at this version. Raises Refusal."""
+def redecide_workflow(workflow: Workflow | None, event: Event, past: Callable[[int], Workflow | None]) -> Event:
+    """The event, if it is what follows. `past` gives the workflow at an earlier version. Raises Refusal."""
     if isinstance(event, workflows.WorkflowCreated):
         return _same(workflows.create(workflow, event), event)
     if workflow is None:
@@ -102,34 +103,40 @@ def redecide_workflow(workflow: Workflow | None, event: Event, version: int) -> 
         case workflows.WorkflowCancelled():
             decided = workflows.cancel(workflow, event.reason, at)
         case workflows.WorkflowRolledBack():
-            decided = [event] if _restores_workflow(workflow, event, version) else []
+            target = past(event.to_version)
+            restored = None if target is None else workflows.to_json(restored_workflow(target, workflow, at))
+            decided = [event] if restored == event.restored else []
         case _:
             raise _not_so(event)
     return _same(decided, event)
 
 
-def _restores_task(task: Task, event: tasks.TaskRolledBack) -> bool:
-    try:
-        restored = tasks.from_json(event.restored)
-    except ValidationError:
-        return False
-    return (restored.task_id, restored.workflow_id) == (task.task_id, task.workflow_id)
-
-
-def _restores_workflow(workflow: Workflow, event: workflows.WorkflowRolledBack, version: int) -> bool:
-    try:
-        restored = workflows.from_json(event.restored)
-    except ValidationError:
-        return False
-    counted = workflows.with_tasks(restored, restored.tasks)
-    same_counts = {state: count for state, count in restored.counts.items() if count} == counted.counts
+def _restores_task(task: Task, event: tasks.TaskRolledBack, version: int) -> bool:
+    """What the workflow shows of it is held against its past; the rest is the same, or no more than it can be."""
+    restored = tasks.from_json(event.restored)
     return (
-        restored.workflow_id == workflow.workflow_id
-        and restored.tasks.keys() == workflow.tasks.keys()
-        and same_counts
-        and restored.unsettled == counted.unsettled
-        and 1 <= event.to_version <= version
+        all(getattr(restored, name) == getattr(task, name) for name in _NEVER_CHANGES)
+        and set(restored.satisfied) <= {*task.requires, *task.awaits}
+        and (not task.phases or {*restored.phases_completed, *filter(None, [restored.current_phase])} <= {*task.phases})
+        and 0 <= restored.retry_count < version  # each took an event
     )
+
+
+_NEVER_CHANGES = (
+    "task_id",
+    "workflow_id",
+    "definition_id",
+    "created_at",
+    "requires",
+    "awaits",
+    "inputs",
+    "phases",
+    "resource_requirements",
+    "time_limit",
+    "capabilities",
+    "max_attempts",
+    "priority",
+)
 
 
 def _same(decided: list[Event], event: Event) -> Event:

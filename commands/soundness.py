@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from domain.errors import Refusal
 from domain.task import HOLDING, OPEN, Task
 from domain.workflow import OPEN as OPEN_WORKFLOW
-from domain.workflow import TaskView, Workflow
+from domain.workflow import TaskView, Workflow, settle
 
 
 def require_sound(workflow: Workflow, tasks: Iterable[Task]) -> None:
@@ -45,6 +45,8 @@ def _tasks_fit_state(workflow: Workflow) -> bool:
             return not workflow.open_tasks
         case "failed":
             return not workflow.count(*HOLDING)
+        case "running":
+            return not settle(workflow, workflow.updated_at)
         case _:
             return True
 
@@ -67,6 +69,8 @@ def _fits(workflow: Workflow, task: Task) -> bool:
     """A task knows what is there of what it requires, and a failed one that can't be retried fails its workflow."""
     view = workflow.tasks[task.task_id]
     if view.state not in ("completed", "cancelled"):
+        if not set(task.requires) <= workflow.tasks.keys():
+            return False
         done = {name for name in task.requires if workflow.tasks[name].state == "completed"}
         if set(task.satisfied) != done | {name for name in task.awaits if name in workflow.satisfied}:
             return False

@@ -104,14 +104,14 @@ class XesMapping:
         return self._foreign_step(event) if ours is None else self._own_step(ours, event)
 
     def _begins_ours(self, event: LoggedEvent) -> RecordedTrace | None:
-        """A trace that only claims to be ours is taken as one of anybody's."""
+        """One of ours that can't be read, as a later release may have written it, is not guessed at either."""
         if event.trace_id in self._cases or not usable(event.trace_id):
             return None
         try:
             if not begins(event.trace_id, event.attributes):
                 return None
         except UnreadableTrace:
-            return None
+            pass  # its first step says so
         ours = self._ours[event.trace_id] = RecordedTrace(self.agents)
         return ours
 

@@ -109,7 +109,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     try:
         if path.exists():
             raise FileExistsError
-        number, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        number, part = tempfile.mkstemp(prefix=".dora-state-", suffix=".part", dir=path.parent)
         with open(number, "wb") as file, _compressed(file, path.suffix == ".gz") as opened:
             yield opened
         _put_in_place(part, path)
@@ -142,7 +142,7 @@ def _put_in_place(part: str, path: Path) -> None:
 @contextmanager
 def _compressed(file: BinaryIO, wanted: bool) -> Iterator[BinaryIO]:
     if wanted:
-        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6) as packed:
+        with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
             yield cast(BinaryIO, packed)
     else:
         yield file

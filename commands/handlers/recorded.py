@@ -3,6 +3,8 @@
 Agents take slots and give them back as the tasks say. Pools are not in a trace.
 """
 
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from commands.messages.importing import ImportRecorded
@@ -17,10 +19,13 @@ from domain import workflow as workflows
 from domain.agent import AGENT, AgentRegistered, SlotOutcome
 from domain.aggregate import Event
 from domain.errors import Refusal
+from domain.log import Cut
 from domain.task import HOLDING, TASK, Task
-from domain.workflow import WORKFLOW
+from domain.workflow import WORKFLOW, Workflow
 
 AGENT_TYPE = "resource"
+CLOCKS_APART = timedelta(hours=1)
+"""So much at most the clock of who decided may have been ahead of the log's."""
 _OUTCOMES: dict[type[Event], SlotOutcome] = {
     tasks.TaskCompleted: "completed",
     tasks.TaskFailed: "failed",
@@ -32,6 +37,7 @@ _OUTCOMES: dict[type[Event], SlotOutcome] = {
 
 def import_recorded(work: Work, command: ImportRecorded) -> None:
     """Refused as a whole where one of its events can't have been recorded."""
+    _require_plausible(work, command)
     _fetch(work, command)
     for agent_id, profile in command.registers.items():
         registered = AgentRegistered(
@@ -48,12 +54,30 @@ def import_recorded(work: Work, command: ImportRecorded) -> None:
     for told in command.events:
         if told.task_id is None:
             workflow = work.find(WORKFLOW, command.workflow_id)
-            version = work.version(WORKFLOW, command.workflow_id)
-            event = redecide_workflow(workflow, told.event, version)
+            event = redecide_workflow(workflow, told.event, partial(_past, work, command.workflow_id))
             work.record(WORKFLOW, command.workflow_id, [event])
         else:
             _task_event(work, command.workflow_id, told.task_id, told.event, started)
     require_sound(work.get(WORKFLOW, command.workflow_id), _touched(work, command))
+
+
+def _past(work: Work, workflow_id: str, version: int) -> Workflow | None:
+    """The workflow at a version that it had before this command, None: it never was."""
+    if not 1 <= version <= work.reads[WORKFLOW.stream_id(workflow_id)]:
+        return None
+    return work.past(WORKFLOW, workflow_id, Cut(version=version)).state
+
+
+def _require_plausible(work: Work, command: ImportRecorded) -> None:
+    """Tasks go back with their workflow only; and nothing was decided long after it was recorded."""
+    goes_back = command.looks_back
+    for _, event in command.events:
+        if (isinstance(event, tasks.TaskRolledBack) and not goes_back) or event.at > work.now + CLOCKS_APART:
+            raise Refusal(
+                "recorded_otherwise",
+                f"{event.type} can't have been recorded there; check that the log is as dora-state exported it.",
+                event_type=event.type,
+            )
 
 
 def _fetch(work: Work, command: ImportRecorded) -> None:
@@ -90,7 +114,7 @@ def _task_event(work: Work, workflow_id: str, task_id: str, event: Event, starte
             task_id=task_id,
             workflow_id=workflow_id,
         )
-    event = redecide_task(before, event, work.find(WORKFLOW, workflow_id))
+    event = redecide_task(before, event, work.version(TASK, task_id), work.find(WORKFLOW, workflow_id))
     outcome = _OUTCOMES.get(type(event))
     if before is not None and outcome is not None:
         free_holdings(work, before, outcome, measured=task_id not in started)

@@ -56,7 +56,7 @@ def roll_back(work: Work, command: RollBackWorkflow) -> None:
             steps.free_holdings(work, step.now, "rolled_back")
     for step in plan:
         work.record(TASK, step.now.task_id, _restore_task(work, command, step, cut))
-    restored = _restored_workflow(past.state, workflow, work.now)
+    restored = restored_workflow(past.state, workflow, work.now)
     event = WorkflowRolledBack(
         at=work.now,
         to_version=past.version,
@@ -233,7 +233,7 @@ def _fresh_expiry(work: Work, target: Task, cut: Cut) -> datetime | None:
     return work.now + (reservation.expires_at - reservation.created_at)
 
 
-def _restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> Workflow:
+def restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> Workflow:
     """The earlier workflow; tasks that it did not have yet stay in its document, as cancelled."""
     views = dict(target.tasks)
     for task_id, view in workflow.tasks.items():

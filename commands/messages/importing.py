@@ -7,7 +7,7 @@ from commands.messages.system import SystemCommand
 from commands.recorded_traces import RecordedEvent
 from commands.xes_mapping import Operation
 from domain.values import Id, JsonObject, PositiveCount, Time
-from domain.workflow import WORKFLOW
+from domain.workflow import WORKFLOW, WorkflowRolledBack
 
 
 class NewWorkflow(Command):
@@ -56,6 +56,11 @@ class ImportRecorded(Command):
     events: tuple[RecordedEvent, ...]
     agents: tuple[Id, ...]
     registers: dict[Id, NewAgent]
+
+    @property
+    def looks_back(self) -> bool:
+        """It can be decided only on what the log had before: a rollback is held against where it goes back to."""
+        return any(isinstance(event, WorkflowRolledBack) for _, event in self.events)
 
 
 class BeginImport(SystemCommand):

@@ -58,12 +58,12 @@ class Groups:
         """Streams that can't exist yet need not be looked for."""
         self._decider.remember(dict.fromkeys(stream_ids, NOT_THERE))
 
-    async def add(self, envelope: Envelope, at: datetime) -> None:
-        """Decide a command as of a time, which never falls. Raises LogError for a group before it."""
+    async def add(self, envelope: Envelope, at: datetime) -> bool:
+        """Decide a command as of a time, which never falls; false: refused. Raises LogError for a group before it."""
         decision = await self._decider.decide(envelope, at)
         if decision.problem is not None:
             self.refused[decision.problem.code] += 1
-            return
+            return False
         if decision.work.events:
             self._decider.remember(decision.work.left)
             self._group.append(self._preparer.prepare(decision, recorded_at=at))
@@ -71,6 +71,7 @@ class Groups:
             await self._send()
         elif len(self._group) % YIELD_EVERY == 0:
             await asyncio.sleep(0)
+        return True
 
     async def finish(self) -> None:
         """Raises LogError."""

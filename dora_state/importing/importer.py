@@ -57,6 +57,7 @@ class Importer:
         self._translation = Translation("", {}, NOBODY_YET)
         self._refused: Counter[str] = Counter()
         self._task_ids = SeenIds()
+        self._own_traces = SeenIds()
 
     async def run(self) -> None:
         """To the last event; the tenant stays in the mode importing.
@@ -154,12 +155,15 @@ class Importer:
             new = self._new_streams(translated.command) if translated is not None else []
             if translated is not None and place > done:
                 groups.know_as_new(new)
-                await groups.add(self._envelope(place, *translated), event.time)
+                if isinstance(translated.command, ImportRecorded) and translated.command.looks_back:
+                    await groups.finish()  # what it goes back to is asked of the log
+                if not await groups.add(self._envelope(place, *translated), event.time):
+                    translation.was_refused(translated.command)
             if event.ordinal % TELL_EVERY == TELL_EVERY - 1:
                 self._progress.advance(TELL_EVERY)
 
     def _new_streams(self, command: ImportEvent | ImportRecorded) -> list[str]:
-        """Those that can't exist yet. Only in our own exports can two traces claim a task of the same id."""
+        """Those that can't exist yet. In our own exports two traces may claim one task."""
         if isinstance(command, ImportEvent):
             created = [command.task_id] if "create" in command.operations and command.task_id is not None else []
             streams = [WORKFLOW.stream_id(command.workflow_id)] if command.begins is not None else []
@@ -169,7 +173,9 @@ class Importer:
                 task_id for task_id, event in command.events if isinstance(event, TaskCreated) and task_id is not None
             ]
             begins = any(isinstance(event, WorkflowCreated) for _, event in command.events)
-            streams = [WORKFLOW.stream_id(command.workflow_id)] if begins else []
+            streams = []
+            if begins and self._own_traces.add(command.workflow_id):
+                streams.append(WORKFLOW.stream_id(command.workflow_id))
             registers = list(command.registers)
         streams += [TASK.stream_id(task_id) for task_id in created if self._task_ids.add(task_id)]
         return streams + [AGENT.stream_id(agent_id) for agent_id in registers]

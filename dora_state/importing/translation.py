@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from commands.messages.importing import ImportEvent, ImportRecorded, NewAgent, NewWorkflow
 from commands.recorded_traces import AgentProfile
 from commands.xes_mapping import EXAMPLES, Step, XesMapping, usable
-from domain.interchange import ACTOR, INFERRED, OCCURRED_AT
+from domain.interchange import ACTOR, INFERRED, OCCURRED_AT, STATE
 from domain.values import JsonObject
 from dora_state.importing.attributes import keepable
 from infrastructure.xes.sorted_log import SortedEvent
@@ -41,6 +41,8 @@ class Translation:
         self._definition_id = definition_id
         self._profiles = profiles
         self._registered: set[str] = set()
+        self._left_open: set[str] = set()
+        """Traces of our own exports without what was recorded, which say that their workflows are not completed."""
         self._problems: Counter[str] = Counter()
         self._left_out: list[str] = []
 
@@ -62,17 +64,28 @@ class Translation:
         if step.ours:
             return self._recorded(event, step) if step.recorded else None
         context, attributes = event.trace_attributes, event.attributes
+        ends = event.last_of_trace
+        if context is not None and context.get(STATE, "completed") != "completed":
+            self._left_open.add(event.trace_id)
+        if ends and event.trace_id in self._left_open:
+            self._left_open.remove(event.trace_id)
+            ends = False
         registers = self._registers(step)
-        if not usable(event.trace_id) or (context is None and not step.operations and not event.last_of_trace):
+        if not usable(event.trace_id) or (context is None and not step.operations and not ends):
             return None
         actor = event.resource or self.nobody
         try:
-            command = self._command(event, step, registers, context, attributes)
+            command = self._command(event, step, registers, context, attributes, ends)
         except ValidationError:
             # Ids are known to be usable, so it must be an attribute: the rest goes on without it.
             context = None if context is None else self._keepable(context, event)
-            command = self._command(event, step, registers, context, self._keepable(attributes, event))
+            command = self._command(event, step, registers, context, self._keepable(attributes, event), ends)
         return Translated(command, actor, inferred=step.inferred)
+
+    def was_refused(self, command: ImportEvent | ImportRecorded) -> None:
+        """What it would have registered is not there yet."""
+        if isinstance(command, ImportRecorded):
+            self._registered.difference_update(command.registers)
 
     def _recorded(self, event: SortedEvent, step: Step) -> Translated:
         """What dora-state recorded once, asked for by whom and when as was said then."""
@@ -109,11 +122,12 @@ class Translation:
         registers: NewAgent | None,
         context: JsonObject | None,
         attributes: JsonObject,
+        ends: bool,
     ) -> ImportEvent:
         return ImportEvent(
             workflow_id=event.trace_id,
             begins=None if context is None else NewWorkflow(definition_id=self._definition_id, context=context),
-            ends=event.last_of_trace,
+            ends=ends,
             operations=step.operations,
             task_id=step.task_id,
             activity=step.activity,

@@ -148,10 +148,11 @@ class Changes:
                 yield self._one(kind, full, value)
 
     def _one(self, kind: str, name: str, value: Any) -> tuple[str, str]:
-        if value is not None:
-            known = self.types[kind].setdefault(name, type_of(value))
-            if known != type_of(value):
-                self.types[kind][name] = _wider(known, type_of(value))
+        # "", that there is none any more, is no number and no time.
+        own = "string" if value is None else type_of(value)
+        known = self.types[kind].setdefault(name, own)
+        if known != own:
+            self.types[kind][name] = _wider(known, own)
         return name, text_of(value)
 
 

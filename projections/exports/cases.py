@@ -11,7 +11,7 @@ from projections.exports.selection import Selection, Selector
 
 WORKFLOWS = 50
 """Workflows that are folded at once."""
-TOGETHER = 20_000
+TOGETHER = 5_000
 """Events of several workflows that are read in one go; a workflow that has more is read by pages."""
 _FIRST = "workflow-"
 

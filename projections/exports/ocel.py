@@ -24,7 +24,7 @@ from projections.exports.links import Linked
 from projections.exports.selection import Selection
 
 STREAMS = 500
-EVENTS = 20_000
+EVENTS = 5_000
 """Of objects that are told together, so many streams and events are held at once; longer ones are read by pages."""
 _Records = list[RecordedEvent] | AsyncIterator[RecordedEvent]
 _METADATA = ("actor", "command_type", "command_id", "correlation_id", "causation_id", "occurred_at")
@@ -187,6 +187,8 @@ class _Object:
         self._after = after
         self._state: Any = None
         self._earlier: dict[str, tuple[str, datetime]] = {}
+        self._now: dict[str, str] = {}
+        self._at: datetime | None = None
         self._begun = False
         self._agents: dict[str, None] = {}
         self._pools: dict[str, None] = {}
@@ -204,8 +206,17 @@ class _Object:
         if record.position <= self._after:
             self._earlier |= {name: (value, record.recorded_at) for name, value in found}
             return b""
-        earlier = self._tell_earlier()
-        return earlier + b"".join([self._attribute(*one, record.recorded_at) for one in found])
+        told = self._tell_earlier() if record.recorded_at == self._at else self._tell_now()
+        self._at = record.recorded_at
+        self._now |= dict(found)
+        return told
+
+    def _tell_now(self) -> bytes:
+        """What events of one time have left: of several values at a time nobody could tell which one holds."""
+        earlier, told = self._tell_earlier(), self._now
+        self._now = {}
+        assert self._at is not None or not told
+        return earlier + b"".join([self._attribute(name, value, self._at) for name, value in told.items() if self._at])
 
     def _tell_earlier(self) -> bytes:
         told = sorted(self._earlier.items(), key=lambda one: one[1][1])
@@ -225,14 +236,14 @@ class _Object:
 
     def end(self, among: set[str] | None) -> bytes:
         """`among`: no relations to others than these."""
-        earlier = self._tell_earlier()
+        told = self._tell_now()
         head = b"" if self._begun else self._head()
         related = [
             {"objectId": id, "qualifier": qualifier}
             for id, qualifier in self._related()
             if among is None or id in among
         ]
-        return earlier + head + b'],"relationships":' + orjson.dumps(related) + b"}"
+        return told + head + b'],"relationships":' + orjson.dumps(related) + b"}"
 
     def _related(self) -> Iterator[tuple[str, str]]:
         match self._state:

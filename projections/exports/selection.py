@@ -1,14 +1,15 @@
 """Which events an export tells of: everything, a range of time, or one workflow; always whole commands."""
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from domain.errors import CutOutOfRange
+from domain.errors import Archived, CutOutOfRange
 from domain.folding import Folder
 from domain.log import Cut, EventReader, RecordedEvent
 from domain.task import TASK
@@ -19,7 +20,10 @@ from projections.history import BEGINNING_OF_TIME, MICROSECOND
 
 PAGE = 2_000
 POSITIONS = 500
-"""Events of a workflow that are asked for at once; their commands hold several times as many."""
+"""Events that are read at once, and events of a workflow; their commands hold several times as many."""
+FIRST_PAGE = 50
+PAGE_BYTES = 8_000_000
+"""As many bytes as a page should have, by the size of events in the page before; the first one is small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Selection:
         assert self.workflow_id is not None
         return [WORKFLOW.stream_id(self.workflow_id), *(TASK.stream_id(task_id) for task_id in sorted(self.task_ids))]
 
-    def concerns(self, event: RecordedEvent) -> bool:
-        """Whether an event of a command that concerns the workflow does so itself.
+    def concerns(self, event: RecordedEvent, reservations: Container[str | None]) -> bool:
+        """Whether an event of a command that concerns the workflow does so itself. `reservations` are its tasks'.
 
         A command may touch many workflows at once, when an agent goes say: what it did to other tasks is left out.
         """
@@ -55,10 +59,21 @@ class Selection:
             return id == self.workflow_id
         if category == "task":
             return id in self.task_ids
-        if b'"task_id"' not in event.data:
+        if b'"task_id"' not in event.data and b'"reservation_id"' not in event.data:
             return True
         data: Mapping[str, Any] = orjson.loads(event.data)
-        return data.get("task_id") is None or data["task_id"] in self.task_ids
+        if data.get("task_id") is not None:
+            return data["task_id"] in self.task_ids
+        return data.get("reservation_id") is None or data["reservation_id"] in reservations
+
+    def reserved_by(self, event: RecordedEvent) -> str | None:
+        """The reservation that an event says one of the tasks has."""
+        category, _, id = event.stream_id.partition("-")
+        if category != "task" or id not in self.task_ids or b'"reservation_id"' not in event.data:
+            return None
+        data: Mapping[str, Any] = orjson.loads(event.data)
+        reserved: str | None = data.get("reservation_id") or data.get("restored", {}).get("reservation_id")
+        return reserved
 
 
 class Selector:
@@ -109,22 +124,35 @@ class Selector:
     async def pages(self, selection: Selection) -> AsyncIterator[list[RecordedEvent]]:
         """The events in order, some whole commands at a time."""
         if selection.workflow_id is not None:
+            reservations: set[str | None] = set()
+            if selection.after > 0:
+                with suppress(Archived):  # what was reserved in months that are gone is not known
+                    async for page in self.commands_of(selection.streams, 0, selection.after):
+                        reservations.update(map(selection.reserved_by, page))
             async for page in self.commands_of(selection.streams, selection.after, selection.until):
-                yield [event for event in page if selection.concerns(event)]
+                reservations.update(map(selection.reserved_by, page))
+                yield [event for event in page if selection.concerns(event, reservations)]
             return
-        reached = selection.after
+        reached, size = selection.after, min(PAGE, FIRST_PAGE)
         while reached < selection.until:
-            page = await self._reader.read_log(after_position=reached, limit=PAGE, until_position=selection.until)
+            page = await self._reader.read_log(after_position=reached, limit=size, until_position=selection.until)
             if not page:
                 return
-            reached = page[-1].position
+            reached, size = page[-1].position, _next_size(page, len(page), PAGE)
             yield page
 
     async def commands_of(self, streams: list[str], after: int, until: int) -> AsyncIterator[list[RecordedEvent]]:
         """The whole commands that wrote to some streams, in order, some at a time."""
         positions = await self._reader.positions_of(streams, after=after, until=until)
-        place = 0
+        place, size = 0, min(POSITIONS, FIRST_PAGE)
         while place < len(positions):
-            page = await self._reader.read_commands(positions[place : place + POSITIONS])
+            page = await self._reader.read_commands(positions[place : place + size])
+            before, place = place, bisect_right(positions, page[-1].position)
+            size = _next_size(page, place - before, POSITIONS)
             yield page
-            place = bisect_right(positions, page[-1].position)
+
+
+def _next_size(page: list[RecordedEvent], asked: int, most: int) -> int:
+    """How much to ask for next, where so much gave this page."""
+    held = sum(len(event.data) + len(event.metadata) for event in page)
+    return max(1, min(most, asked * PAGE_BYTES // max(held, 1)))

@@ -20,7 +20,7 @@ import orjson
 from domain import task as tasks
 from domain import workflow as workflows
 from domain.aggregate import Event
-from domain.interchange import ACTOR, EVENT, INFERRED, OCCURRED_AT, REASON, RECORDED
+from domain.interchange import ACTOR, EVENT, INFERRED, OCCURRED_AT, REASON, RECORDED, STATE
 from domain.values import iso
 from domain.workflow import Workflow
 from projections.exports.links import Linked
@@ -73,7 +73,7 @@ class Trace:
         workflow = self._workflow
         told: dict[str, Any] = {
             "concept:name": workflow.workflow_id,
-            "dora:state": workflow.state,
+            STATE: workflow.state,
             "dora:definition": workflow.definition_id,
             "dora:definition_version": workflow.definition_version,
         }

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from domain.errors import CutOutOfRange, InvalidInput, LogError, NotFound
 from domain.log import NOW, Cut
 from dora_state import StateManager, open_state_manager
 from dora_state.exporting import ExportReport, begin_export, new_file
+from infrastructure.event_store import PostgresEventLog
 from tests.support.exported import check_json_lines, check_ocel
 from tests.support.importing import Quiet, Tenant
+from tests.support.log import command
 from tests.support.postgres import connected, rows
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
 
@@ -72,8 +75,8 @@ COMMANDS: list[dict[str, Any]] = [
 
 
 async def submit(manager: StateManager) -> None:
-    for command in COMMANDS:
-        answer = await manager.submit({"actor": "tester", **command})
+    for told in COMMANDS:
+        answer = await manager.submit({"actor": "tester", **told})
         assert answer.outcome == "accepted", answer.problem
 
 
@@ -257,3 +260,20 @@ async def test_what_is_asked_wrongly_is_one_sentence(kept: Tenant) -> None:
         ):
             with pytest.raises(error, match=match):
                 await text_of(manager, format, **more)
+
+
+async def test_commands_of_a_month_that_was_never_analyzed_are_found_by_its_index(log: PostgresEventLog) -> None:
+    """The end of the command before is one step back, and not looked for in the whole month."""
+    for begin in range(0, 4_000, 500):
+        await log.append([command({"task-long": version}) for version in range(begin, begin + 500)])
+    async with log._connections.connection() as connection:
+        for query in (
+            "SELECT * FROM read_commands(ARRAY(SELECT generate_series(3901, 3999, 2)::bigint))",
+            "SELECT max(w.last_position) FROM generate_series(3901, 3999, 2) p, whole_command(p) w",
+        ):
+            plan = await (
+                await connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {query}".encode())
+            ).fetchall()
+            told = "\n".join(str(line) for (line,) in plan)
+            (hit, *_) = re.findall(r"shared hit=(\d+)", told)
+            assert int(hit) < 50 * 40, told

@@ -118,8 +118,8 @@ def check_ocel(text: bytes, events: list[RecordedEvent]) -> None:
         times = [datetime.fromisoformat(attribute["time"]) for attribute in one["attributes"]]
         assert times == sorted(times)
         for attribute in one["attributes"]:
-            if attribute["value"]:
-                _PARSE[types[attribute["name"]]](attribute["value"])
+            _PARSE[types[attribute["name"]]](attribute["value"])
+        assert max(Counter((a["name"], a["time"]) for a in one["attributes"]).values(), default=1) == 1
 
 
 def last_values(told: dict[str, Any]) -> dict[str, str]:
@@ -177,6 +177,8 @@ async def import_into(world: World, text: bytes) -> tuple[Translation, list[Answ
                     uuid4(), translated.command, translated.actor, "import", occurred_at=translated.occurred_at
                 )
                 answers += await world.committer.commit([envelope])
+                if answers[-1].outcome == "refused":
+                    translation.was_refused(translated.command)
             return translation, answers, events.report.events_read
 
 

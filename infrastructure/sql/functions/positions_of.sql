@@ -1,7 +1,7 @@
 -- Where the events of streams are, after one position and up to another, of commands that are whole by then; in no order. The
 -- streams' own times bound the months that are touched. Refuses what would lack events that are archived.
 CREATE OR REPLACE FUNCTION positions_of(p_stream_ids text[], p_after bigint, p_until bigint)
-RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$
+RETURNS SETOF bigint LANGUAGE plpgsql STABLE SET enable_seqscan TO off AS $$
 DECLARE
     v_stream streams;
     v_from   timestamptz;

@@ -1,7 +1,9 @@
 -- The end of the last command that is whole at or before a position: its last position and when it was recorded; 0 and null
 -- where there is none. A command lies in one month, and `months` knows where those end that are over, archived or not.
+-- Never by sorting or by a bitmap: in a month that nobody has analyzed yet, the end of the command before would be looked for in
+-- all of it.
 CREATE OR REPLACE FUNCTION whole_command(p_position bigint, OUT last_position bigint, OUT last_recorded_at timestamptz)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET enable_sort TO off SET enable_bitmapscan TO off SET enable_seqscan TO off AS $$
 DECLARE
     v_month months;
 BEGIN

@@ -17,6 +17,7 @@ from tests.support.invariants import check_world
 
 Events = list[list[Any]]
 _ENTITIES = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+UNREADABLE = "event of dora-state that can't be read"
 _RECORDED = re.compile(f'(key="{RECORDED}" value=")([^"]*)"')
 
 
@@ -49,12 +50,12 @@ def data_of(events: Events, type: str) -> dict[str, Any]:
 
 
 async def refused(text: bytes) -> tuple[World, set[str]]:
-    """The world after an import of which something was refused, and why."""
+    """The world after an import of which something was refused or could not be read, and why."""
     world = World()
-    _, answers, _ = await import_into(world, text)
+    translation, answers, _ = await import_into(world, text)
     codes = {answer.problem.code for answer in answers if answer.problem is not None}
     check_world(world)
-    return world, codes
+    return world, codes | translation.skipped.keys()
 
 
 async def test_rollbacks_retries_and_pauses_come_back() -> None:
@@ -123,6 +124,10 @@ def _reverse(events: Events) -> None:
         _set("TaskCreated", requires=["nothing"]),
         _set("TaskRequirementMet", requirement="nothing"),
         _set("TaskAssigned", agent_id="somebody"),
+        _set("TaskAssigned", agent_id=""),
+        _set("TaskCreated", resource_requirements={"cpu": "-1"}),
+        _set("TaskStarted", at="9999-01-01T00:00:00Z"),
+        lambda events: events.append(next((e for e in events if e[1] == "WorkflowCreated"), events[0])),
         _drop("TaskScheduled"),
         _drop("TaskAssigned"),
         _drop("TaskStarted"),
@@ -167,7 +172,7 @@ async def test_a_forged_rollback_is_refused(key: str, value: object) -> None:
 
     if key in ("workflow_id", "state", "created_at"):
         _, codes = await refused(forge(await exported(world.log, "xes"), change_task))
-        assert codes == {"recorded_otherwise"}
+        assert codes & {"recorded_otherwise", UNREADABLE}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +209,7 @@ async def test_what_can_not_be_read_ends_the_trace_and_is_counted(recorded: str)
     world = World()
     translation, answers, read = await import_into(world, broken.encode())
     assert {answer.outcome for answer in answers} == {"accepted"}
-    assert translation.skipped["event of dora-state that can't be read"] == 1
+    assert translation.skipped[UNREADABLE] == 1
     assert translation.skipped["event after one of dora-state that can't be read"] == read - 3
     assert translation.used + translation.skipped.total() == read
     check_world(world)
@@ -250,3 +255,98 @@ async def test_two_traces_that_claim_one_task_do_not_share_it() -> None:
     assert codes == {"task_exists"}
     assert back.task("t1").workflow_id == "wf"
     assert back.workflow("other").tasks == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("agent_id", ""),
+        ("agent_id", "x" * 300),
+        ("state", []),
+        ("state", {}),
+        ("requires", ["ghost"]),
+        ("requires", ["t1", "t1"]),
+        ("awaits", ["nothing"]),
+        ("satisfied", ["nothing"]),
+        ("phases_completed", ["nophase"]),
+        ("current_phase", "nophase"),
+        ("retry_count", 7),
+        ("attempt", 0),
+        ("percentage", 101),
+        ("state", "completed"),
+        ("inputs", {"invented": True}),
+        ("outputs", {"invented": True}),
+        ("resource_requirements", {"cpu": "99"}),
+    ],
+)
+async def test_a_task_goes_back_to_nothing_that_it_never_was(key: str, value: object) -> None:
+    world = running_world("t0")
+    world.given(add_task("t1", phases=("reading", "writing")), tasks.ScheduleTask(task_id="t1"))
+    version = len(world.stream("workflow-wf"))
+    start(world, "t1")
+    world.given(workflows.RollBackWorkflow(workflow_id="wf", to_version=version, reason="wrong", operator="me"))
+
+    def change(events: Events) -> None:
+        data_of(events, "TaskRolledBack").get("restored", {})[key] = value
+        views = data_of(events, "WorkflowRolledBack").get("restored", {}).get("tasks", {})
+        if key in views.get("t1", {}):
+            views["t1"][key] = value
+
+    _, codes = await refused(forge(await exported(world.log, "xes"), change))
+    assert codes & {"recorded_otherwise", UNREADABLE}
+
+
+async def test_a_task_does_not_go_back_alone() -> None:
+    world = done_world()
+    world.given(workflows.RollBackWorkflow(workflow_id="wf", to_version=3, reason="wrong", operator="me"))
+    _, codes = await refused(forge(await exported(world.log, "xes"), _drop("WorkflowRolledBack")))
+    assert codes == {"recorded_otherwise"}
+
+
+async def test_a_workflow_that_completes_by_itself_can_not_be_told_as_running_on() -> None:
+    world = running_world("t1")
+    start(world, "t1")
+    world.given(tasks.CompleteTask(task_id="t1"))
+    _, codes = await refused(forge(await exported(world.log, "xes"), _drop("WorkflowCompleted")))
+    assert codes == {"recorded_otherwise"}
+
+
+async def test_an_agent_is_there_for_others_whatever_was_refused() -> None:
+    """The first command that takes it is refused: the next one registers it."""
+    world = running_world("t1")
+    world.given(create_workflow("other"), add_task("o1", "other"), workflows.StartWorkflow(workflow_id="other"))
+    world.given(tasks.ScheduleTask(task_id="o1"))
+    start(world, "t1", pool_id=None)
+    start(world, "o1", pool_id=None)
+
+    def change(events: Events) -> None:
+        data_of(events, "WorkflowTaskChanged").update(
+            {"error": "forged"} if any(e[0] == "task-t1" and e[1] == "TaskAssigned" for e in events) else {}
+        )
+
+    back = World()
+    _, answers, _ = await import_into(back, forge(await exported(world.log, "xes"), change))
+    problems = [answer.problem.code for answer in answers if answer.problem is not None]
+    assert problems[0] == "recorded_otherwise"
+    assert back.task("o1").state == "running"
+
+
+async def test_a_trace_that_a_later_release_wrote_is_counted_and_not_guessed_at() -> None:
+    text = (await exported(done_world().log, "xes")).decode()
+    newer = text.replace("&quot;WorkflowCreated&quot;,1,", "&quot;WorkflowCreated&quot;,2,")
+    assert newer != text
+    world = World()
+    translation, answers, read = await import_into(world, newer.encode())
+    assert answers == []
+    assert translation.skipped.total() == read
+    assert translation.skipped[UNREADABLE] == 1
+
+
+async def test_a_trace_without_its_beginning_ends_as_it_says() -> None:
+    world = done_world()
+    since = world.stream("task-t1")[1].recorded_at
+    text = await exported(world.log, "xes", since=since)
+    back = World()
+    _, answers, _ = await import_into(back, text)
+    assert {answer.outcome for answer in answers} <= {"accepted", "unchanged"}
+    assert back.workflow().state == "running"

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from commands.messages import agent as agent_messages
 from commands.messages import system as system_messages
 from commands.messages import task as task_messages
 from commands.messages import workflow as workflow_messages
@@ -170,6 +171,23 @@ async def test_a_workflow_is_told_with_whole_commands_and_without_what_others_di
     assert (ended["agent_id"], ended["pool_id"]) == ("agent", "pool")
 
 
+async def test_what_one_command_gave_back_of_several_workflows_is_told_with_its_own() -> None:
+    world = two_workflows()
+    world.given(add_task("o2", "other", resource_requirements={"cpu": "1"}), task_messages.ScheduleTask(task_id="o2"))
+    start(world, "o2")
+    world.given(agent_messages.DeregisterAgent(agent_id="agent", reason="gone"))
+    freed = [event for event in world.stream("pool-pool") if event.type == "ReservationReleased"]
+    assert len(freed) == 3
+    since = freed[-1].recorded_at
+    for workflow_id, count in (("wf", 2), ("other", 1)):
+        for begin, expected in (None, count), (since, 1):
+            told = lines(await exported(world.log, "jsonl", workflow_id, since=begin))
+            released = [line for line in told if line["type"] == "ReservationReleased"]
+            assert len(released) == expected, (workflow_id, begin)
+        rows = list(csv.DictReader(io.StringIO((await exported(world.log, "csv", workflow_id)).decode())))
+        assert {row["workflow_id"] for row in rows if row["event"] == "ReservationReleased"} == {workflow_id}
+
+
 async def test_a_version_stands_for_the_command_that_made_it() -> None:
     world = two_workflows()
     for event in world.stream("workflow-wf"):
@@ -270,7 +288,7 @@ async def test_types_of_attributes_are_as_wide_as_their_values() -> None:
         "string",
         "string",
         "string",
-        "integer",
+        "string",
     ]
     told = [
         (one["name"], one["value"]) for one in objects(text)["workflow-w"]["attributes"] if "context" in one["name"]
