@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 from domain.folding import Folder
-from domain.log import EventReader, RecordedEvent
-from domain.task import TASK
+from domain.log import EventReader, FoldRequest, RecordedEvent
+from domain.task import TASK, Task
 from domain.workflow import WORKFLOW, Workflow
 from projections.exports.selection import Selection, Selector
 
@@ -13,6 +14,8 @@ WORKFLOWS = 50
 """Workflows that are folded at once."""
 TOGETHER = 5_000
 """Events of several workflows that are read in one go; a workflow that has more is read by pages."""
+MOVED = 10_000
+"""Streams that are named at once."""
 _FIRST = "workflow-"
 
 
@@ -59,6 +62,11 @@ class Cases:
         if selection.workflow_id is not None:
             yield [WORKFLOW.stream_id(selection.workflow_id)]
             return
+        if selection.after > 0:
+            moved = sorted(await self._moved(selection), key=str.encode)
+            for place in range(0, len(moved), WORKFLOWS):
+                yield moved[place : place + WORKFLOWS]
+            return
         last = _FIRST
         while True:
             found = await self._reader.streams_after(last, WORKFLOWS)
@@ -67,6 +75,22 @@ class Cases:
                 return
             yield some
             last = some[-1]
+
+    async def _moved(self, selection: Selection) -> set[str]:
+        """The streams of the workflows that, or a task of which, have events in a range."""
+        found: set[str] = set()
+        mark = ""
+        while page := await self._reader.moved_between(selection.after, selection.until, mark, MOVED):
+            mark = page[-1].stream_id
+            found.update(one.stream_id for one in page if one.category == WORKFLOW.category)
+            tasks = [one.stream_id for one in page if one.category == TASK.category]
+            for place in range(0, len(tasks), WORKFLOWS):
+                some = tasks[place : place + WORKFLOWS]
+                requests = [FoldRequest(stream_id, until_version=1) for stream_id in some]
+                for stream_id, stretch in zip(some, await self._reader.read_folds(requests), strict=True):
+                    task = cast(Task, self._folder.go_on(stream_id, stretch).state)
+                    found.add(WORKFLOW.stream_id(task.workflow_id))
+        return found
 
     def _by_pages(self, selection: Selection, workflow: Workflow) -> Case:
         of_one = replace(selection, workflow_id=workflow.workflow_id, task_ids=frozenset(workflow.tasks))
