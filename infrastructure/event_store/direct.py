@@ -215,3 +215,4 @@ class _Call(Generic[T]):
             self._over.set()
         if not self.answer.done():
             self.answer.set_exception(to_domain(error))
+            self.answer.exception()  # whoever asked may be gone, and then there is nobody to be told of it

@@ -1,7 +1,9 @@
 """The connection that appends go through: who goes away harms nobody, and a lost one is made anew."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,21 @@ async def test_who_goes_away_while_a_statement_is_prepared_harms_nobody(direct: 
         gone.cancel()
         assert await direct.execute("fast", (b"stays",), _text) == "stays"
         await direct.close()
+
+
+async def test_who_goes_away_before_it_is_closed_leaves_no_error_that_nobody_hears(direct: DirectConnection) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    for steps in range(1, 400, 7):
+        gone = direct.execute("fast", (b"gone",), _text)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        await direct.close()
+        del gone
+        gc.collect()
+    assert told == []
 
 
 async def test_who_goes_away_in_a_call_gets_no_others_answer(direct: DirectConnection) -> None:
