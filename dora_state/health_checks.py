@@ -151,7 +151,8 @@ def judge_dead_letters(tenant: TenantVitals) -> Check:
     count = tenant.dead_letters
     figures: dict[str, Figure] = {"count": count}
     if count:
-        return Check("warning", f"{count} events could not be applied; their documents stand still.", figures)
+        message = f"{count} events could not be applied; `dora-state dead-letters list` names them."
+        return Check("warning", message, figures)
     return Check("healthy", "Every event could be applied.", figures)
 
 

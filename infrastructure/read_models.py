@@ -14,7 +14,7 @@ from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
 from projections.documents.system import Figures, Rates
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
-from projections.ports import Checkpoint, Counts, StoredDocument
+from projections.ports import Asked, Checkpoint, Counts, Parked, StoredDocument
 
 DAY = timedelta(hours=24)
 LATELY = timedelta(minutes=15)
@@ -102,6 +102,30 @@ class PostgresReadModelWriter:
             rows = await (await self._connection.execute(_query("parked"))).fetchall()
         return {str(stream_id) for (stream_id,) in rows}
 
+    async def asked(self) -> dict[str, Asked]:
+        with available():
+            rows = await (await self._connection.execute(_query("asked_dead_letters"))).fetchall()
+        return dict(rows)  # type: ignore[arg-type]  # rows are of any type
+
+    async def mend(self, stream_id: str, version: int, batch: Batch | None, *, done: bool) -> Counts:
+        about = {"stream_id": stream_id, "version": version}
+        with available():
+            async with self._connection.transaction():
+                if batch is not None:
+                    await self._expect_checkpoint(batch.start)
+                await self._connection.execute(_query("forget_kept_counts"), about)
+                await self._connection.execute(_query("forget_dead_letters"), about)
+                if batch is not None:
+                    await self._write_documents(batch)
+                    # Of an event whose document could not be rendered the facts were written all the same.
+                    for name, facts in (("attempts", batch.attempts), ("completions", batch.completions)):
+                        positions = {"positions": [fact.position for fact in facts]}
+                        await self._connection.execute(_query(f"forget_{name}"), positions)
+                    await self._write_facts(batch)
+                if done:
+                    await self._connection.execute(_query("answer_dead_letters"), about)
+                return await _counts(self._connection)
+
     async def write(self, batch: Batch) -> Counts:
         with available():
             async with self._connection.transaction():
@@ -109,6 +133,7 @@ class PostgresReadModelWriter:
                 async with self._connection.pipeline():
                     await self._write_documents(batch)
                     await self._write_facts(batch)
+                    await self._keep_counts(batch)
                     moved = {"position": batch.end, "recorded_at": batch.ended_at}
                     await self._connection.execute(_query("move_checkpoint"), moved)
                 return await _counts(self._connection)
@@ -143,6 +168,8 @@ class PostgresReadModelWriter:
         if moves:
             kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
             await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
+
+    async def _keep_counts(self, batch: Batch) -> None:
         kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTS_SPACING}
         await self._connection.execute(_query("keep_counts"), kept)
 
@@ -216,6 +243,16 @@ class PostgresReadModels:
     async def parked(self) -> set[str]:
         """The streams of which an event lies among the dead letters."""
         return {str(stream_id) for (stream_id,) in await self._rows("parked", {})}
+
+    async def dead_letters(self, *, stream_id: str | None = None, after: str = "", limit: int) -> list[Parked]:
+        """The streams with events that could not be applied, by their ids."""
+        facts = {"stream_id": stream_id, "after": after, "limit": limit}
+        return [Parked(*row) for row in await self._rows("dead_letters", facts)]
+
+    async def ask(self, what: Asked, stream_ids: Sequence[str] | None = None) -> list[str]:
+        """Ask whoever projects to retry or drop what was parked of these streams, or of all; gives the streams."""
+        facts = {"what": what, "stream_ids": None if stream_ids is None else list(stream_ids)}
+        return [str(stream_id) for (stream_id,) in await self._rows("ask_dead_letters", facts)]
 
     async def parked_events(self) -> int:
         """How many events their documents could not take."""

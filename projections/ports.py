@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
@@ -31,6 +31,24 @@ class StoredDocument:
     body: bytes
 
 
+Asked = Literal["retry", "drop"]
+"""To apply what was parked of a stream again, or to let it be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A stream of which `events` could not be applied: the first of them, why, since when, and what was asked."""
+
+    stream_id: str
+    version: int
+    position: int
+    type: str
+    error: str
+    parked_at: datetime
+    events: int
+    asked: Asked | None
+
+
 class ReadModelWriter(Protocol):
     """The one runner's way to the read models, while it holds the lock."""
 
@@ -38,6 +56,18 @@ class ReadModelWriter(Protocol):
 
     async def parked(self) -> set[str]:
         """The streams of which an event lies among the dead letters."""
+        ...
+
+    async def asked(self) -> dict[str, Asked]:
+        """What was asked of streams with dead letters."""
+        ...
+
+    async def mend(self, stream_id: str, version: int, batch: Batch | None, *, done: bool) -> Counts:
+        """Take the dead letters of a stream up to a version away, and write a batch in their place, in one transaction.
+
+        The batch begins and ends at the checkpoint: what it has lies before. `done`: nothing more is asked of the
+        stream. Raises CheckpointMoved.
+        """
         ...
 
     async def write(self, batch: Batch) -> Counts:

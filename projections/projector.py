@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from domain.errors import LogUnavailable, without_advice
+from domain.errors import CorruptLog, LogUnavailable, without_advice
 from domain.folding import FOLDER, Folder
-from domain.log import EventReader, RecordedEvent
+from domain.log import Cut, EventReader, RecordedEvent
 from projections.batch import Batch
+from projections.documents import RENDERINGS
+from projections.documents.values import decode
 from projections.errors import (
     CheckpointMoved,
     NotProjectedYet,
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """How often the log is looked at without being told."""
 LONGEST_PAUSE = 5.0
+LAST_VERSION = 2**63 - 1
 
 
 class Projector:
@@ -128,6 +131,8 @@ class Projector:
         writer = self._writer or await self._take_over()
         if writer is None:
             return 0
+        if self._parked:
+            await self._mend(writer)
         records = await self._read(self._position)
         known = self._known(records)
         if not known:
@@ -147,6 +152,49 @@ class Projector:
             log.error("Parked event %d of %s: %s", letter.position, letter.stream_id, letter.error)
         await self._hot.mirror(batch, counts)
         return len(known)
+
+    async def _mend(self, writer: ReadModelWriter) -> None:
+        """Do what was asked of parked streams: apply their events again, or let them be."""
+        for stream_id, asked in (await writer.asked()).items():
+            if asked == "drop":
+                await writer.mend(stream_id, LAST_VERSION, None, done=True)
+                self._states.forget(stream_id)  # it lacks what is dropped
+                self._parked.discard(stream_id)
+                log.warning("What was parked of %s is dropped; its document follows from its next event.", stream_id)
+            else:
+                await self._retry(writer, stream_id)
+
+    async def _retry(self, writer: ReadModelWriter, stream_id: str) -> None:
+        """From the document as it stands up to the checkpoint, some events at a time, until one fails again."""
+        kind, _, id = stream_id.partition("-")
+        found = await self._store.document(kind, id) if kind in RENDERINGS else None
+        version: int = 0 if found is None else decode(found.body)["stream_version"]
+        upto = Cut(position=self._position)
+        self._states.forget(stream_id)
+        if version > 0:
+            try:
+                await self._states.load_one(stream_id, version)
+            except CorruptLog as error:
+                log.warning("What was parked of %s could not be applied again: %s", stream_id, error)
+                await writer.mend(stream_id, 0, None, done=True)
+                return
+        self._parked.discard(stream_id)
+        more = True
+        while more and stream_id not in self._parked:
+            stream = self._reader.read_stream(stream_id, after_version=version, cut=upto, limit=self._batch_size)
+            records = [record async for record in stream]
+            more = len(records) == self._batch_size
+            if not records:
+                await writer.mend(stream_id, version, None, done=True)
+                return
+            version = records[-1].version
+            batch = Batch(self._position, self._position, records[-1].recorded_at, behind=False)
+            await Folding(self._states, self._catalogue, self._parked, batch).apply(records)
+            failed = stream_id in self._parked
+            counts = await writer.mend(stream_id, version, batch, done=failed or not more)
+            await self._hot.mirror(batch, counts)
+        outcome = "could not be applied again" if stream_id in self._parked else "is applied"
+        log.warning("What was parked of %s %s.", stream_id, outcome)
 
     async def _read(self, position: int) -> list[RecordedEvent]:
         """What was read while the batch before was written, if it was."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,8 @@ rollback_app = typer.Typer(help="Restore an earlier state; nothing is removed.")
 import_app = typer.Typer(help="Import an older log into an empty tenant.")
 app.add_typer(rollback_app, name="rollback")
 app.add_typer(import_app, name="import")
+dead_letters_app = typer.Typer(help="Events that their document could not take.")
+app.add_typer(dead_letters_app, name="dead-letters")
 
 
 def command() -> Any:
@@ -402,6 +404,53 @@ def import_xes(
 
     resume: Resume = "continue" if go_on else "anew" if anew else "new"
     return run(run_import(_settings(context), file, resume, Output(as_json=as_json)))
+
+
+@dead_letters_app.command("list")
+def list_dead_letters(context: Context, as_json: Json = False) -> int:
+    """Name the streams of which events could not be applied, each with its first error."""
+    from dora_state.cli.dead_letters import list_them
+    from dora_state.cli.running import run
+
+    return run(list_them(_settings(context), Output(as_json=as_json)))
+
+
+Stream = Annotated[str, typer.Argument(metavar="STREAM", help="As the list names it, for example task-wf-1-review.")]
+Streams = Annotated[list[str] | None, typer.Argument(metavar="[STREAM...]", help="As the list names them.")]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+@dead_letters_app.command("show")
+def show_dead_letter(context: Context, stream: Stream, as_json: Json = False) -> int:
+    """Show the event that could not be applied, the error, and the document as it stands."""
+    from dora_state.cli.dead_letters import show
+    from dora_state.cli.running import run
+
+    return run(show(_settings(context), stream, Output(as_json=as_json)))
+
+
+@dead_letters_app.command("retry")
+def retry_dead_letters(context: Context, streams: Streams = None, all: All = False, as_json: Json = False) -> int:
+    """Apply what was parked again, in order, after what was wrong is mended."""
+    return _about_dead_letters(context, "retry", streams, all, as_json)
+
+
+@dead_letters_app.command("drop")
+def drop_dead_letters(context: Context, streams: Streams = None, all: All = False, as_json: Json = False) -> int:
+    """Let what was parked be; the document follows again from its stream's next event."""
+    return _about_dead_letters(context, "drop", streams, all, as_json)
+
+
+def _about_dead_letters(
+    context: Context, what: 'Literal["retry", "drop"]', streams: list[str] | None, all: bool, as_json: bool
+) -> int:
+    if bool(streams) == all:
+        raise InvalidInput(f"Which ones? Write dead-letters {what} STREAM, or --all.")
+
+    from dora_state.cli.dead_letters import do
+    from dora_state.cli.running import run
+
+    return run(do(_settings(context), what, None if all else streams, Output(as_json=as_json)))
 
 
 @app.command()

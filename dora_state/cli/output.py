@@ -136,6 +136,11 @@ class Output:
         """The one document of this run, indented."""
         _write_out(orjson.dumps(value, default=str, option=_JSON | orjson.OPT_INDENT_2).decode() + "\n")
 
+    def value(self, value: Any) -> None:
+        """A JSON value for people, indented."""
+        for row in orjson.dumps(value, default=str, option=_JSON | orjson.OPT_INDENT_2).decode().split("\n"):
+            self.line(f"  {row}")
+
     def show(self, *parts: "RenderableType") -> None:
         """For people, laid out for the width that there is."""
         with self.console.capture() as captured:

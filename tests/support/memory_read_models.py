@@ -8,7 +8,7 @@ from datetime import datetime
 
 from projections.batch import Attempt, Batch, DeadLetter, RenderedDocument
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
-from projections.ports import Checkpoint, Counts
+from projections.ports import Asked, Checkpoint, Counts, StoredDocument
 
 
 class MemoryReadModels:
@@ -22,6 +22,7 @@ class MemoryReadModels:
         self.position = 0
         self.recorded_at: datetime | None = None
         self.led = False
+        self.asks: dict[str, Asked] = {}
         self.lose_before: set[int] = set()
         self.lose_after: set[int] = set()
         self.writes = 0
@@ -44,12 +45,40 @@ class MemoryReadModels:
     async def parked(self) -> set[str]:
         return {letter.stream_id for letter in self.dead_letters.values()}
 
+    async def document(self, kind: str, id: str) -> StoredDocument | None:
+        held = self.documents.get((kind, id))
+        return None if held is None else StoredDocument(kind, id, held.position, held.body)
+
+    async def asked(self) -> dict[str, Asked]:
+        return dict(self.asks)
+
+    async def mend(self, stream_id: str, version: int, batch: Batch | None, *, done: bool) -> Counts:
+        for position, letter in list(self.dead_letters.items()):
+            if letter.stream_id == stream_id and letter.version <= version:
+                del self.dead_letters[position]
+        if batch is not None:
+            assert batch.start == batch.end == self.position
+            for attempt in batch.attempts:
+                self.attempts.pop(attempt.position, None)
+            self._put(batch)
+        if done:
+            self.asks.pop(stream_id)
+        return self.counts
+
     async def write(self, batch: Batch) -> Counts:
         self.writes += 1
         if self.writes in self.lose_before:
             raise ReadModelsUnavailable("lost before it was written")
         if batch.start != self.position:
             raise CheckpointMoved(expected=batch.start, actual=self.position)
+        self._put(batch)
+        self.position, self.recorded_at = batch.end, batch.ended_at
+        self._written.set()
+        if self.writes in self.lose_after:
+            raise ReadModelsUnavailable("lost after it was written")
+        return self.counts
+
+    def _put(self, batch: Batch) -> None:
         for document in batch.documents:
             held = self.documents.get((document.kind, document.id))
             assert held is None or held.position < document.position, "a document went back"
@@ -61,11 +90,6 @@ class MemoryReadModels:
             assert letter.position not in self.dead_letters, "an event was parked twice"
             self.dead_letters[letter.position] = letter
         self.counts.update(batch.counts)
-        self.position, self.recorded_at = batch.end, batch.ended_at
-        self._written.set()
-        if self.writes in self.lose_after:
-            raise ReadModelsUnavailable("lost after it was written")
-        return self.counts
 
     async def reach(self, position: int) -> None:
         """Wait until that much is written, five seconds at most."""
