@@ -6,7 +6,7 @@ Each task's moves within one event are noted on its workflow once, as they end.
 from typing import Any
 
 from commands import steps
-from commands.messages.importing import BeginImport, EndImport, ImportEvent
+from commands.messages.importing import BeginImport, EndImport, ImportEvent, NewAgent
 from commands.work import Key, Work
 from commands.xes_mapping import Operation
 from domain import agent as agents
@@ -27,15 +27,7 @@ def import_event(work: Work, command: ImportEvent) -> None:
     if command.begins is not None:
         _begin_workflow(work, command)
     if command.registers is not None and command.agent_id is not None:
-        registered = AgentRegistered(
-            at=work.now,
-            agent_id=command.agent_id,
-            agent_type=AGENT_TYPE,
-            capabilities=command.registers.capabilities,
-            max_concurrent_tasks=command.registers.capacity,
-            state="healthy",
-        )
-        work.record(AGENT, command.agent_id, agents.register(work.find(AGENT, command.agent_id), registered))
+        register_agent(work, command.agent_id, command.registers)
     if command.task_id is not None:
         before = work.find(TASK, command.task_id)
         outputs_before = before.outputs if before else {}
@@ -49,6 +41,19 @@ def import_event(work: Work, command: ImportEvent) -> None:
     if command.ends and not work.get(WORKFLOW, command.workflow_id).open_tasks:
         workflow = work.get(WORKFLOW, command.workflow_id)
         work.record(WORKFLOW, command.workflow_id, workflows.complete(workflow, work.now))
+
+
+def register_agent(work: Work, agent_id: str, profile: NewAgent) -> None:
+    """With all that the log shows of it."""
+    registered = AgentRegistered(
+        at=work.now,
+        agent_id=agent_id,
+        agent_type=AGENT_TYPE,
+        capabilities=profile.capabilities,
+        max_concurrent_tasks=profile.capacity,
+        state="healthy",
+    )
+    work.record(AGENT, agent_id, agents.register(work.find(AGENT, agent_id), registered))
 
 
 def _fetch(work: Work, command: ImportEvent) -> None:

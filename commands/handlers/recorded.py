@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from commands.handlers.importing import register_agent
 from commands.messages.importing import ImportRecorded
 from commands.recorded_traces import RecordedEvent
 from commands.redeciding import redecide_task, redecide_workflow
@@ -16,14 +17,13 @@ from commands.work import Key, Work
 from domain import agent as agents
 from domain import task as tasks
 from domain import workflow as workflows
-from domain.agent import AGENT, AgentRegistered, SlotOutcome
+from domain.agent import AGENT, SlotOutcome
 from domain.aggregate import Event
 from domain.errors import Refusal
 from domain.log import Cut
 from domain.task import HOLDING, TASK, Task
 from domain.workflow import WORKFLOW, Workflow
 
-AGENT_TYPE = "resource"
 CLOCKS_APART = timedelta(hours=1)
 """So much at most the clock of who decided may have been ahead of the log's."""
 _OUTCOMES: dict[type[Event], SlotOutcome] = {
@@ -40,15 +40,7 @@ def import_recorded(work: Work, command: ImportRecorded) -> None:
     _require_plausible(work, command)
     _fetch(work, command)
     for agent_id, profile in command.registers.items():
-        registered = AgentRegistered(
-            at=work.now,
-            agent_id=agent_id,
-            agent_type=AGENT_TYPE,
-            capabilities=profile.capabilities,
-            max_concurrent_tasks=profile.capacity,
-            state="healthy",
-        )
-        work.record(AGENT, agent_id, agents.register(work.find(AGENT, agent_id), registered))
+        register_agent(work, agent_id, profile)
     _free_for_rollback(work, command.events)
     started: set[str] = set()
     for told in command.events:

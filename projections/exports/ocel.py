@@ -186,8 +186,7 @@ class _Object:
         self._changes = changes
         self._after = after
         self._state: Any = None
-        self._earlier: dict[str, tuple[str, datetime]] = {}
-        self._now: dict[str, str] = {}
+        self._waiting: dict[str, tuple[str, datetime]] = {}
         self._at: datetime | None = None
         self._begun = False
         self._agents: dict[str, None] = {}
@@ -202,25 +201,17 @@ class _Object:
                 self._agents[state.agent_id] = None
             if state.pool_id is not None:
                 self._pools[state.pool_id] = None
-        found = self._changes.of(self._kind, state)
-        if record.position <= self._after:
-            self._earlier |= {name: (value, record.recorded_at) for name, value in found}
-            return b""
-        told = self._tell_earlier() if record.recorded_at == self._at else self._tell_now()
-        self._at = record.recorded_at
-        self._now |= dict(found)
+        told = b""
+        if record.position > self._after and record.recorded_at != self._at:
+            told, self._at = self._tell(), record.recorded_at
+        self._waiting |= {name: (value, record.recorded_at) for name, value in self._changes.of(self._kind, state)}
         return told
 
-    def _tell_now(self) -> bytes:
-        """What events of one time have left: of several values at a time nobody could tell which one holds."""
-        earlier, told = self._tell_earlier(), self._now
-        self._now = {}
-        assert self._at is not None or not told
-        return earlier + b"".join([self._attribute(name, value, self._at) for name, value in told.items() if self._at])
-
-    def _tell_earlier(self) -> bytes:
-        told = sorted(self._earlier.items(), key=lambda one: one[1][1])
-        self._earlier = {}
+    def _tell(self) -> bytes:
+        """What the events before the range, or those of one time, have left: of several values at a time nobody could
+        tell which one holds."""
+        told = sorted(self._waiting.items(), key=lambda one: one[1][1])
+        self._waiting = {}
         return b"".join([self._attribute(name, *rest) for name, rest in told])
 
     def _attribute(self, name: str, value: str, at: datetime) -> bytes:
@@ -236,7 +227,7 @@ class _Object:
 
     def end(self, among: set[str] | None) -> bytes:
         """`among`: no relations to others than these."""
-        told = self._tell_now()
+        told = self._tell()
         head = b"" if self._begun else self._head()
         related = [
             {"objectId": id, "qualifier": qualifier}

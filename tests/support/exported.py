@@ -5,7 +5,7 @@ import io
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,8 +180,3 @@ async def import_into(world: World, text: bytes) -> tuple[Translation, list[Answ
                 if answers[-1].outcome == "refused":
                     translation.was_refused(translated.command)
             return translation, answers, events.report.events_read
-
-
-def lines_of(text: bytes) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        yield json.loads(line)
