@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
 from domain.log import RecordedEvent
+from domain.pool import Pool
 from domain.workflow import WorkflowCompleted
 from projections.attempts import OUTCOMES, ended_attempt
 from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
@@ -102,4 +103,6 @@ class Folding:
             self._batch.counts[kind, after] += 1
             if before is not None:
                 self._batch.counts[kind, before] -= 1
+        if isinstance(state, Pool):
+            self._batch.reservations[document_id] = state.reservations.copy()
         self._batch.documents.append(RenderedDocument(kind, document_id, record.position, after, values, body))

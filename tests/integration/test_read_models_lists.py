@@ -148,10 +148,10 @@ async def test_stalled_tasks_are_overdue_or_were_not_heard_of_for_long(side: Rea
     await side.project()
     lists = side.lists()
     side.now = at(100)
-    assert ids(await lists.stalled_tasks(timedelta(seconds=99))) == ["quiet"]
+    assert ids((await lists.stalled_tasks(timedelta(seconds=99))).items) == ["quiet"]
     assert await lists.overdue_tasks() == []
     side.now = at(314)
-    assert ids(await lists.stalled_tasks(timedelta(days=1))) == ["overdue"]
+    assert ids((await lists.stalled_tasks(timedelta(days=1))).items) == ["overdue"]
     assert await lists.overdue_tasks() == ["overdue"]
 
 

@@ -1,0 +1,67 @@
+"""What follows from documents and ended attempts, kept up within the transaction of their batch: counts of tasks,
+rates, reservations. Each is moved by what the tables hold, not by what a batch believes, so that it agrees with them
+whatever came before.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from domain.pool import Reservation
+from infrastructure import sql
+from infrastructure.database import Connection
+from projections.batch import Batch
+
+Held = Mapping[str, Mapping[str, Reservation]]
+"""Reservations by pool and id."""
+
+
+def _query(name: str) -> bytes:
+    return sql.load(f"read_models/{name}")
+
+
+async def count_tasks(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Move the counts of tasks to how these are about to be written. Never prepared: its plan is for how many there
+    are.
+    """
+    await connection.execute(_query("count_tasks"), columns, prepare=False)
+
+
+async def add_rates(connection: Connection, batch: Batch, sign: int = 1) -> None:
+    """Add the attempts and completions that are written at the batch's positions, or (-1) take them away."""
+    positions = [fact.position for facts in (batch.attempts, batch.completions) for fact in facts]
+    if positions:
+        await connection.execute(_query("add_rates"), {"positions": positions, "sign": sign}, prepare=False)
+
+
+async def keep_reservations(connection: Connection, wanted: Held) -> None:
+    """Make the reservations of these pools what they are; only what differs is written."""
+    if not wanted:
+        return
+    rows = await (await connection.execute(_query("held"), {"pool_ids": list(wanted)})).fetchall()
+    kept: dict[Any, set[str]] = {pool_id: set(ids) for pool_id, ids in rows}  # type: ignore[call-overload]  # rows are of any type
+    gone = [(pool_id, id) for pool_id, ids in kept.items() for id in ids - wanted[pool_id].keys()]
+    new = [
+        (pool_id, id, held)
+        for pool_id, reservations in wanted.items()
+        for id, held in reservations.items()
+        if id not in kept.get(pool_id, ())
+    ]
+    if gone:
+        about = {"pool_id": [pool_id for pool_id, _ in gone], "id": [id for _, id in gone]}
+        await connection.execute(_query("forget_reservations"), about, prepare=False)
+    if new:
+        await connection.execute(_query("insert_reservations"), _reservation_columns(new))
+
+
+def _reservation_columns(new: Sequence[tuple[str, str, Reservation]]) -> dict[str, list[Any]]:
+    return {
+        "pool_id": [pool_id for pool_id, _, _ in new],
+        "id": [id for _, id, _ in new],
+        "task_id": [held.task_id for _, _, held in new],
+        "agent_id": [held.agent_id for _, _, held in new],
+        "resources": [orjson.dumps(held.resources, default=str).decode() for _, _, held in new],
+        "created_at": [held.created_at for _, _, held in new],
+        "expires_at": [held.expires_at for _, _, held in new],
+    }
