@@ -9,6 +9,7 @@ from datetime import datetime
 from projections.batch import Attempt, Batch, DeadLetter, RenderedDocument
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Asked, Checkpoint, Counts, StoredDocument
+from projections.projection import STATES
 
 
 class MemoryReadModels:
@@ -40,7 +41,7 @@ class MemoryReadModels:
             self.led = False
 
     async def checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.position, self.recorded_at)
+        return Checkpoint(self.position, self.recorded_at, STATES.version)
 
     async def parked(self) -> set[str]:
         return {letter.stream_id for letter in self.dead_letters.values()}
