@@ -21,6 +21,12 @@ class CheckpointNotInLog(ProjectionHalted):
     code = "checkpoint_not_in_log"
 
 
+class RebuildRefused(DoraStateError):
+    """The rebuild can't begin, or what it built is not to be switched to; those that run are as they were."""
+
+    code = "rebuild_refused"
+
+
 class CheckpointMoved(DoraStateError):
     """Another has written these events already, or other tables took the place of these; nothing was written."""
 

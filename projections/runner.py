@@ -128,6 +128,10 @@ class Runner(ABC, Generic[W]):
                 asked=position,
             ) from None
 
+    async def checkpoint(self) -> Checkpoint:
+        """Where the projection is, whoever runs it."""
+        return await self._store.checkpoint()
+
     async def reached(self) -> int:
         """The last position that the projection includes."""
         if self._writer is not None:

@@ -454,6 +454,34 @@ def _about_dead_letters(
 
 
 @app.command()
+def rebuild(
+    context: Context,
+    name: Annotated[str, typer.Argument(metavar="NAME|all", help="states, actions, or all of them.")],
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Keep those that ran before, for going back.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Switch to those that were kept.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="From the beginning, though another run was broken off.")
+    ] = False,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Switch though what was built differs from what runs.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Build read models anew beside those that run, compare them, and switch at once."""
+    if back and (keep_old or anew or accept_differences):
+        raise InvalidInput("Going back needs no other option: write rebuild NAME --back.")
+
+    from dora_state.cli.rebuild import go_back, rebuild
+    from dora_state.cli.running import run
+    from dora_state.rebuilding import Wish
+
+    settings, output = _settings(context), Output(as_json=as_json)
+    if back:
+        return run(go_back(settings, name, output))
+    return run(rebuild(settings, name, Wish(keep_old, anew, accept_differences), output))
+
+
+@app.command()
 def worker(context: Context, as_json: Json = False) -> int:
     """Keep the read models up with the log and do the chores, until told to stop."""
     import asyncio
