@@ -18,6 +18,7 @@ CREATE TABLE actions (
 
 -- Descending, so that the last action of an actor is the first of its entries.
 CREATE INDEX actions_by_actor ON actions (actor, position DESC);
+CREATE INDEX actions_by_type ON actions (actor, command_type, position DESC);
 
 GRANT SELECT ON actions TO dora_state_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON actions TO dora_state_projector;
