@@ -11,10 +11,12 @@ from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
 from infrastructure import replays
+from infrastructure.actions import PostgresActions, PostgresCommandReader
 from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_schema_pool
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.replays import Replay
+from projections.actions import wrong_actions
 from projections.checking import Checked, Checker, Finding
 from projections.folded import Moment
 from projections.projection import PROJECTIONS
@@ -95,9 +97,10 @@ class Checking:
     """A comparison of all that is kept with the log: iterate over what does not agree."""
 
     def __init__(
-        self, checker: Checker, parked: set[str], position: int, until: int | None, progress: Progress
+        self, platform: Platform, parked: set[str], position: int, until: int | None, progress: Progress
     ) -> None:
-        self._checker = checker
+        self._platform = platform
+        self._checker = Checker(platform.log, PostgresKept(platform.projector_pool))
         self._parked = parked
         self._until = until
         self._progress = progress
@@ -112,6 +115,11 @@ class Checking:
         self._progress.begin("check", self.position)
         async for finding in self._checker.check(self._parked, self._until, self._progress.advance):
             yield finding
+        if self._until is None:
+            pool = self._platform.projector_pool
+            reached = (await self._platform.actions.checkpoint()).position
+            async for position, says in wrong_actions(PostgresCommandReader(pool), PostgresActions(pool), reached):
+                yield Finding("action", f"position {position}", says)
         self._progress.end()
 
 
@@ -123,11 +131,11 @@ async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Check
     moment = await _moment(platform, cut)
     parked: set[str] = set()
     if cut.is_now:
-        await platform.projector.catch_up(moment.position, CATCH_UP_SECONDS)
-        await platform.projector.release()
+        for runner in platform.runners:
+            await runner.catch_up(moment.position, CATCH_UP_SECONDS)
+            await runner.release()
         parked = await platform.read_models.parked()
-    checker = Checker(platform.log, PostgresKept(platform.projector_pool))
-    return Checking(checker, parked, moment.position, None if cut.is_now else moment.position, progress)
+    return Checking(platform, parked, moment.position, None if cut.is_now else moment.position, progress)
 
 
 async def _moment(platform: Platform, cut: Cut) -> Moment:

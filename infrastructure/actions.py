@@ -87,6 +87,9 @@ class PostgresActions:
             async with self._pool.connection() as connection:
                 return await find_checkpoint(connection, ACTIONS)
 
+    async def between(self, after: int, until: int) -> list[Action]:
+        return [Action(*row) for row in await self._rows("between", {"after": after, "until": until})]
+
     async def by_actor(self, wanted: Wanted) -> list[Action]:
         facts = {
             "actor": wanted.actor,

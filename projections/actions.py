@@ -1,12 +1,13 @@
 """Who asked for what: a row for each command that changed something, by its metadata."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
+from domain.errors import Archived
 from domain.log import EventReader
 from projections.ports import ProjectionStore, ProjectionWriter, Signal
 from projections.projection import ACTIONS
@@ -54,6 +55,37 @@ class ActionWriter(ProjectionWriter, Protocol):
     async def write(self, start: int, actions: Sequence[Action]) -> None:
         """The actions after a position, of which there is one at least."""
         ...
+
+
+class KeptActions(Protocol):
+    async def between(self, after: int, until: int) -> list[Action]:
+        """Those that are kept after a position and up to another, in order. Raises ReadModelsUnavailable."""
+        ...
+
+
+async def wrong_actions(
+    commands: CommandReader, kept: KeptActions, until: int, page: int = 10_000
+) -> AsyncIterator[tuple[int, str]]:
+    """What is kept up to a position and is not what the log tells: the position of each, and what is wrong.
+
+    What is archived is not compared.
+    """
+    position = 0
+    try:
+        await commands.read_commands(0, 1)
+    except Archived as error:
+        position = int(str(error.facts["last_position"]))
+    while found := [one for one in await commands.read_commands(position, page) if one.position <= until]:
+        told = {one.position: action_of(one) for one in found}
+        there = {one.position: one for one in await kept.between(position, found[-1].position)}
+        for at in sorted(told.keys() | there.keys()):
+            if at not in there:
+                yield at, "there is none"
+            elif at not in told:
+                yield at, "there is one, and no command ends there"
+            elif told[at] != there[at]:
+                yield at, "it is not what the log tells"
+        position = found[-1].position
 
 
 class ActionsRunner(Runner[ActionWriter]):

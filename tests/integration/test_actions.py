@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from domain.log import CommandAppend, NewEvent
+from domain.log import NOW, CommandAppend, NewEvent
 from dora_state.platform import new_id
+from dora_state.replaying import begin_check
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure import sql
@@ -17,7 +18,8 @@ from infrastructure.actions import PostgresActions, PostgresCommandReader
 from infrastructure.database import Connection
 from projections.actions import Action, ActionsRunner
 from projections.errors import InvalidPage
-from tests.integration.test_replay import admin, begin, story
+from tests.integration.test_replay import Silent, admin, begin, story
+from tests.support.postgres import rows
 
 __all__ = ["admin"]
 
@@ -119,6 +121,25 @@ async def test_what_is_not_told_in_a_way_to_be_understood_is_unknown(manager: St
     (action,) = await all_of(manager, "unknown")
     assert (action.position, action.stream_ids, action.event_types) == (1, ["task-x"], ["Whatever"])
     assert (action.command_type, action.occurred_at, action.command_id) == ("unknown", None, None)
+
+
+async def test_a_check_finds_what_is_not_as_the_log_tells(manager: StateManager, admin: Connection) -> None:
+    await begin(manager)
+    await story(manager, 1)
+    await project(manager)
+    checking = await begin_check(manager.platform, NOW, Silent())
+    assert [finding async for finding in checking] == []
+    first, second, third, *_ = await rows(admin, "SELECT position FROM actions ORDER BY position")
+    await admin.execute("DELETE FROM actions WHERE position = %s", first)
+    await admin.execute("UPDATE actions SET actor = 'eve' WHERE position = %s", second)
+    await admin.execute("UPDATE actions SET position = 100000 WHERE position = %s", third)
+    checking = await begin_check(manager.platform, NOW, Silent())
+    found = [(finding.what, finding.about, finding.says) async for finding in checking]
+    assert found == [
+        ("action", f"position {first[0]}", "there is none"),
+        ("action", f"position {second[0]}", "it is not what the log tells"),
+        ("action", f"position {third[0]}", "there is none"),
+    ]
 
 
 async def test_no_question_looks_through_what_others_did(admin: Connection) -> None:

@@ -20,7 +20,7 @@ async def test_what_is_written_changes_with_the_version_only() -> None:
     log, store = ToldLog(), MemoryReadModels()
     log.tell_all(*full_stories())
     log.tell_all(*finished_task("t9"))
-    projector = Projector(log, store, NoHotCopies())
+    projector = Projector(log, store, NoHotCopies())  # type: ignore[arg-type]  # writes only
     await projector.catch_up(len(log.events))
     written = sha256()
     for key in sorted(store.documents):
