@@ -22,6 +22,7 @@ from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.settings import Settings
+from infrastructure.actions import PostgresActions, PostgresCommandReader
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -31,11 +32,15 @@ from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.snapshots import PostgresSnapshots
+from projections.actions import ActionsRunner
+from projections.audits import Audits
 from projections.differences import Differences
 from projections.history import History
 from projections.ports import HotCopies, NoHotCopies
+from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries
+from projections.runner import Runner
 from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
@@ -84,6 +89,7 @@ class Platform:
     preparer: Preparer
     bus: CommandBus
     projector: Projector
+    actions: ActionsRunner
     queries: Queries
     history: History
     differences: Differences
@@ -91,6 +97,19 @@ class Platform:
     timelines: Timelines
     snapshotter: Snapshotter
     signal: LogSignal
+    audits: Audits
+
+    @property
+    def runners(self) -> tuple[Runner[Any], ...]:
+        """One a projection."""
+        return self.projector, self.actions
+
+    def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
+        """Builds a projection in a schema of its own, beside those that run."""
+        if projection is ACTIONS:
+            commands = PostgresCommandReader(self.projector_pool)
+            return ActionsRunner(self.log, commands, PostgresActions(pool), until=until)
+        return Projector(self.log, PostgresReadModels(pool), NoHotCopies(), until=until)
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
         """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
@@ -187,6 +206,9 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         )
         projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
+        kept_actions = PostgresActions(projector_pool)
+        actions = ActionsRunner(log, PostgresCommandReader(projector_pool), kept_actions, signal=signal)
+        stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
         yield Platform(
@@ -204,6 +226,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             preparer=preparer,
             bus=await stack.enter_async_context(bus),
             projector=projector,
+            actions=actions,
             queries=queries,
             history=History(log),
             differences=Differences(log),
@@ -211,6 +234,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             timelines=Timelines(log),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
+            audits=Audits(kept_actions, log),
         )
 
 

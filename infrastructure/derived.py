@@ -1,5 +1,5 @@
-"""What follows from documents and ended attempts, kept up within the transaction of their batch: counts of tasks,
-rates, reservations. Each is moved by what the tables hold, not by what a batch believes, so that it agrees with them
+"""What follows from documents and ended attempts, kept up within the transaction of their batch: counts, rates,
+reservations. Each is moved by what the tables hold, not by what a batch believes, so that it agrees with them
 whatever came before.
 """
 
@@ -21,11 +21,15 @@ def _query(name: str) -> bytes:
     return sql.load(f"read_models/{name}")
 
 
-async def count_tasks(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Move the counts of tasks to how these are about to be written. Never prepared: its plan is for how many there
-    are.
+async def count(connection: Connection, kind: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Move the counts to how documents of a kind are about to be written.
+
+    Never prepared: a plan is for as many as there are.
     """
-    await connection.execute(_query("count_tasks"), columns, prepare=False)
+    by_state = _query("count_states").replace(b"{table}", f"{kind}s".encode())
+    await connection.execute(by_state, {**columns, "kind": kind}, prepare=False)
+    if kind == "task":
+        await connection.execute(_query("count_tasks"), columns, prepare=False)
 
 
 async def add_rates(connection: Connection, batch: Batch, sign: int = 1) -> None:

@@ -1,6 +1,5 @@
 """What the projector hands to the store: one batch, written as a whole or not at all."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,8 +62,7 @@ class Batch:
     """The events after position `start` up to `end`, as what they change.
 
     `reservations` are all that are active of each pool that has a document here.
-    `counts` is by how much the number of documents rises, by kind and state. `ended_at` is when the last
-    event was recorded. `behind` says that more events are waiting.
+    `ended_at` is when the last event was recorded. `behind` says that more events are waiting.
     """
 
     start: int
@@ -75,5 +73,4 @@ class Batch:
     attempts: list[Attempt] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     reservations: dict[str, Mapping[str, Reservation]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
@@ -19,10 +19,16 @@ Counts = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The last position applied, 0 for none, and when that event was recorded."""
+    """The last position applied, 0 for none, and when that event was recorded.
+
+    `version` is that of the projection that applied it, `generation` the number of the tables, which rises when rebuilt
+    ones take their place.
+    """
 
     position: int
     recorded_at: datetime | None
+    version: int = 0
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +57,31 @@ class Parked:
     asked: Asked | None
 
 
-class ReadModelWriter(Protocol):
-    """The one runner's way to the read models, while it holds the lock."""
+class ProjectionWriter(Protocol):
+    """The one runner's way to what a projection keeps, while it holds the lock.
+
+    What it writes, it writes in one transaction with the checkpoint. It raises CheckpointMoved, and writes nothing,
+    unless the checkpoint is where the batch starts, and of the generation that it was when it was asked for.
+    """
 
     async def checkpoint(self) -> Checkpoint: ...
+
+
+W_co = TypeVar("W_co", bound=ProjectionWriter, covariant=True)
+
+
+class ProjectionStore(Protocol[W_co]):
+    """Where a projection is kept. Every method, and those of a writer, raise ReadModelsUnavailable."""
+
+    def run_alone(self) -> AbstractAsyncContextManager[W_co | None]:
+        """Be the one that writes; None if another is. A writer whose connection is lost can write no more."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+
+class ReadModelWriter(ProjectionWriter, Protocol):
+    """The way to the documents and what stands beside them."""
 
     async def parked(self) -> set[str]:
         """The streams of which an event lies among the dead letters."""
@@ -68,26 +95,17 @@ class ReadModelWriter(Protocol):
         """Take the dead letters of a stream up to a version away, and write a batch in their place, in one transaction.
 
         The batch begins and ends at the checkpoint: what it has lies before. `done`: nothing more is asked of the
-        stream. Raises CheckpointMoved.
+        stream.
         """
         ...
 
     async def write(self, batch: Batch) -> Counts:
-        """Write the batch and its checkpoint in one transaction; gives all counts as they are then.
-
-        Raises CheckpointMoved, and writes nothing, unless the checkpoint is the batch's start.
-        """
+        """Gives all counts as they are then."""
         ...
 
 
-class ReadModelStore(Protocol):
-    """The documents in PostgreSQL. Every method raises ReadModelsUnavailable when it can't be reached."""
-
-    def run_alone(self) -> AbstractAsyncContextManager[ReadModelWriter | None]:
-        """Be the one that writes; None if another is. A writer whose connection is lost can write no more."""
-        ...
-
-    async def checkpoint(self) -> Checkpoint: ...
+class ReadModelStore(ProjectionStore[ReadModelWriter], Protocol):
+    """The documents in PostgreSQL."""
 
     async def document(self, kind: str, id: str) -> StoredDocument | None: ...
 
@@ -192,10 +210,18 @@ class Clock(Protocol):
         ...
 
 
+class Listening(Protocol):
+    async def wait(self, timeout: float) -> None:
+        """Until woken, or `timeout` seconds at most."""
+        ...
+
+
 class Signal(Protocol):
     """Tells that something was appended. Many wakes are one; one may be missed, so waiting has an end."""
 
-    async def wait(self, timeout: float) -> None: ...
+    def listener(self) -> Listening:
+        """For one who waits; another needs another."""
+        ...
 
 
 class NoHotCopies:

@@ -228,6 +228,37 @@ def history(
 
 
 @app.command()
+def audit(
+    context: Context,
+    actor: Annotated[str | None, typer.Argument(metavar="[ACTOR]", help="Whose doings; without: who there is.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded from then on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded up to then.")] = None,
+    command: Annotated[str | None, typer.Option("--command", metavar="TYPE", help="Only such commands.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="COUNT", help="So many at most.")] = None,
+    page: Annotated[str | None, typer.Option(metavar="MARK", help="Go on where an earlier answer ended.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List what one actor did, newest first: every command that changed something."""
+    from dora_state.cli.arguments import check_command, check_count, parse_time
+    from dora_state.cli.audit import Asked, actions, actors
+    from dora_state.cli.running import run
+
+    settings, output = _settings(context), Output(as_json=as_json)
+    if actor is None:
+        if any(option is not None for option in (since, until, command, limit, page)):
+            raise InvalidInput("Whose? Give the actor whose doings are asked for; alone, audit names who there is.")
+        return run(actors(settings, output))
+    asked = Asked(
+        since=None if since is None else parse_time(since, "--since"),
+        until=None if until is None else parse_time(until, "--until"),
+        command_type=None if command is None else check_command(command),
+        mark=page,
+        limit=check_count(limit, "--limit"),
+    )
+    return run(actions(settings, actor, asked, output))
+
+
+@app.command()
 def diff(
     context: Context,
     kind: Annotated[str, typer.Argument(metavar="KIND", help="workflow, task, agent or pool; system: everything.")],
@@ -451,6 +482,34 @@ def _about_dead_letters(
     from dora_state.cli.running import run
 
     return run(do(_settings(context), what, None if all else streams, Output(as_json=as_json)))
+
+
+@app.command()
+def rebuild(
+    context: Context,
+    name: Annotated[str, typer.Argument(metavar="NAME|all", help="states, actions, or all of them.")],
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Keep those that ran before, for going back.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Switch to those that were kept.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="From the beginning, though another run was broken off.")
+    ] = False,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Switch though what was built differs from what runs.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Build read models anew beside those that run, compare them, and switch at once."""
+    if back and (keep_old or anew or accept_differences):
+        raise InvalidInput("Going back needs no other option: write rebuild NAME --back.")
+
+    from dora_state.cli.rebuild import go_back, rebuild
+    from dora_state.cli.running import run
+    from dora_state.rebuilding import Wish
+
+    settings, output = _settings(context), Output(as_json=as_json)
+    if back:
+        return run(go_back(settings, name, output))
+    return run(rebuild(settings, name, Wish(keep_old, anew, accept_differences), output))
 
 
 @app.command()

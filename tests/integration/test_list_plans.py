@@ -68,7 +68,7 @@ def _rows(node: Mapping[str, Any]) -> int:
 
 
 def _loops(node: Mapping[str, Any], name: str) -> int:
-    return round(node.get(name, 0) * node["Actual Loops"])
+    return int(node.get(name, 0) * node["Actual Loops"])
 
 
 @dataclass

@@ -192,14 +192,17 @@ CREATE TABLE kept_counts (
     counts      json NOT NULL
 );
 
--- The last position applied, always between two commands, and when it was recorded.
+-- How far each projection is: the last position applied, always between two commands, and when it was recorded; the version of
+-- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place.
 CREATE TABLE checkpoints (
     name        text PRIMARY KEY,
     position    bigint NOT NULL,
-    recorded_at timestamptz
+    recorded_at timestamptz,
+    version     integer NOT NULL DEFAULT 0,
+    generation  integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
-INSERT INTO checkpoints (name, position) VALUES ('read_models', 0);
+INSERT INTO checkpoints (name, position) VALUES ('states', 0), ('actions', 0);
 
 -- Events that their document could not take, and all that follow of the same stream.
 CREATE TABLE dead_letters (

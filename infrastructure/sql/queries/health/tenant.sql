@@ -6,4 +6,4 @@ SELECT h.last_position, h.last_recorded_at, c.position,
     (SELECT max(n.ends_at) FROM months n WHERE n.state = 'attached'),
     m.import_id, extract(epoch FROM m.clock_bound)::float8
 FROM log_head() h, checkpoints c, mode m
-WHERE c.name = 'read_models'
+WHERE c.name = 'states'

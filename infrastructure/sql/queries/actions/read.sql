@@ -1,0 +1,1 @@
+SELECT * FROM read_recorded_commands(%(after)s, %(limit)s)
