@@ -11,7 +11,7 @@ import orjson
 from domain.pool import Reservation
 from infrastructure import sql
 from infrastructure.database import Connection
-from projections.batch import Batch
+from projections.batch import Batch, RenderedDocument
 
 Held = Mapping[str, Mapping[str, Reservation]]
 """Reservations by pool and id."""
@@ -21,22 +21,23 @@ def _query(name: str) -> bytes:
     return sql.load(f"read_models/{name}")
 
 
-async def count(connection: Connection, kind: str, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Move the counts to how documents of a kind are about to be written.
+async def count(connection: Connection, documents: Sequence[RenderedDocument]) -> None:
+    """Move the counts by state to how these documents are about to be written."""
+    fields = ("kind", "id", "position", "state")
+    columns = {name: [getattr(document, name) for document in documents] for name in fields}
+    await connection.execute(_query("count_states"), columns, prepare=True)
 
-    Never prepared: a plan is for as many as there are.
-    """
-    by_state = _query("count_states").replace(b"{table}", f"{kind}s".encode())
-    await connection.execute(by_state, {**columns, "kind": kind}, prepare=False)
-    if kind == "task":
-        await connection.execute(_query("count_tasks"), columns, prepare=False)
+
+async def count_tasks(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Move the counts of tasks by what they are found by to how these are about to be written."""
+    await connection.execute(_query("count_tasks"), columns, prepare=True)
 
 
 async def add_rates(connection: Connection, batch: Batch, sign: int = 1) -> None:
     """Add the attempts and completions that are written at the batch's positions, or (-1) take them away."""
     positions = [fact.position for facts in (batch.attempts, batch.completions) for fact in facts]
     if positions:
-        await connection.execute(_query("add_rates"), {"positions": positions, "sign": sign}, prepare=False)
+        await connection.execute(_query("add_rates"), {"positions": positions, "sign": sign}, prepare=True)
 
 
 async def keep_reservations(connection: Connection, wanted: Held) -> None:
@@ -56,7 +57,7 @@ async def keep_reservations(connection: Connection, wanted: Held) -> None:
         about = {"pool_id": [pool_id for pool_id, _ in gone], "id": [id for _, id in gone]}
         await connection.execute(_query("forget_reservations"), about, prepare=False)
     if new:
-        await connection.execute(_query("insert_reservations"), _reservation_columns(new))
+        await connection.execute(_query("insert_reservations"), _reservation_columns(new), prepare=True)
 
 
 def _reservation_columns(new: Sequence[tuple[str, str, Reservation]]) -> dict[str, list[Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool
-from infrastructure.derived import add_rates, count, keep_reservations
+from infrastructure.derived import add_rates, count, count_tasks, keep_reservations
 from infrastructure.leading import Lead, find_checkpoint, lead
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
@@ -121,9 +121,11 @@ class PostgresReadModelWriter:
         for document in batch.documents:
             by_kind.setdefault(document.kind, []).append(document)
         await keep_reservations(self._connection, batch.reservations)
+        await count(self._connection, batch.documents)
         for kind, documents in by_kind.items():
             columns = _document_columns(kind, documents)
-            await count(self._connection, kind, columns)
+            if kind == "task":
+                await count_tasks(self._connection, columns)
             await self._connection.execute(_query(f"upsert_{kind}s"), columns, prepare=True)
 
     async def _write_facts(self, batch: Batch) -> None:
