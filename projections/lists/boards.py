@@ -40,8 +40,9 @@ class Boards(Asking):
     async def board(
         self, by: str = "state", *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Board:
-        """Columns by state are in the order of a task's life and without mark, those by priority the heaviest first,
-        others by their values. By workflow, one of which no task passes the filters is there all the same.
+        """Columns by state are in the order of a task's life and those by priority the heaviest first, without a mark.
+
+        Others come by their values. By workflow, one of which no task passes the filters is there all the same.
 
         Raises InvalidInput, and InvalidPage for a mark of something else.
         """
@@ -57,16 +58,18 @@ class Boards(Asking):
         whole = sum_of(await self._counted("state", given, None, None))
         if by == "state":
             columns = [Column(state, whole[state], {state: whole[state]}) for state in states]
-            return Board(by, columns, whole.total(), whole, None)
+            return Board(by, columns, whole.total(), dict(whole), None)
+        if by == "priority":
+            found = dict(await self._counted(by, given, None, None))
+            columns = [_column(one, found[one]) for one in PRIORITIES if one in found]
+            return Board(by, columns, whole.total(), dict(whole), None)
         asked = fingerprint("board", by, given)
         keys = keys_of(mark, asked, 1)
         size = bounded(limit)
-        found = await self._counted(by, given, keys[0] if keys else None, size + 1)
-        columns = [Column(value or None, sum(counts.values()), counts) for value, counts in found]
-        if by == "priority":
-            columns.sort(key=lambda column: PRIORITIES.index(str(column.value)))
+        counted = await self._counted(by, given, keys[0] if keys else None, size + 1)
+        columns = [_column(value, counts) for value, counts in counted]
         following = marked(asked, columns[size - 1].value or "") if len(columns) > size else None
-        return Board(by, columns[:size], whole.total(), whole, following)
+        return Board(by, columns[:size], whole.total(), dict(whole), following)
 
     async def _counted(
         self, by: str, given: Mapping[str, Any], mark: str | None, limit: int | None
@@ -88,6 +91,10 @@ class Boards(Asking):
             else:
                 rows = await self._store.rows("lists/board_of_cells", words, **facts)
         return [(value, in_order(counts or {})) for value, counts in rows]
+
+
+def _column(value: str, counts: Mapping[str, int]) -> Column:
+    return Column(value or None, sum(counts.values()), counts)
 
 
 def in_order(counts: Mapping[str, int]) -> dict[str, int]:

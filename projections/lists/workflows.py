@@ -66,7 +66,7 @@ class WorkflowLists(Asking):
         first. Raises InvalidInput, and InvalidPage for a mark of something else.
         """
         given = checked(only, FILTERS)
-        sort = sort or _natural(given)
+        sort = sort or natural_sort(given)
         states = chosen("state", given.get("state"), STATES)
         if given.get("overdue"):
             states = [state for state in states if state in OPEN]
@@ -121,9 +121,11 @@ def _others(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given.get(name) for name in _OTHERS}
 
 
-def _natural(given: Mapping[str, Any]) -> str:
-    if "prefix" in given:
+def natural_sort(given: Mapping[str, Any]) -> str:
+    """By what workflows are sorted where nobody says: by what is asked for."""
+    if given.get("prefix") is not None:
         return "id"
     if given.get("overdue"):
         return "scheduled_completion"
-    return "-ended" if "ended_from" in given or "ended_before" in given else "-created"
+    ended = given.get("ended_from") or given.get("ended_before")
+    return "-ended" if ended else "-created"
