@@ -22,7 +22,7 @@ from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.settings import Settings
-from infrastructure.actions import PostgresActions, PostgresCommandReader
+from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -107,8 +107,7 @@ class Platform:
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""
         if projection is ACTIONS:
-            commands = PostgresCommandReader(self.projector_pool)
-            return ActionsRunner(self.log, commands, PostgresActions(pool), until=until)
+            return ActionsRunner(self.log, PostgresActions(pool, self.projector_pool), until=until)
         return Projector(self.log, PostgresReadModels(pool), NoHotCopies(), until=until)
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
@@ -206,8 +205,8 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         )
         projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
-        kept_actions = PostgresActions(projector_pool)
-        actions = ActionsRunner(log, PostgresCommandReader(projector_pool), kept_actions, signal=signal)
+        kept_actions = PostgresActions(projector_pool, projector_pool)
+        actions = ActionsRunner(log, kept_actions, signal=signal)
         stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
