@@ -8,10 +8,13 @@ import orjson
 import pytest
 
 from domain.errors import LogUnavailable, without_advice
-from dora_state.platform import now
+from dora_state.platform import Say, now, quiet
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from dora_state.worker import do_chores_once, run_worker
+from dora_state.worker import run_worker
+from dora_state.worker.chores import CHORES
+from dora_state.worker.chores import give as give_due
+from dora_state.worker.workplace import Workplace
 from infrastructure.migrations import drop_tenant
 from projections.errors import ReadModelsUnavailable
 from projections.lists import Lists
@@ -56,11 +59,16 @@ async def running_task(manager: StateManager, task_id: str, **task: object) -> N
     )
 
 
-async def chores(manager: StateManager, clock: Callable[[], datetime] = now) -> int:
+async def chores(
+    manager: StateManager, clock: Callable[[], datetime] = now, say: Say = quiet, *, flush: bool = True
+) -> int:
+    """All of them once; gives how many commands were accepted."""
     await manager.catch_up()
-    await manager.platform.presence.flush()
+    if flush:
+        await manager.platform.presence.flush()
     lists = Lists(manager.platform.read_models, manager.platform.presence, clock)
-    return await do_chores_once(manager.platform, manager, lists)
+    place = Workplace(manager.platform, manager, lists, asyncio.Event(), say)
+    return sum([await give_due(place, due) for due in CHORES])
 
 
 async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: StateManager) -> None:
@@ -68,9 +76,7 @@ async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: St
     await running_task(manager, "t", timeout=0.2)
     await asyncio.sleep(0.25)
     told: list[str] = []
-    await manager.catch_up()
-    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
-    assert await do_chores_once(manager.platform, manager, lists, told.append) == 1
+    assert await chores(manager, say=told.append) == 1
     assert told == ["Task t was timed out: its time limit is over."]
     document = await manager.state("task", "t", live=True)
     assert (document["state"], document["retry_info"]["last_error"]) == ("timed_out", "time limit exceeded")
@@ -147,8 +153,7 @@ async def test_a_heartbeat_that_is_not_written_yet_counts(manager: StateManager)
     await manager.platform.presence.flush()
     await asyncio.sleep(0.1)
     await give(manager, ("Heartbeat", {"agent_id": "a"}))
-    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
-    assert await do_chores_once(manager.platform, manager, lists) == 0
+    assert await chores(manager, flush=False) == 0
 
 
 async def test_an_agent_that_comes_back_after_it_was_deregistered_has_no_heartbeat_yet(manager: StateManager) -> None:
