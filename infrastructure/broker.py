@@ -12,6 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -78,12 +79,17 @@ def _client(url: str) -> Redis:
         url,
         socket_timeout=CALL_SECONDS,
         socket_connect_timeout=CALL_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 
 class _PromptQueues(RedisBroker):
-    """Without queues of messages that wait for their time: ours never do, and each would be polled."""
+    """Without queues of messages that wait for their time: ours never do, and each would be polled.
+
+    Nor is Redis asked how large a script's stack may be, under a lock for which all wait while it does not answer.
+    """
+
+    _max_unpack_size_val = 100  # type: ignore[assignment]  # half of what it would be told is far more
 
     def declare_queue(self, queue_name: str) -> None:
         if queue_name not in self.queues:
