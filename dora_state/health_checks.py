@@ -107,7 +107,11 @@ def judge_projection(tenant: TenantVitals, clock: datetime, name: str) -> Check:
         "checkpoint": tenant.checkpoint,
         "lag_positions": behind,
         "lag_seconds": round(seconds, 3),
+        "halted_at": tenant.halt.position if tenant.halt is not None else None,
     }
+    if tenant.halt is not None:
+        message = f"The read models have halted, {behind} events behind, since {iso(tenant.halt.since)}. "
+        return Check("unhealthy", message + tenant.halt.reason, figures)
     if not behind:
         return Check("healthy", f"The read models are at the log's end, position {tenant.position}.", figures)
     status = _graded(seconds, LAG, LONG_LAG)

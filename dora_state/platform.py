@@ -22,7 +22,7 @@ from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.settings import Settings
-from infrastructure.actions import PostgresActions, PostgresCommandReader
+from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -45,6 +45,9 @@ from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
 
+HELD_FOR_LONG = 2
+"""Connections that the one who projects and the one who takes snapshots hold for themselves, beside the pool's size."""
+
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
 
@@ -64,11 +67,15 @@ def new_id() -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown."""
+    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown.
+
+    `broker_url` is the Redis by which workers hand jobs to each other; without one they stay in their process.
+    """
 
     database_url: str
     redis_url: str | None
     embedded: EmbeddedServers | None
+    broker_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,7 @@ class Platform:
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""
         if projection is ACTIONS:
-            commands = PostgresCommandReader(self.projector_pool)
-            return ActionsRunner(self.log, commands, PostgresActions(pool), until=until)
+            return ActionsRunner(self.log, PostgresActions(pool, self.projector_pool), until=until)
         return Projector(self.log, PostgresReadModels(pool), NoHotCopies(), until=until)
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
@@ -138,20 +144,22 @@ class Heartbeats:
 @asynccontextmanager
 async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Servers]:
     """The servers that the settings name, else our own, stopped by the last process that leaves."""
+    broker_url = settings.broker_url.get_secret_value() if settings.broker_url else None
     if settings.database_url is not None:
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        yield Servers(settings.database_url.get_secret_value(), redis_url, None)
+        yield Servers(settings.database_url.get_secret_value(), redis_url, None, broker_url or redis_url)
         return
     embedded = EmbeddedServers(settings.home, say=say)
     try:
         # A start can't be interrupted half way; who is cancelled meanwhile leaves when it is done.
-        await _whole(asyncio.to_thread(embedded.start))
-        yield Servers(embedded.database_url, embedded.redis_url, embedded)
+        await whole(asyncio.to_thread(embedded.start))
+        redis_url = embedded.redis_url
+        yield Servers(embedded.database_url, redis_url, embedded, broker_url or redis_url)
     finally:
-        await _whole(asyncio.to_thread(embedded.stop))
+        await whole(asyncio.to_thread(embedded.stop))
 
 
-async def _whole(work: Coroutine[Any, Any, object]) -> None:
+async def whole(work: Coroutine[Any, Any, object]) -> None:
     """Wait for the end of what can't be cut short, also when cancelled."""
     task = asyncio.ensure_future(work)
     try:
@@ -181,7 +189,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
     """The parts, on servers that are there and a schema that is up to date."""
     async with AsyncExitStack() as stack:
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
-        projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR)
+        projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR, more=HELD_FOR_LONG)
         redis = await _redis(stack, servers, settings)
         appender = Appender(servers.database_url, settings.tenant)
         stack.push_async_callback(appender.close)
@@ -206,8 +214,8 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         )
         projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
-        kept_actions = PostgresActions(projector_pool)
-        actions = ActionsRunner(log, PostgresCommandReader(projector_pool), kept_actions, signal=signal)
+        kept_actions = PostgresActions(projector_pool, projector_pool)
+        actions = ActionsRunner(log, kept_actions, signal=signal)
         stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
@@ -250,8 +258,8 @@ async def _writing(presence: PresenceBook) -> AsyncIterator[None]:
         await task
 
 
-async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role) -> Pool:
-    pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size)
+async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role, more: int = 0) -> Pool:
+    pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size + more)
     stack.push_async_callback(pool.close)
     return pool
 

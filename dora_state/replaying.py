@@ -11,7 +11,7 @@ from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
 from infrastructure import replays
-from infrastructure.actions import PostgresActions, PostgresCommandReader
+from infrastructure.actions import PostgresActions
 from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_schema_pool
 from infrastructure.read_models import PostgresReadModels
@@ -118,7 +118,7 @@ class Checking:
         if self._until is None:
             pool = self._platform.projector_pool
             reached = (await self._platform.actions.checkpoint()).position
-            async for position, says in wrong_actions(PostgresCommandReader(pool), PostgresActions(pool), reached):
+            async for position, says in wrong_actions(self._platform.log, PostgresActions(pool, pool), reached):
                 yield Finding("action", f"position {position}", says)
         self._progress.end()
 

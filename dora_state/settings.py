@@ -35,8 +35,10 @@ class Settings(BaseSettings):
     tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    """The Redis by which workers hand jobs to each other; by default the one of the copies."""
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Connections at most, for each of the two roles of a process."""
+    """Connections at most, for each of the two roles of a process; two more for who projects and takes snapshots."""
     redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     queue_size: Annotated[int, Field(ge=1)] = 10_000
     """Commands that may wait; one more is told to try later."""
@@ -49,14 +51,14 @@ class Settings(BaseSettings):
     time_zone: str = "UTC"
     """Where "today" begins."""
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
-    """Seconds between two rounds of the worker's chores."""
+    """Seconds between two looks of the workers for what time asks for."""
 
     @field_validator("home", mode="before")
     @classmethod
     def _blank_is_default(cls, value: object) -> object:
         return _default_home() if value in ("", None) else value
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "broker_url")
     @classmethod
     def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value() if value is not None else ""
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
             raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
         return value
 
-    @field_validator("database_url", "redis_url")
+    @field_validator("database_url", "redis_url", "broker_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None

@@ -1,86 +1,85 @@
-"""Who asked for what, in PostgreSQL: read from the log by commands, kept as rows, found by actor."""
+"""Who asked for what, in PostgreSQL: kept as rows, found by actor."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
+import psycopg
 
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Pool
+from infrastructure.event_store.arrays import Int8Array, TextArray, TimestamptzArray
+from infrastructure.event_store.binary import bigint, timestamptz
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.leading import Lead, find_checkpoint, lead
-from projections.actions import Action, RecordedCommand
+from projections.actions import Action
 from projections.audits import Actor, Wanted
 from projections.ports import Checkpoint
 from projections.projection import ACTIONS
 
-_PLAIN = (
-    "position",
-    "first_position",
-    "recorded_at",
-    "occurred_at",
-    "actor",
-    "command_type",
-    "command_id",
-    "correlation_id",
-    "causation_id",
-)
-_LISTS = ("stream_ids", "event_types")
+_LAST = 2**63 - 1
 
 
 def _query(name: str) -> bytes:
     return sql.load(f"actions/{name}")
 
 
-class PostgresCommandReader:
-    """The port CommandReader, on connections that see the log."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def read_commands(self, after_position: int, limit: int) -> list[RecordedCommand]:
-        facts = {"after": after_position, "limit": limit}
-        with domain_errors():
-            async with self._pool.connection() as connection:
-                rows: list[Any] = await (await connection.execute(_query("read"), facts, binary=True)).fetchall()
-        return [RecordedCommand(*row) for row in rows]
-
-
 class PostgresActionWriter:
-    """Writes on the connection that holds the lock: without the lock there is no connection."""
+    """Reads on connections that see the log, and writes on the one that holds the lock: they may see two schemas."""
 
-    def __init__(self, lead: Lead) -> None:
+    def __init__(self, log: Pool, lead: Lead) -> None:
+        self._log = log
         self._lead = lead
 
     async def checkpoint(self) -> Checkpoint:
         with available():
             return await self._lead.checkpoint()
 
-    async def write(self, start: int, actions: Sequence[Action]) -> None:
-        columns: dict[str, list[Any]] = {name: [getattr(action, name) for action in actions] for name in _PLAIN}
-        for name in _LISTS:
-            columns[name] = [orjson.dumps(getattr(action, name)).decode() for action in actions]
+    async def copy(self, start: int, limit: int, until: int | None) -> int:
+        about = {"after": start, "limit": limit, "until": _LAST if until is None else until}
+        try:
+            position, recorded_at, *columns = await self._read(about | {"careful": False})
+        except psycopg.DataError:  # some metadata is no JSON, or has a NUL in it
+            position, recorded_at, *columns = await self._read(about | {"careful": True})
+        if position is None or recorded_at is None:
+            return start
+        positions, times, actors, types = (column or b"" for column in columns)
+        packed = {
+            "positions": Int8Array.of(positions),
+            "times": TimestamptzArray.of(times),
+            "actors": TextArray.of(actors),
+            "types": TextArray.of(types),
+        }
         connection = self._lead.connection
         with available():
             async with connection.transaction():
                 await self._lead.expect(start)
                 async with connection.pipeline():
-                    await connection.execute(_query("insert"), columns)
-                    await self._lead.move(actions[-1].position, actions[-1].recorded_at)
+                    await connection.execute(_query("insert"), packed)
+                    await self._lead.move(bigint(position), timestamptz(recorded_at))
+        return bigint(position)
+
+    async def _read(self, about: dict[str, Any]) -> list[bytes | None]:
+        """One row as the server packed it."""
+        with domain_errors(but=psycopg.DataError):
+            async with self._log.connection() as connection:
+                result = (await connection.execute(_query("read"), about, binary=True)).pgresult
+        assert result is not None
+        return [result.get_value(0, column) for column in range(result.nfields)]
 
 
 class PostgresActions:
-    """Where actions are kept, on a pool of connections with the projector's rights."""
+    """Where actions are kept, on a pool of connections with the projector's rights; `log`: on one that sees the log."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, log: Pool) -> None:
         self._pool = pool
+        self._log = log
 
     @asynccontextmanager
     async def run_alone(self) -> AsyncIterator[PostgresActionWriter | None]:
         async with lead(self._pool, ACTIONS) as held:
-            yield None if held is None else PostgresActionWriter(held)
+            yield None if held is None else PostgresActionWriter(self._log, held)
 
     async def checkpoint(self) -> Checkpoint:
         with available():

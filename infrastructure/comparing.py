@@ -6,7 +6,7 @@ from typing import Any
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connections
-from projections.comparing import Row
+from projections.comparing import Blocks, Row
 
 
 class PostgresSide:
@@ -21,8 +21,12 @@ class PostgresSide:
     async def documents_of(self, table: str, ids: Sequence[str]) -> list[Row]:
         return _in_rows(await self._rows("documents_of", table, ids=list(ids)))
 
-    async def facts(self, table: str, after: int, until: int, limit: int) -> list[Row]:
-        return _in_rows(await self._rows("facts", table, after=after, until=until, limit=limit))
+    async def facts(self, table: str, after: int, until: int) -> list[Row]:
+        return _in_rows(await self._rows("facts", table, after=after, until=until))
+
+    async def blocks(self, table: str, after: int, until: int, size: int) -> Blocks:
+        rows = await self._rows("blocks", table, after=after, until=until, size=size)
+        return {block: (count, digest) for block, count, digest in rows}
 
     async def counts(self, table: str) -> set[str]:
         return {row for (row,) in await self._rows("counts", table)}

@@ -45,6 +45,15 @@ class OldestTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """The event that the read models can't come past, as a worker noted it, in the order of the query `health/halt`."""
+
+    position: int
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TenantVitals:
     """`unapplied_since` is when the first event that the read models lack was recorded."""
 
@@ -56,6 +65,7 @@ class TenantVitals:
     months_end: datetime | None
     import_id: UUID | None
     clock_bound_seconds: float
+    halt: Halt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,16 @@ async def _tenant_vitals(connection: Connection, tenant: str) -> TenantVitals | 
         row = await (await connection.execute(sql.load("health/tenant"))).fetchone()
     except (LogUnavailable, *_NOT_SET_UP):
         return None
-    return TenantVitals(*row) if row else None  # type: ignore[arg-type]  # a row's values are of any type
+    return TenantVitals(*(*row, await _halt(connection))) if row else None  # type: ignore[arg-type]  # a row's values are of any type
+
+
+async def _halt(connection: Connection) -> Halt | None:
+    """On a connection that sees the tenant. An older schema has no such table."""
+    try:
+        row = await (await connection.execute(sql.load("health/halt"))).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return Halt(*row) if row else None  # type: ignore[arg-type]  # a row's values are of any type
 
 
 async def _processes(connection: Connection) -> list[ProcessMemory]:

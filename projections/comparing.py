@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from projections.projection import Projection
 
 PAGE = 5_000
+BLOCK, WINDOW = 1_000, 1_000_000
+"""Positions of facts that are compared together, and that are asked for at once."""
 NAMED = 20
 """So many differences are named; all are counted."""
 
@@ -20,6 +22,10 @@ class Row:
     digest: str
 
 
+Blocks = dict[int, tuple[int, str]]
+"""By its number: how many rows a block has, and a digest of what they say together."""
+
+
 class Side(Protocol):
     """The tables of one projection, as they stand. Every method raises ReadModelsUnavailable."""
 
@@ -27,7 +33,13 @@ class Side(Protocol):
 
     async def documents_of(self, table: str, ids: Sequence[str]) -> list[Row]: ...
 
-    async def facts(self, table: str, after: int, until: int, limit: int) -> list[Row]: ...
+    async def facts(self, table: str, after: int, until: int) -> list[Row]:
+        """By their positions."""
+        ...
+
+    async def blocks(self, table: str, after: int, until: int, size: int) -> Blocks:
+        """Block n has the positions after n * size, so many at most."""
+        ...
 
     async def counts(self, table: str) -> set[str]: ...
 
@@ -94,11 +106,25 @@ class Comparing:
         self._row(table, running, rebuilt)
 
     async def _facts(self, after: int, until: int, advance: Callable[[int], None]) -> None:
+        """Only where the rows of a block differ together is each looked at."""
         for table in self._projection.facts:
-            sides = (_facts(side, table, after, until) for side in (self._running, self._rebuilt))
-            async for running, rebuilt in _pairs(*sides):
-                self._row(table, running, rebuilt)
-                advance(1)
+            for first in range(after, until, WINDOW):
+                window = first, min(first + WINDOW, until)
+                running = await self._running.blocks(table, *window, BLOCK)
+                rebuilt = await self._rebuilt.blocks(table, *window, BLOCK)
+                for block in sorted(running.keys() | rebuilt.keys()):
+                    if running.get(block) == rebuilt.get(block):
+                        self.comparison.compared += running[block][0]
+                    else:
+                        begin, end = max(block * BLOCK, window[0]), min((block + 1) * BLOCK, window[1])
+                        await self._block(table, begin, end)
+                advance(sum(count for count, _ in running.values()))
+
+    async def _block(self, table: str, after: int, until: int) -> None:
+        running = {row.key: row for row in await self._running.facts(table, after, until)}
+        rebuilt = {row.key: row for row in await self._rebuilt.facts(table, after, until)}
+        for position in sorted(running.keys() | rebuilt.keys()):
+            self._row(table, running.get(position), rebuilt.get(position))
 
     def _row(self, table: str, running: Row | None, rebuilt: Row | None) -> None:
         found = self.comparison
@@ -120,13 +146,6 @@ class Comparing:
 async def _documents(side: Side, table: str) -> AsyncIterator[Row]:
     after = ""
     while page := await side.documents(table, after, PAGE):
-        for row in page:
-            yield row
-        after = page[-1].key
-
-
-async def _facts(side: Side, table: str, after: int, until: int) -> AsyncIterator[Row]:
-    while page := await side.facts(table, after, until, PAGE):
         for row in page:
             yield row
         after = page[-1].key

@@ -516,15 +516,23 @@ def rebuild(
 
 
 @app.command()
-def worker(context: Context, as_json: Json = False) -> int:
-    """Keep the read models up with the log and do the chores, until told to stop."""
+def worker(
+    context: Context,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="What to do: projector, snapshots, months or chores; repeatable, all if none is named."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Keep the read models up with the log and do what time asks for, until told to stop."""
     import asyncio
 
     from dora_state.cli.running import run
     from dora_state.cli.working import work
+    from dora_state.worker.roles import roles_of
 
-    stop = asyncio.Event()
-    return run(work(_settings(context), stop, Output(as_json=as_json)), on_signal=stop.set)
+    roles, stop = roles_of(role or ()), asyncio.Event()
+    return run(work(_settings(context), stop, roles, Output(as_json=as_json)), on_signal=stop.set)
 
 
 @app.command()

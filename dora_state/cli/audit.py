@@ -9,7 +9,7 @@ from dora_state.cli.formats import number, when
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
-from projections.actions import Action
+from projections.audits import AuditedAction
 from projections.errors import NotProjectedYet, ProjectionHalted
 
 PATIENCE = 30.0
@@ -87,13 +87,16 @@ async def _bring_up(manager: StateManager) -> None:
         await runner.release()
 
 
-def _tell(action: Action, output: Output) -> None:
+def _tell(action: AuditedAction, output: Output) -> None:
     if output.as_json:
         output.json_line(asdict(action))
         return
+    output.line(f"{when(action.recorded_at, fraction=True)}  {action.command_type}  position {action.position}")
+    if action.stream_ids is None or action.event_types is None:
+        output.line("    what it changed is archived")
+        return
     streams = ", ".join(action.stream_ids[:STREAMS_SHOWN])
     more = len(action.stream_ids) - STREAMS_SHOWN
-    output.line(f"{when(action.recorded_at, fraction=True)}  {action.command_type}  position {action.position}")
     output.line(f"    {streams}{f' and {more} more' if more > 0 else ''}: {', '.join(action.event_types)}")
     if action.occurred_at is not None:
         output.line(f"    occurred: {when(action.occurred_at, fraction=True)}")

@@ -19,10 +19,10 @@ async def rebuild(settings: Settings, name: str, wish: Wish, output: Output) -> 
     """One projection after the other. Raises RebuildRefused, ProjectionHalted."""
     wanted = _named(name)
     async with open_state_manager(settings, say=say, create=False) as manager:
-        for projection in wanted:
-            with Bars() as bars:
-                report = await build_anew(manager.platform, projection, bars, wish)
-            _tell(report, "was built anew up to", output)
+        with Bars() as bars:
+            reports = await build_anew(manager.platform, wanted, bars, wish)
+    for report in reports:
+        _tell(report, "was built anew up to", output)
     return Exit.DONE
 
 

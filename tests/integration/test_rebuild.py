@@ -11,8 +11,8 @@ import pytest
 
 from domain.errors import LogUnavailable, NotFound
 from domain.log import NOW
-from dora_state import platform, rebuilding
-from dora_state.rebuilding import Wish, go_back, outdated, rebuild
+from dora_state import platform
+from dora_state.rebuilding import RebuildReport, Wish, building, go_back, outdated, rebuild
 from dora_state.replaying import begin_check
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.database import Connection
@@ -24,7 +24,7 @@ from projections.documents.values import Document
 from projections.errors import CheckpointNotInLog, ProjectionChanged, RebuildRefused
 from projections.projection import ACTIONS, PROJECTIONS, STATES, Projection
 from projections.projector import Projector
-from tests.integration.test_replay import Silent, admin, begin, give, manager, read_models, story
+from tests.integration.test_replay import BrokenOff, Silent, admin, begin, give, manager, read_models, story
 from tests.support.postgres import connected, rows, value
 
 __all__ = ["admin", "manager"]
@@ -60,6 +60,11 @@ async def project(manager: StateManager) -> int:
     return head
 
 
+async def rebuild_one(manager: StateManager, projection: Projection, progress: Silent, wish: Wish) -> RebuildReport:
+    (report,) = await rebuild(manager.platform, [projection], progress, wish)
+    return report
+
+
 async def require_sound(manager: StateManager) -> None:
     """Everything that is kept agrees with the log."""
     checking = await begin_check(manager.platform, NOW, Silent())
@@ -67,7 +72,7 @@ async def require_sound(manager: StateManager) -> None:
 
 
 async def actions(connection: Connection) -> list[tuple[object, ...]]:
-    return await rows(connection, "SELECT position, actor, command_type, stream_ids FROM actions ORDER BY position")
+    return await rows(connection, "SELECT position, actor, command_type, recorded_at FROM actions ORDER BY position")
 
 
 async def generation(connection: Connection, projection: Projection = STATES) -> object:
@@ -87,7 +92,7 @@ async def test_what_is_built_anew_is_what_ran_and_nothing_is_left_beside_it(
     before, done = await read_models(admin), await actions(admin)
     assert len(done) > 20
     for projection in PROJECTIONS.values():
-        report = await rebuild(manager.platform, projection, Silent(), PLAIN)
+        report = await rebuild_one(manager, projection, Silent(), PLAIN)
         assert (report.position, report.events, report.parked, report.kept_as) == (head, head, 0, None)
         assert report.compared is not None
         assert (report.compared.differing, report.compared.named) == (0, [])
@@ -103,7 +108,7 @@ async def test_commands_projectors_and_readers_go_on_meanwhile(
     manager: StateManager, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tell(manager, 4)
-    monkeypatch.setattr(rebuilding, "NEARLY", 10)
+    monkeypatch.setattr(building, "NEARLY", 10)
     over = asyncio.Event()
 
     async def write() -> int:
@@ -125,11 +130,11 @@ async def test_commands_projectors_and_readers_go_on_meanwhile(
     async with projecting(manager):
         everybody = [asyncio.create_task(write()), asyncio.create_task(read())]
         for turn in range(1, 5):
-            report = await rebuild(manager.platform, STATES, Silent(), PLAIN)
+            report = await rebuild_one(manager, STATES, Silent(), PLAIN)
             assert await generation(admin) == turn
             assert report.compared is not None
             assert report.compared.differing == 0
-        await rebuild(manager.platform, ACTIONS, Silent(), PLAIN)
+        await rebuild_one(manager, ACTIONS, Silent(), PLAIN)
         over.set()
         assert all(await asyncio.gather(*everybody)), "somebody did nothing"
     head = await project(manager)
@@ -145,18 +150,18 @@ async def test_a_rebuild_that_was_cut_short_goes_on(
 ) -> None:
     head = await tell(manager, 3)
     monkeypatch.setattr(platform, "Projector", partial(Projector, batch_size=10))
-    with pytest.raises(KeyboardInterrupt):
-        await rebuild(manager.platform, STATES, Silent(breaks_after=1), PLAIN)
+    with pytest.raises(BrokenOff):
+        await rebuild_one(manager, STATES, Silent(breaks_after=1), PLAIN)
     assert await generation(admin) == 0
     rest = Silent()
-    await rebuild(manager.platform, STATES, rest, PLAIN)
+    await rebuild_one(manager, STATES, rest, PLAIN)
     assert 0 < (rest.totals["build states"] or 0) < head
     await require_sound(manager)
 
-    with pytest.raises(KeyboardInterrupt):
-        await rebuild(manager.platform, STATES, Silent(breaks_after=1), PLAIN)
+    with pytest.raises(BrokenOff):
+        await rebuild_one(manager, STATES, Silent(breaks_after=1), PLAIN)
     whole = Silent()
-    await rebuild(manager.platform, STATES, whole, Wish(anew=True))
+    await rebuild_one(manager, STATES, whole, Wish(anew=True))
     assert whole.totals["build states"] == head
 
 
@@ -170,9 +175,9 @@ async def test_differences_are_named_and_only_switched_to_when_they_are_accepted
     with pytest.raises(
         RebuildRefused, match=r"3 of \d+ rows differ from those that run \(workflow-w0 \(only rebuilt\)"
     ):
-        await rebuild(manager.platform, STATES, Silent(), PLAIN)
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
     assert await generation(admin) == 0, "it was switched to"
-    report = await rebuild(manager.platform, STATES, Silent(), Wish(accept_differences=True))
+    report = await rebuild_one(manager, STATES, Silent(), Wish(accept_differences=True))
     assert report.events == 0, "what was built is not used"
     assert report.compared is not None
     assert report.compared.differing == 3
@@ -196,14 +201,14 @@ async def test_a_document_that_had_stopped_goes_on_and_one_that_stops_is_not_swi
     await project(manager)
     assert await value(admin, "SELECT count(*) FROM dead_letters") == 1
     broken.clear()
-    report = await rebuild(manager.platform, STATES, Silent(), PLAIN)
+    report = await rebuild_one(manager, STATES, Silent(), PLAIN)
     assert report.compared is not None
     assert (report.compared.mended, report.compared.differing, report.parked) == (1, 0, 0)
     await require_sound(manager)
 
     broken.set()
     with pytest.raises(RebuildRefused, match=r"of 2 streams an event could not be applied \(workflow-[wx]0?"):
-        await rebuild(manager.platform, STATES, Silent(), PLAIN)
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
     broken.clear()
     await require_sound(manager)
 
@@ -213,7 +218,7 @@ async def test_what_is_kept_can_be_gone_back_to(manager: StateManager, admin: Co
     with pytest.raises(RebuildRefused, match="Nothing was kept of the projection states"):
         await go_back(manager.platform, STATES, Silent())
     await admin.execute("COMMENT ON TABLE tasks IS 'the first'")
-    report = await rebuild(manager.platform, STATES, Silent(), Wish(keep_old=True))
+    report = await rebuild_one(manager, STATES, Silent(), Wish(keep_old=True))
     assert report.kept_as == f"kept_states_{tenant}"
     assert await schemas(admin, tenant) == [report.kept_as]
     await story(manager, 7)
@@ -247,7 +252,7 @@ async def test_a_projection_of_another_version_is_left_alone(
         await manager.state("workflow", "w5")
     assert await outdated(manager.platform) == ([STATES] if version == 0 else [])
     if version == 0:
-        report = await rebuild(manager.platform, STATES, Silent(), PLAIN)
+        report = await rebuild_one(manager, STATES, Silent(), PLAIN)
         assert report.compared is None, "other versions are not to be equal"
         assert await manager.state("workflow", "w5")
         await require_sound(manager)
@@ -266,7 +271,7 @@ async def test_a_checkpoint_that_is_not_in_the_log_is_refused_until_it_is_rebuil
         await rows(admin, f"UPDATE checkpoints SET {move} WHERE name = 'states' RETURNING 1")
         with pytest.raises(CheckpointNotInLog, match=rf"ends at {head} .* `dora-state rebuild states`"):
             await manager.platform.projector.run_once()
-        assert (await rebuild(manager.platform, STATES, Silent(), PLAIN)).position == head
+        assert (await rebuild_one(manager, STATES, Silent(), PLAIN)).position == head
         await require_sound(manager)
 
 
@@ -274,24 +279,24 @@ async def test_one_rebuild_of_a_projection_at_a_time(manager: StateManager, data
     await tell(manager, 1)
     async with rebuilding_alone(database_url, tenant, STATES):
         with pytest.raises(RebuildRefused, match="Another process is rebuilding the projection states"):
-            await rebuild(manager.platform, STATES, Silent(), PLAIN)
-        await rebuild(manager.platform, ACTIONS, Silent(), PLAIN)
+            await rebuild_one(manager, STATES, Silent(), PLAIN)
+        await rebuild_one(manager, ACTIONS, Silent(), PLAIN)
 
 
 async def test_readers_who_hold_on_to_the_tables_go_first(
     manager: StateManager, admin: Connection, database_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = await tell(manager, 1)
-    monkeypatch.setattr(rebuilding, "SWITCHES", 2)
+    monkeypatch.setattr(building, "SWITCHES", 2)
     async with connected(database_url, tenant) as reader:
         async with reader.transaction():
             await rows(reader, "SELECT count(*) FROM tasks")
             with pytest.raises(LogUnavailable, match="Others hold on to the tables of the projection states"):
-                await rebuild(manager.platform, STATES, Silent(), PLAIN)
+                await rebuild_one(manager, STATES, Silent(), PLAIN)
             assert await generation(admin) == 0
             await story(manager, 3)  # the projector was let go on
             await project(manager)
-        assert (await rebuild(manager.platform, STATES, Silent(), PLAIN)).position > head
+        assert (await rebuild_one(manager, STATES, Silent(), PLAIN)).position > head
     await require_sound(manager)
 
 
@@ -301,9 +306,9 @@ async def test_what_is_not_ours_is_not_touched_and_what_is_goes_with_its_tenant(
     await tell(manager, 1)
     await admin.execute(f"CREATE SCHEMA next_states_{tenant}".encode())
     with pytest.raises(RebuildRefused, match="that no rebuild made"):
-        await rebuild(manager.platform, STATES, Silent(), PLAIN)
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
     await admin.execute(f"DROP SCHEMA next_states_{tenant}".encode())
-    await rebuild(manager.platform, STATES, Silent(), Wish(keep_old=True))
+    await rebuild_one(manager, STATES, Silent(), Wish(keep_old=True))
     await drop_tenant(database_url, tenant)
     assert await schemas(admin, tenant) == []
     await migrate(database_url, tenant)
@@ -317,7 +322,7 @@ async def test_a_runner_that_has_the_old_tables_in_mind_writes_nothing_into_the_
     runner = manager.platform.projector
     await runner.run_once()
     async with open_state_manager(manager.platform.settings, default_actor="test") as other:
-        await rebuild(other.platform, STATES, Silent(), PLAIN)
+        await rebuild_one(other, STATES, Silent(), PLAIN)
     await give(manager, ("StartWorkflow", {"workflow_id": "late"}))
     with suppress(Exception):
         await runner.run_once()  # finds out

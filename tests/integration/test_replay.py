@@ -30,6 +30,10 @@ COUNTS = ("counts", "task_facets", "task_cells")
 Rows = dict[str, list[tuple[object, ...]]]
 
 
+class BrokenOff(Exception):
+    """Somebody has had enough of it."""
+
+
 class Silent:
     """A progress that nobody watches; breaks off after so many steps."""
 
@@ -44,7 +48,7 @@ class Silent:
         if self._left is not None:
             self._left -= 1
             if self._left < 0:
-                raise KeyboardInterrupt
+                raise BrokenOff
 
     def end(self) -> None: ...
 
@@ -156,7 +160,7 @@ async def test_a_replay_that_was_cut_short_goes_on(
         await story(manager, number)
     await manager.catch_up()
     monkeypatch.setattr(platform, "Projector", partial(Projector, batch_size=10))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(BrokenOff):
         await replay_until(manager.platform, NOW, schema, Silent(breaks_after=1))
     cursor = await admin.execute(f"SELECT finished_at FROM {schema}.replay".encode())
     assert await cursor.fetchall() == [(None,)]

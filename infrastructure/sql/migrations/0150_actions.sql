@@ -1,19 +1,12 @@
--- Who asked for what: one row a command that changed something, so that a person's or an agent's doings are a list.
+-- Who asked for what: one row a command that changed something, so that a person's or an agent's doings are a list. What it
+-- changed is told by the log at its position.
 
--- `position` is that of the command's last event, `first_position` that of its first. `occurred_at` is when it happened, as its
--- caller said, else null. Commands that were refused changed nothing and are not here.
+-- `position` is that of the command's last event.
 CREATE TABLE actions (
-    position       bigint PRIMARY KEY,
-    first_position bigint NOT NULL,
-    recorded_at    timestamptz NOT NULL,
-    occurred_at    timestamptz,
-    actor          text COLLATE "C" NOT NULL,
-    command_type   text COLLATE "C" NOT NULL,
-    command_id     text COLLATE "C",
-    correlation_id text COLLATE "C",
-    causation_id   text COLLATE "C",
-    stream_ids     text[] COLLATE "C" NOT NULL,
-    event_types    text[] NOT NULL
+    position     bigint PRIMARY KEY,
+    recorded_at  timestamptz NOT NULL,
+    actor        text COLLATE "C" NOT NULL,
+    command_type text COLLATE "C" NOT NULL
 );
 
 -- Descending, so that the last action of an actor is the first of its entries.

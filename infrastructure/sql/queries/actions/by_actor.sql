@@ -1,6 +1,5 @@
--- What one actor asked for, newest first, in ranges of time and position.
-SELECT position, first_position, recorded_at, occurred_at, actor, command_type, command_id, correlation_id, causation_id,
-    stream_ids, event_types
+-- What one actor asked for, newest first, between two positions.
+SELECT position, recorded_at, actor, command_type
 FROM actions
 WHERE
     actor = %(actor)s

@@ -1,5 +1,4 @@
--- The next rows by their positions, each as a digest of all that it says.
-SELECT position, position, md5(to_jsonb(fact)::text) FROM {table} AS fact
+-- Rows by their positions, each as a hash of all that it says.
+SELECT position, position, hashtextextended(fact::text, 0)::text FROM {table} AS fact
 WHERE position > %(after)s AND position <= %(until)s
 ORDER BY position
-LIMIT %(limit)s
