@@ -4,7 +4,7 @@ whatever came before.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,6 +15,13 @@ from projections.batch import Batch, RenderedDocument
 
 Held = Mapping[str, Mapping[str, Reservation]]
 """Reservations by pool and id."""
+
+
+class Changed(NamedTuple):
+    """Reservations that are active no more, and those that have become so."""
+
+    gone: list[tuple[str, str]]
+    new: list[tuple[str, str, Reservation]]
 
 
 def _query(name: str) -> bytes:
@@ -40,24 +47,29 @@ async def add_rates(connection: Connection, batch: Batch, sign: int = 1) -> None
         await connection.execute(_query("add_rates"), {"positions": positions, "sign": sign}, prepare=True)
 
 
-async def keep_reservations(connection: Connection, wanted: Held) -> None:
-    """Make the reservations of these pools what they are; only what differs is written."""
+async def changed_reservations(connection: Connection, wanted: Held) -> Changed:
+    """By what the reservations that are kept of these pools differ from what they are now."""
     if not wanted:
-        return
+        return Changed([], [])
     rows = await (await connection.execute(_query("held"), {"pool_ids": list(wanted)})).fetchall()
     kept: dict[Any, set[str]] = {pool_id: set(ids) for pool_id, ids in rows}  # type: ignore[call-overload]  # rows are of any type
-    gone = [(pool_id, id) for pool_id, ids in kept.items() for id in ids - wanted[pool_id].keys()]
-    new = [
-        (pool_id, id, held)
-        for pool_id, reservations in wanted.items()
-        for id, held in reservations.items()
-        if id not in kept.get(pool_id, ())
-    ]
-    if gone:
-        about = {"pool_id": [pool_id for pool_id, _ in gone], "id": [id for _, id in gone]}
+    return Changed(
+        gone=[(pool_id, id) for pool_id, ids in kept.items() for id in ids - wanted[pool_id].keys()],
+        new=[
+            (pool_id, id, held)
+            for pool_id, reservations in wanted.items()
+            for id, held in reservations.items()
+            if id not in kept.get(pool_id, ())
+        ],
+    )
+
+
+async def keep_reservations(connection: Connection, changed: Changed) -> None:
+    if changed.gone:
+        about = {"pool_id": [pool_id for pool_id, _ in changed.gone], "id": [id for _, id in changed.gone]}
         await connection.execute(_query("forget_reservations"), about, prepare=False)
-    if new:
-        await connection.execute(_query("insert_reservations"), _reservation_columns(new), prepare=True)
+    if changed.new:
+        await connection.execute(_query("insert_reservations"), _reservation_columns(changed.new), prepare=True)
 
 
 def _reservation_columns(new: Sequence[tuple[str, str, Reservation]]) -> dict[str, list[Any]]:

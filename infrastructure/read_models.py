@@ -8,7 +8,7 @@ from typing import Any
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool
-from infrastructure.derived import add_rates, count, count_tasks, keep_reservations
+from infrastructure.derived import add_rates, changed_reservations, count, count_tasks, keep_reservations
 from infrastructure.leading import Lead, find_checkpoint, lead
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
@@ -94,6 +94,8 @@ class PostgresReadModelWriter:
                 await self._connection.execute(_query("forget_kept_counts"), about)
                 await self._connection.execute(_query("forget_dead_letters"), about)
                 if batch is not None:
+                    reservations = await changed_reservations(self._connection, batch.reservations)
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     # Of an event whose document could not be rendered the facts were written all the same.
                     await add_rates(self._connection, batch, sign=-1)
@@ -109,7 +111,10 @@ class PostgresReadModelWriter:
         with available():
             async with self._connection.transaction():
                 await self._lead.expect(batch.start)
+                # Asked before: an answer within would hold the others up.
+                reservations = await changed_reservations(self._connection, batch.reservations)
                 async with self._connection.pipeline():
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     await self._write_facts(batch)
                     await self._keep_counts(batch)
@@ -120,7 +125,6 @@ class PostgresReadModelWriter:
         by_kind: dict[str, list[RenderedDocument]] = {}
         for document in batch.documents:
             by_kind.setdefault(document.kind, []).append(document)
-        await keep_reservations(self._connection, batch.reservations)
         await count(self._connection, batch.documents)
         for kind, documents in by_kind.items():
             columns = _document_columns(kind, documents)

@@ -28,8 +28,8 @@ STATES = Projection(
     version=1,
     documents=("workflows", "tasks", "agents", "pools", "systems"),
     facts=("attempts", "completions"),
-    counts=("counts", "task_facets", "task_cells"),
-    more=("kept_counts", "dead_letters", "reservations", "rates"),
+    counts=("counts",),
+    more=("kept_counts", "dead_letters", "reservations", "task_facets", "task_cells", "rates"),
 )
 """The five documents, ended attempts, counts, rates, and the reservations of all pools."""
 

@@ -53,6 +53,9 @@ class RateHistory:
         """
         if per not in get_args(Per):
             raise InvalidInput(f"Rates are not told per {per}: use one of {', '.join(get_args(Per))}.", per=per)
+        for moment in (begin, end):
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidInput(f"The time {moment} has no zone; give it one.")
         end = end or self._clock()
         begin = begin or end - USUAL[per]
         if begin >= end:

@@ -110,6 +110,8 @@ async def test_what_would_be_too_much_or_nothing_is_refused(side: ReadSide) -> N
         await history(side).rates("day", datetime(1, 1, 2, tzinfo=UTC))
     with pytest.raises(InvalidInput, match="give a later end"):
         await history(side).rates("hour", START, START)
+    with pytest.raises(InvalidInput, match="has no zone; give it one"):
+        await history(side).rates("hour", START.replace(tzinfo=None))
     with pytest.raises(InvalidInput, match="not told per week: use one of minute, hour, day"):
         await history(side).rates("week")
     with pytest.raises(InvalidInput, match="of the years 1 to 9999"):
