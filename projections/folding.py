@@ -1,5 +1,6 @@
 """From recorded events to a batch: fold each stream that they touch, render its document."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from domain.aggregate import Aggregate
@@ -10,6 +11,9 @@ from projections.attempts import OUTCOMES, ended_attempt
 from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
 from projections.documents import RENDERINGS, status
 from projections.states import States
+
+AT_ONCE = 200
+"""Events that are folded without letting others of this process have their turn."""
 
 
 class Folding:
@@ -36,8 +40,10 @@ class Folding:
         for stream_id in versions:
             state = self._states.get(stream_id)
             self._before[stream_id] = None if state is None else status(state)
-        for record in records:
+        for place, record in enumerate(records):
             await self._apply(record, failed)
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # whoever is to say that we are there, say
         for stream_id, record in self._last.items():
             self._render(stream_id, record)
         self._states.trim(list(versions))
