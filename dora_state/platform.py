@@ -45,8 +45,8 @@ from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
 
-HELD_FOR_LONG = 2
-"""Connections that the one who projects and the one who takes snapshots hold for themselves, beside the pool's size."""
+HELD_FOR_LONG = 3
+"""Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
 
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None
     """The Redis by which workers hand jobs to each other; by default the one of the copies."""
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Connections at most, for each of the two roles of a process; two more for who projects and takes snapshots."""
+    """Connections at most, for each of the two roles of a process; three more for who projects and takes snapshots."""
     redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     queue_size: Annotated[int, Field(ge=1)] = 10_000
     """Commands that may wait; one more is told to try later."""
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Aggregates kept in memory by the command side, and as many by the projector."""
     heartbeat_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without a heartbeat after which the worker marks an agent offline."""
+    rebuild: Literal["ask", "auto"] = "ask"
+    """What a worker does about a projection that an earlier release wrote in another way: say so, or rebuild it."""
     time_zone: str = "UTC"
     """Where "today" begins."""
     worker_interval: Annotated[float, Field(gt=0)] = 1.0

@@ -1,11 +1,19 @@
-"""The lead of a projection: an advisory lock of a session, and the checkpoint that only its holder moves."""
+"""The lead of a projection: who has it moves the checkpoint, in its own term.
 
+Whoever dies loses the advisory lock with its session, and another takes over at once. Whoever is stopped keeps the
+lock, is not heard of for `LEASE_SECONDS`, and another takes over without the lock, in a new term: when it wakes up,
+all that it would write is refused.
+"""
+
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import psycopg
 
+from domain.errors import DoraStateError
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool
@@ -13,17 +21,22 @@ from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Checkpoint
 from projections.projection import Projection
 
+LEASE_SECONDS = 5.0
+BEAT_SECONDS = 1.0
+log = logging.getLogger(__name__)
+
 
 def _query(name: str) -> bytes:
     return sql.load(f"checkpoints/{name}")
 
 
 class Lead:
-    """Held on one connection: who loses the lock has lost the connection too, and can write no more."""
+    """A term, and the one connection on which is written in it."""
 
-    def __init__(self, connection: Connection, projection: Projection) -> None:
+    def __init__(self, connection: Connection, projection: Projection, term: int) -> None:
         self.connection = connection
         self._projection = projection
+        self._term = term
         self._generation = 0
 
     async def checkpoint(self) -> Checkpoint:
@@ -39,10 +52,11 @@ class Lead:
         """
         actual = await find_checkpoint(self.connection, self._projection, "lock")
         expected = actual.position if start is None else start
-        if (actual.position, actual.generation) != (expected, self._generation):
+        if (actual.position, actual.generation, actual.term) != (expected, self._generation, self._term):
             raise CheckpointMoved(
-                f"The projection {self._projection.name} is at position {actual.position} of generation"
-                f" {actual.generation} and not at {expected} of {self._generation} any more; nothing was written.",
+                f"The projection {self._projection.name} is at position {actual.position}, generation"
+                f" {actual.generation}, term {actual.term}, and not at {expected}, {self._generation}, {self._term} any"
+                " more; nothing was written.",
                 expected=expected,
                 actual=actual.position,
             )
@@ -74,17 +88,57 @@ async def lead(pool: Pool, projection: Projection) -> AsyncIterator[Lead | None]
 
     Raises ReadModelsUnavailable.
     """
-    about = {"name": projection.name}
     with available():
-        async with pool.connection() as connection:
-            row = await (await connection.execute(_query("try_lead"), about)).fetchone()
-            if not row or not row[0]:
+        async with pool.connection() as connection, _locked(connection, projection) as locked:
+            about = {"name": projection.name, "seconds": LEASE_SECONDS}
+            row = await (await connection.execute(_query("take_lead"), about | {"locked": locked})).fetchone()
+            if row is None:
                 yield None
                 return
+            about["term"] = term = int(row[0])  # type: ignore[call-overload]  # rows are of any type
+            beating = asyncio.create_task(_beat(pool, about), name=f"lead of {projection.name}")
             try:
-                yield Lead(connection, projection)
+                await connection.execute(_query("write_lightly"))
+                yield Lead(connection, projection, term)
             finally:
-                try:
-                    await connection.execute(_query("stop_leading"), about)
-                except psycopg.Error:  # one that can't say that it has let go is closed, which lets go too
-                    await connection.close()
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
+                await _ended(connection, about)
+
+
+@asynccontextmanager
+async def _locked(connection: Connection, projection: Projection) -> AsyncIterator[bool]:
+    """Whether we have the advisory lock, while the block runs."""
+    about = {"name": projection.name}
+    row = await (await connection.execute(_query("try_lock"), about)).fetchone()
+    if not row or not row[0]:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        try:
+            await connection.execute(_query("unlock"), about)
+        except psycopg.Error:  # one that can't say that it has let go is closed, which lets go too
+            await connection.close()
+
+
+async def _beat(pool: Pool, about: dict[str, object]) -> None:
+    """Say that we are there, on whichever connection, until another has taken over."""
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        try:
+            with available():
+                async with pool.connection() as connection:
+                    if await (await connection.execute(_query("keep_lead"), about)).fetchone() is None:
+                        return
+        except DoraStateError as error:
+            log.debug("It could not be said who runs a projection: %s", error)
+
+
+async def _ended(connection: Connection, about: dict[str, object]) -> None:
+    try:
+        await connection.execute(_query("end_lead"), about)
+        await connection.execute(_query("write_as_before"))
+    except psycopg.Error:
+        await connection.close()

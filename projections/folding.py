@@ -1,5 +1,6 @@
 """From recorded events to a batch: fold each stream that they touch, render its document."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from domain.aggregate import Aggregate
@@ -11,6 +12,9 @@ from projections.attempts import OUTCOMES, ended_attempt
 from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
 from projections.documents import RENDERINGS, status
 from projections.states import States
+
+AT_ONCE = 200
+"""Events that are folded without letting others of this process have their turn."""
 
 
 class Folding:
@@ -33,8 +37,10 @@ class Folding:
             if record.stream_id not in versions and record.stream_id not in self._parked:
                 versions[record.stream_id] = record.version - 1
         failed = await self._states.load(versions, self._batch.start)
-        for record in records:
+        for place, record in enumerate(records):
             await self._apply(record, failed)
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # whoever is to say that we are there, say
         for stream_id, record in self._last.items():
             self._render(stream_id, record)
         self._states.trim(list(versions))

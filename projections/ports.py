@@ -22,13 +22,14 @@ class Checkpoint:
     """The last position applied, 0 for none, and when that event was recorded.
 
     `version` is that of the projection that applied it, `generation` the number of the tables, which rises when rebuilt
-    ones take their place.
+    ones take their place, `term` that of whoever runs it.
     """
 
     position: int
     recorded_at: datetime | None
     version: int = 0
     generation: int = 0
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class ProjectionWriter(Protocol):
     """The one runner's way to what a projection keeps, while it holds the lock.
 
     What it writes, it writes in one transaction with the checkpoint. It raises CheckpointMoved, and writes nothing,
-    unless the checkpoint is where the batch starts, and of the generation that it was when it was asked for.
+    unless the checkpoint is where the batch starts, of the generation that it was when it was asked for, and nobody has
+    taken over since.
     """
 
     async def checkpoint(self) -> Checkpoint: ...
@@ -74,7 +76,10 @@ class ProjectionStore(Protocol[W_co]):
     """Where a projection is kept. Every method, and those of a writer, raise ReadModelsUnavailable."""
 
     def run_alone(self) -> AbstractAsyncContextManager[W_co | None]:
-        """Be the one that writes; None if another is. A writer whose connection is lost can write no more."""
+        """Be the one that writes; None if another is, and can be heard of.
+
+        A writer that was not heard of for some seconds, or whose connection is lost, can write no more.
+        """
         ...
 
     async def checkpoint(self) -> Checkpoint: ...

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from dora_state.progress import Unwatched
+from dora_state.rebuilding import Wish, outdated, rebuild
 from dora_state.settings import Settings
 from dora_state.worker import chores
 from dora_state.worker.roles import WorkerRole
@@ -33,6 +35,7 @@ def jobs(settings: Settings) -> tuple[Job, ...]:
         Job("overlong-workflows", WorkerRole.CHORES, 10 * each, partial(chores.give, due=chores.overlong_workflows)),
         Job("snapshots", WorkerRole.SNAPSHOTS, 5 * each, take_snapshots),
         Job("months", WorkerRole.MONTHS, HOUR, make_months),
+        Job("rebuilds", WorkerRole.REBUILD, 10 * each, rebuild_outdated),
     )
 
 
@@ -40,6 +43,15 @@ async def take_snapshots(place: Workplace) -> None:
     taken = await place.platform.snapshotter.catch_up(place.stop)
     if taken:
         place.say(f"Snapshots were taken: {taken}.")
+
+
+async def rebuild_outdated(place: Workplace) -> None:
+    """Nothing unless the settings want it: a projection of another version has halted, and that says what to do."""
+    if place.platform.settings.rebuild != "auto":
+        return
+    if wanted := await outdated(place.platform):
+        for report in await rebuild(place.platform, wanted, Unwatched(), Wish()):
+            place.say(f"The projection {report.projection} was built anew up to position {report.position}.")
 
 
 async def make_months(place: Workplace) -> None:

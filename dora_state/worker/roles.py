@@ -13,6 +13,8 @@ class WorkerRole(StrEnum):
     """Takes the snapshots that are due."""
     MONTHS = "months"
     """Makes the log's months ahead."""
+    REBUILD = "rebuild"
+    """Builds projections anew whose version has changed, if the settings want that."""
     CHORES = "chores"
     """Gives the commands that time asks for."""
 

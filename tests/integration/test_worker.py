@@ -303,8 +303,8 @@ async def test_a_part_of_the_worker_that_fails_is_begun_again(
     await until_timed_out(manager, live=True)
     stop.set()
     await working
-    told = [record.message for record in caplog.records if "projector failed" in record.message]
-    assert told == [f"The projector failed, and begins again in {pause} s" for pause in (0.1, 0.2)]
+    told = [record.message for record in caplog.records if "states failed" in record.message]
+    assert told == [f"The projection states failed, and begins again in {pause} s" for pause in (0.1, 0.2)]
 
 
 async def test_a_worker_whose_tenant_is_set_up_anew_says_so_in_plain_words(

@@ -14,6 +14,7 @@ from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.database import Role
 from infrastructure.halts import note_halt
+from projections.projection import STATES
 from tests.support.postgres import Connection, connected, rows, value
 from tests.support.working import Workers, is_stopped
 
@@ -145,6 +146,51 @@ async def test_a_worker_that_was_stopped_and_wakes_up_does_no_harm(workers: Work
     assert workers.line("replay", "--check").code == 0
 
 
+async def test_who_runs_the_projections_and_is_stopped_loses_them_and_wakes_up_harmless(
+    workers: Workers, manager: StateManager
+) -> None:
+    await begin(manager)
+    with workers("projector") as sleeper:
+        await until_projected(manager)
+        with workers("projector") as heir:
+            sleeper.send(signal.SIGSTOP)
+            while not is_stopped(sleeper.pid):  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.01)
+            await due(manager, "t1")
+            await until_projected(manager)
+            sleeper.send(signal.SIGCONT)
+            await due(manager, "t2")
+            await until_projected(manager)
+            assert heir.end().code == 0
+            await due(manager, "t3")
+            await until_projected(manager)
+            assert sleeper.end().code == 0
+    assert workers.line("replay", "--check").code == 0
+
+
+async def test_a_projection_of_an_earlier_version_is_built_anew_where_that_is_wanted(
+    tmp_path: Path, database_url: str, redis_url: str, tenant: str, manager: StateManager, admin: Connection
+) -> None:
+    await begin(manager)
+    await due(manager, "t1")
+    for runner in manager.platform.runners:
+        await runner.catch_up((await manager.platform.log.head()).position, 30)
+        await runner.release()
+    await admin.execute("UPDATE checkpoints SET version = 0 WHERE name IN ('states', 'actions')")
+    await admin.execute("UPDATE tasks SET document = '{}'")
+    asking = Workers(tmp_path / "home", database_url, redis_url, tenant)
+    with asking("projector", "rebuild") as worker:
+        told = worker.wait_for("The projection states has halted")
+        assert "of version 0 and this release has version 1: build it anew with `dora-state rebuild states`" in told
+        assert worker.end().code == 0
+    by_itself = Workers(tmp_path / "home", database_url, redis_url, tenant, REBUILD="auto")
+    with by_itself("projector", "rebuild") as worker:
+        worker.wait_for("The projection states was built anew")
+        worker.wait_for("The projection actions was built anew")
+        assert worker.end().code == 0
+    assert by_itself.line("replay", "--check").code == 0
+
+
 async def until_a_batch_waits(database_url: str, tenant: str) -> None:
     waiting = "SELECT FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'relation'"
     async with connected(database_url, tenant) as connection, asyncio.timeout(SOON):
@@ -190,13 +236,13 @@ async def test_a_projection_that_halts_keeps_nothing_else_and_health_says_why(
     unknown = NewEvent(uuid4(), "task-x", "TaskTeleported", 1, b"{}", b"{}")
     await manager.platform.log.append([CommandAppend(uuid4(), {"task-x": 0}, (unknown,), b"")])
     with workers() as worker:
-        told = worker.wait_for("The projection has halted; all else goes on.")
+        told = worker.wait_for("The projection states has halted; all else goes on.")
         await until_timed_out(manager, "t1")
         assert not worker.has_ended()
         found = workers.line("health", "--json")
         projection = found.json["checks"]["projection"]
         assert (found.code, projection["status"]) == (4, "unhealthy")
-        assert "The read models have halted" in projection["message"]
+        assert "The projection states has halted" in projection["message"]
         assert "is a TaskTeleported of schema version 1" in projection["message"]
         assert "is a TaskTeleported of schema version 1" in told
         assert worker.end().code == 0
@@ -205,12 +251,14 @@ async def test_a_projection_that_halts_keeps_nothing_else_and_health_says_why(
 async def test_a_halt_is_over_when_the_read_models_have_come_past_it(workers: Workers, manager: StateManager) -> None:
     """By whichever process: nobody need know that it was noted."""
     await begin(manager)
-    await note_halt(manager.platform.projector_pool, 1, "Event 1 is of a later release.")
+    await note_halt(manager.platform.projector_pool, STATES, "Event 1 is of a later release.")
     halted = workers.line("health", "--json").json["checks"]["projection"]
-    assert (halted["status"], halted["figures"]["halted_at"]) == ("unhealthy", 1)
-    await manager.catch_up()
+    assert (halted["status"], "Event 1 is of a later release." in halted["message"]) == ("unhealthy", True)
+    for runner in manager.platform.runners:
+        await runner.catch_up(1)
     after = workers.line("health", "--json").json["checks"]["projection"]
-    assert (after["status"], after["figures"]["halted_at"]) == ("healthy", None)
+    assert (after["status"], after["figures"]["lag_positions"]) == ("healthy", 0)
+    assert [one["halted_since"] for one in after["figures"]["projections"]] == [None, None]
 
 
 async def test_one_connection_for_each_role_is_enough_for_a_worker(
@@ -264,5 +312,5 @@ def test_a_role_that_there_is_not_is_told_with_those_that_there_are(workers: Wor
     ended = workers.line("worker", "--role", "projectr")
     assert ended.code == 2
     assert ended.one_sentence() == (
-        "Error: There is no role 'projectr': use one of projector, snapshots, months, chores."
+        "Error: There is no role 'projectr': use one of projector, snapshots, months, rebuild, chores."
     )

@@ -193,13 +193,18 @@ CREATE TABLE kept_counts (
 );
 
 -- How far each projection is: the last position applied, always between two commands, and when it was recorded; the version of
--- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place.
+-- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place. Whoever
+-- runs the projection has a term of its own, until `held_until` unless it says that it is still there; `locked` tells whether it
+-- has the advisory lock too, which goes with its session.
 CREATE TABLE checkpoints (
     name        text PRIMARY KEY,
     position    bigint NOT NULL,
     recorded_at timestamptz,
     version     integer NOT NULL DEFAULT 0,
-    generation  integer NOT NULL DEFAULT 0
+    generation  integer NOT NULL DEFAULT 0,
+    term        bigint NOT NULL DEFAULT 0,
+    held_until  timestamptz NOT NULL DEFAULT '-infinity',
+    locked      boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 
 INSERT INTO checkpoints (name, position) VALUES ('states', 0), ('actions', 0);

@@ -12,11 +12,13 @@ CREATE TABLE schedules (
     begun_by   text
 ) WITH (fillfactor = 50);
 
--- The event at which a projection has halted, for health to tell. It holds while the checkpoint lies before it: whoever
--- comes past it need not know of the row.
+-- Where a projection has halted, for health to tell. It holds while the checkpoint is as it was: whoever comes past it need not
+-- know of the row.
 CREATE TABLE halts (
     projection text COLLATE "C" PRIMARY KEY,
     position   bigint NOT NULL,
+    version    integer NOT NULL,
+    generation integer NOT NULL,
     reason     text NOT NULL,
     since      timestamptz NOT NULL DEFAULT now()
 );

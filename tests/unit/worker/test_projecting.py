@@ -9,10 +9,13 @@ import pytest
 from dora_state.worker import projecting
 from dora_state.worker.projecting import project
 from projections.errors import ProjectionHalted, ReadModelsUnavailable
+from projections.projection import STATES, Projection
 
 
 class Projecting:
-    """A projector that halts at these positions, one after the other, and then has come past the last."""
+    """A runner that halts at these positions, one after the other, and then has come past the last."""
+
+    projection = STATES
 
     def __init__(self, *positions: int) -> None:
         self._positions = list(positions)
@@ -30,11 +33,11 @@ class Projecting:
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     noted: list[int] = []
 
-    async def note(_: object, position: int, reason: str) -> None:
-        noted.append(position)
+    async def note(_: object, projection: Projection, reason: str) -> None:
+        assert projection is STATES
+        noted.append(int(reason.removeprefix("Event ").removesuffix(" is unknown.")))
         if len(noted) == 1:
             raise ReadModelsUnavailable
-        assert reason == f"Event {position} is unknown."
 
     monkeypatch.setattr(projecting, "note_halt", note)
     monkeypatch.setattr(projecting, "FIRST_RETRY", 0.001)
@@ -46,11 +49,11 @@ async def test_a_halt_is_told_once_for_each_event_and_tried_again_until_it_is_pa
     noted: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     projector = Projecting(7, 7, 7, 9, 9)
-    platform: Any = SimpleNamespace(projector=projector, projector_pool=None)
+    platform: Any = SimpleNamespace(runners=[projector], projector_pool=None)
     async with asyncio.timeout(20):
         await project(platform, asyncio.Event())
     assert projector.tried == noted == [7, 7, 7, 9, 9]
     assert [record.message for record in caplog.records] == [
-        "The projection has halted; all else goes on. Event 7 is unknown.",
-        "The projection has halted; all else goes on. Event 9 is unknown.",
+        "The projection states has halted; all else goes on. Event 7 is unknown.",
+        "The projection states has halted; all else goes on. Event 9 is unknown.",
     ]

@@ -1,6 +1,9 @@
--- Note where the read models have halted; since when is known from the first note of a position.
-INSERT INTO halts AS h (projection, position, reason)
-VALUES ('states', %(position)s, %(reason)s)
+-- Note that a projection has halted where it is; since when is known from the first note.
+INSERT INTO halts AS h (projection, position, version, generation, reason)
+SELECT name, position, version, generation, %(reason)s FROM checkpoints WHERE name = %(name)s
 ON CONFLICT (projection) DO UPDATE
-SET position = excluded.position, reason = excluded.reason,
-    since = CASE WHEN h.position = excluded.position THEN h.since ELSE excluded.since END
+SET position = excluded.position, version = excluded.version, generation = excluded.generation, reason = excluded.reason,
+    since = CASE
+        WHEN (h.position, h.version, h.generation) = (excluded.position, excluded.version, excluded.generation) THEN h.since
+        ELSE excluded.since
+    END

@@ -1,2 +1,2 @@
--- Let another run it.
+-- Let go of that lock.
 SELECT pg_advisory_unlock(hashtextextended('projection ' || %(name)s || ' of ' || current_schema(), 0))
