@@ -25,12 +25,21 @@ _WORDS = " ".join(f"clause-{number}" for number in range(40))
 
 
 async def fill(
-    connection: Connection, tasks: int, now: datetime, *, workflows: int | None = None, reservations: int = 0
+    connection: Connection,
+    tasks: int,
+    now: datetime,
+    *,
+    workflows: int | None = None,
+    tasks_shown: int = TASKS_EACH,
+    reservations: int = 0,
 ) -> None:
-    """So many tasks and their workflows, attempts, counts and rates, up to `now`; analyzed and vacuumed, as they
-    would be.
+    """So many tasks and their workflows, attempts, counts and rates, up to `now`; vacuumed and analyzed, as in time.
+
+    `tasks_shown` are how many a workflow's document has.
     """
-    await _run(connection, "fill_workflows", count=workflows or tasks // TASKS_EACH, now=now, body=_workflow(now))
+    await _run(
+        connection, "fill_workflows", count=workflows or tasks // TASKS_EACH, now=now, body=_workflow(now, tasks_shown)
+    )
     await _run(connection, "fill_tasks", count=tasks, now=now, agents=AGENTS, body=_task(now))
     await _run(connection, "fill_reservations", count=reservations, now=now, agents=AGENTS)
     for name in ("count_facets", "fill_attempts"):
@@ -61,12 +70,12 @@ def _task(now: datetime) -> str:
     return _with_places(document | {"started_at": document["created_at"]} | given, (*_TASK_PLACES, "agent_id"))
 
 
-def _workflow(now: datetime) -> str:
-    """With the tasks that there are in one, and places for what `fill_workflows.sql` gives."""
+def _workflow(now: datetime, tasks: int) -> str:
+    """With so many tasks, and places for what `fill_workflows.sql` gives."""
     workflow = WORKFLOW.evolve(
         None, WorkflowCreated(at=now, workflow_id="w", definition_id="d", definition_version="1", context={"a": _WORDS})
     )
-    for number in range(TASKS_EACH):
+    for number in range(tasks):
         added = WorkflowTaskAdded(at=now + timedelta(seconds=number), task_id=f"task-{number}", definition_id="d")
         workflow = WORKFLOW.evolve(workflow, added)
     document = decode(RENDERINGS["workflow"].render(workflow, 1, 1, now))

@@ -247,10 +247,15 @@ class StateManager:
         silence = timedelta(seconds=self.platform.settings.heartbeat_timeout)
         return Lists(self.platform.read_models, self.platform.presence, now, silence=silence)
 
-    async def rates(self, per: str, begin: datetime | None = None, end: datetime | None = None) -> list[Rate]:
-        """What ended in each `minute`, `hour` or `day` up to now, or from and to a moment. Raises InvalidInput."""
+    async def rates(
+        self, per: str, begin: datetime | None = None, end: datetime | None = None, *, agent_id: str | None = None
+    ) -> list[Rate]:
+        """What ended in each `minute`, `hour` or `day` up to now, or from and to a moment; of all or of one agent.
+
+        Raises InvalidInput.
+        """
         zone = ZoneInfo(self.platform.settings.time_zone)
-        return await RateHistory(self.platform.read_models, now, zone).rates(per, begin, end)
+        return await RateHistory(self.platform.read_models, now, zone).rates(per, begin, end, agent_id=agent_id)
 
     async def catch_up(self, position: int | None = None, timeout: float = 30.0) -> bool:
         """Bring the read models up to a position (the log's end if none is named); false if there's no time."""

@@ -46,10 +46,13 @@ class RateHistory:
         self._clock = clock
         self._zone = zone
 
-    async def rates(self, per: str, begin: datetime | None = None, end: datetime | None = None) -> list[Rate]:
+    async def rates(
+        self, per: str, begin: datetime | None = None, end: datetime | None = None, *, agent_id: str | None = None
+    ) -> list[Rate]:
         """Each minute, hour or day, from the one with `begin` in it to the one with the last moment before `end` (now).
 
-        Those in which nothing ended are told too. Raises InvalidInput.
+        Those in which nothing ended are told too. With an agent: of the tasks that it was at; workflows are no agent's.
+        Raises InvalidInput.
         """
         if per not in get_args(Per):
             raise InvalidInput(f"Rates are not told per {per}: use one of {', '.join(get_args(Per))}.", per=per)
@@ -61,13 +64,12 @@ class RateHistory:
         if begin >= end:
             raise InvalidInput("Rates from a moment up to the same or an earlier one are none: give a later end.")
         bounds = self._bounds(per, begin, end)
-        rows = await self._store.rows(
-            "lists/rates",
-            grain="minute" if per == "minute" else "quarter",
-            bounds=bounds,
-            first=bounds[0],
-            last=bounds[-1],
-        )
+        facts = {"bounds": bounds, "first": bounds[0], "last": bounds[-1]}
+        if agent_id is None:
+            grain = "minute" if per == "minute" else "quarter"
+            rows = await self._store.rows("lists/rates", grain=grain, **facts)
+        else:
+            rows = await self._store.rows("lists/rates_of_agent", agent_id=agent_id, **facts)
         told = {place: figures for place, *figures in rows}
         return [_rate(first, last, told.get(place)) for place, (first, last) in enumerate(pairwise(bounds), start=1)]
 

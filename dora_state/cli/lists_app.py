@@ -191,6 +191,7 @@ def rates(
     per: Annotated[str, typer.Option(metavar="STRETCH", help="minute, hour or day.")] = "hour",
     begin: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From when on.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to when; now by default.")] = None,
+    agent: OfAgent = None,
     as_json: Json = False,
 ) -> int:
     """Tell what ended in each minute, hour or day: how much, how well, and how long it took."""
@@ -198,7 +199,7 @@ def rates(
     from dora_state.cli.running import run
 
     times = _times(begin=begin, end=end)
-    return run(rates(context.obj.settings(), per, times["begin"], times["end"], Output(as_json=as_json)))
+    return run(rates(context.obj.settings(), per, times["begin"], times["end"], agent, Output(as_json=as_json)))
 
 
 def _list(context: Context, what: str, only: dict[str, Any], limit: int, page: str | None, as_json: bool) -> int:

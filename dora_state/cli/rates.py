@@ -14,11 +14,13 @@ from dora_state.state_manager import open_state_manager
 from projections.rates import Rate
 
 
-async def rates(settings: Settings, per: str, begin: datetime | None, end: datetime | None, output: Output) -> int:
+async def rates(
+    settings: Settings, per: str, begin: datetime | None, end: datetime | None, agent_id: str | None, output: Output
+) -> int:
     """Raises InvalidInput."""
     async with open_state_manager(settings, say=say, create=False) as manager:
         await bring_up(manager)
-        found = await manager.rates(per, begin, end)
+        found = await manager.rates(per, begin, end, agent_id=agent_id)
     if output.as_json:
         for rate in found:
             output.json_line(asdict(rate))

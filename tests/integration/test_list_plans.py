@@ -104,7 +104,7 @@ class Nobody:
 @asynccontextmanager
 async def crowd(database_url: str, tenant: str) -> AsyncIterator[Explained]:
     async with connected(database_url, tenant, Role.MIGRATOR) as connection:
-        await fill(connection, TASKS, NOW, workflows=WORKFLOWS, reservations=RESERVATIONS)
+        await fill(connection, TASKS, NOW, workflows=WORKFLOWS, tasks_shown=1, reservations=RESERVATIONS)
     async with await open_pool(database_url, tenant, Role.PROJECTOR, min_size=1, max_size=2) as pool:
         yield Explained(pool)
 
@@ -208,5 +208,6 @@ async def _others(store: Explained, lists: Lists) -> None:
     rates = RateHistory(store, lists.now, UTC)
     for per in ("minute", "hour", "day"):
         await rates.rates(per)
+        await rates.rates(per, agent_id="agent-7")
     for plan in store.told():
         assert not plan.scanned & LARGE, plan

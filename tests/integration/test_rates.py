@@ -70,6 +70,18 @@ async def test_each_stretch_tells_of_what_ended_in_it(side: ReadSide, batch_size
     )
 
 
+async def test_the_rates_of_an_agent_are_those_of_what_it_was_at(side: ReadSide) -> None:
+    tell_much(side)
+    side.log.tell_all(*finished_task("other", agent_id="agent-2", begin=10, end=40))
+    await side.project()
+    told = [await history(side).rates("hour", START, at(7200), agent_id=id) for id in ("agent-1", "agent-2", "nobody")]
+    whole = await history(side).rates("hour", START, at(7200))
+    assert [hour.tasks_completed for hour in whole] == [2, 2]
+    assert [[hour.tasks_completed for hour in hours] for hours in told] == [[1, 2], [1, 0], [0, 0]]
+    assert (told[0][0].error_rate, told[1][0].average_execution_time) == (0.6667, 30.0)
+    assert [hour.workflows_completed for hour in whole + told[0]] == [0, 1, 0, 0]
+
+
 async def test_days_and_hours_begin_where_the_zone_says(side: ReadSide) -> None:
     tell_much(side)
     await side.project()

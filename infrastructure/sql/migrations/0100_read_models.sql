@@ -128,7 +128,7 @@ CREATE TABLE attempts (
 
 CREATE INDEX attempts_recent ON attempts (at) INCLUDE (outcome, response_time);
 CREATE INDEX attempts_by_task ON attempts (task_id);
-CREATE INDEX attempts_by_agent ON attempts (agent_id, at) WHERE outcome = 'completed';
+CREATE INDEX attempts_by_agent ON attempts (agent_id, at);
 
 -- One row a workflow that was completed, for rates of any day.
 CREATE TABLE completions (
