@@ -1,6 +1,6 @@
 """The read models in PostgreSQL: one transaction a batch, set-wise; and the questions asked of them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool
+from infrastructure.derived import add_rates, changed_reservations, count, count_tasks, keep_reservations
 from infrastructure.leading import Lead, find_checkpoint, lead
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
 from projections.documents.system import Figures, Rates
-from projections.ports import Asked, Checkpoint, Counts, Parked, StoredDocument
+from projections.ports import NO_WORDS, Asked, Checkpoint, Counts, Parked, StoredDocument
 from projections.projection import STATES
 
 DAY = timedelta(hours=24)
@@ -33,12 +34,14 @@ _ATTEMPT_FIELDS = (
 )
 _COMPLETION_FIELDS = ("position", "at", "workflow_id")
 _LETTER_FIELDS = ("position", "stream_id", "version", "type", "error")
-_KIND_OF = {"workflows": "workflow", "agents": "agent", "pools": "pool"}
-"""Which kind of document answers a question; all others are answered by tasks."""
 
 
-def _query(name: str) -> bytes:
-    return sql.load(f"read_models/{name}")
+def _query(name: str, words: Mapping[str, str] = NO_WORDS) -> bytes:
+    """The statement, with words of ours in its places for them."""
+    query = sql.load(f"read_models/{name}")
+    for place, word in words.items():
+        query = query.replace(f"{{{place}}}".encode(), word.encode())
+    return query
 
 
 def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
@@ -91,8 +94,11 @@ class PostgresReadModelWriter:
                 await self._connection.execute(_query("forget_kept_counts"), about)
                 await self._connection.execute(_query("forget_dead_letters"), about)
                 if batch is not None:
+                    reservations = await changed_reservations(self._connection, batch.reservations)
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     # Of an event whose document could not be rendered the facts were written all the same.
+                    await add_rates(self._connection, batch, sign=-1)
                     for name, facts in (("attempts", batch.attempts), ("completions", batch.completions)):
                         positions = {"positions": [fact.position for fact in facts]}
                         await self._connection.execute(_query(f"forget_{name}"), positions)
@@ -105,7 +111,10 @@ class PostgresReadModelWriter:
         with available():
             async with self._connection.transaction():
                 await self._lead.expect(batch.start)
+                # Asked before: an answer within would hold the others up.
+                reservations = await changed_reservations(self._connection, batch.reservations)
                 async with self._connection.pipeline():
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     await self._write_facts(batch)
                     await self._keep_counts(batch)
@@ -116,8 +125,11 @@ class PostgresReadModelWriter:
         by_kind: dict[str, list[RenderedDocument]] = {}
         for document in batch.documents:
             by_kind.setdefault(document.kind, []).append(document)
+        await count(self._connection, batch.documents)
         for kind, documents in by_kind.items():
             columns = _document_columns(kind, documents)
+            if kind == "task":
+                await count_tasks(self._connection, columns)
             await self._connection.execute(_query(f"upsert_{kind}s"), columns, prepare=True)
 
     async def _write_facts(self, batch: Batch) -> None:
@@ -126,12 +138,9 @@ class PostgresReadModelWriter:
         if batch.completions:
             completions = _columns(batch.completions, _COMPLETION_FIELDS)
             await self._connection.execute(_query("insert_completions"), completions)
+        await add_rates(self._connection, batch)
         if batch.dead_letters:
             await self._connection.execute(_query("insert_dead_letters"), _columns(batch.dead_letters, _LETTER_FIELDS))
-        moves = [(kind, state, change) for (kind, state), change in batch.counts.items() if change]
-        if moves:
-            kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
-            await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
 
     async def _keep_counts(self, batch: Batch) -> None:
         kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTS_SPACING}
@@ -158,10 +167,14 @@ class PostgresReadModels:
         rows = await self._rows(f"document_of_{kind}", {"id": id})
         return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
 
-    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
-        kind = _KIND_OF.get(question, "task")
-        rows = await self._rows(question, facts)
+    async def documents(
+        self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
+    ) -> list[StoredDocument]:
+        rows = await self._rows(question, facts, words)
         return [StoredDocument(kind, id, position, body.encode()) for id, position, body in rows]
+
+    async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:
+        return await self._rows(question, facts, words)
 
     async def ids(self, question: str, **facts: Any) -> list[str]:
         return [row[0] for row in await self._rows(question, facts)]
@@ -219,11 +232,11 @@ class PostgresReadModels:
         ((completed_today, ended, failed, response, lately, workflows),) = await self._rows("rates_at", facts)
         return _rates(completed_today, ended, failed, response, lately, workflows)
 
-    async def _rows(self, name: str, facts: dict[str, Any]) -> list[Any]:
+    async def _rows(self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS) -> list[Any]:
         """Never prepared: a filter that is null must drop out of the plan, not stay in a general one."""
         with available():
             async with self._pool.connection() as connection:
-                return await (await connection.execute(_query(name), facts, prepare=False)).fetchall()
+                return await (await connection.execute(_query(name, words), facts, prepare=False)).fetchall()
 
 
 def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
 from domain.log import RecordedEvent
+from domain.pool import Pool
 from domain.workflow import WorkflowCompleted
 from projections.attempts import OUTCOMES, ended_attempt
 from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
@@ -29,7 +30,6 @@ class Folding:
         self._parked = parked
         self._batch = batch
         self._last: dict[str, RecordedEvent] = {}
-        self._before: dict[str, str | None] = {}
 
     async def apply(self, records: Sequence[RecordedEvent]) -> Batch:
         versions: dict[str, int] = {}
@@ -37,9 +37,6 @@ class Folding:
             if record.stream_id not in versions and record.stream_id not in self._parked:
                 versions[record.stream_id] = record.version - 1
         failed = await self._states.load(versions, self._batch.start)
-        for stream_id in versions:
-            state = self._states.get(stream_id)
-            self._before[stream_id] = None if state is None else status(state)
         for place, record in enumerate(records):
             await self._apply(record, failed)
             if place % AT_ONCE == AT_ONCE - 1:
@@ -103,9 +100,6 @@ class Folding:
             self._bury(record, f"{type(error).__name__}: {error}")
             self._states.forget(stream_id)
             return
-        before, after = self._before[stream_id], status(state)
-        if before != after:
-            self._batch.counts[kind, after] += 1
-            if before is not None:
-                self._batch.counts[kind, before] -= 1
-        self._batch.documents.append(RenderedDocument(kind, document_id, record.position, after, values, body))
+        if isinstance(state, Pool):
+            self._batch.reservations[document_id] = state.reservations.copy()
+        self._batch.documents.append(RenderedDocument(kind, document_id, record.position, status(state), values, body))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
 from domain.snapshots import Stamp, TakenSnapshot
@@ -11,6 +12,7 @@ from projections.batch import Batch
 from projections.documents.agent import Presence
 from projections.documents.system import Figures, Rates
 
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 Counts = Mapping[tuple[str, str], int]
 """How many documents there are, by kind and state."""
 
@@ -112,8 +114,16 @@ class ReadModelStore(ProjectionStore[ReadModelWriter], Protocol):
 
     async def document(self, kind: str, id: str) -> StoredDocument | None: ...
 
-    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
-        """The documents that answer one of the named questions (`queries.py` has them)."""
+    async def documents(
+        self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
+    ) -> list[StoredDocument]:
+        """The documents that answer one of the named questions. `words` are ours, for the places that a question has
+        for them, such as the column by which it is sorted.
+        """
+        ...
+
+    async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:
+        """What answers a question that is not answered by documents."""
         ...
 
     async def ids(self, question: str, **facts: Any) -> list[str]:

@@ -29,9 +29,9 @@ STATES = Projection(
     documents=("workflows", "tasks", "agents", "pools", "systems"),
     facts=("attempts", "completions"),
     counts=("counts",),
-    more=("kept_counts", "dead_letters"),
+    more=("kept_counts", "dead_letters", "reservations", "task_facets", "task_cells", "rates"),
 )
-"""The five documents, ended attempts, counts and rates."""
+"""The five documents, ended attempts, counts, rates, and the reservations of all pools."""
 
 ACTIONS = Projection(name="actions", version=1, facts=("actions",))
 """Who asked for what."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from domain.errors import InvalidInput
+from dora_state.cli.lists_app import board, list_app, rates
+from dora_state.cli.options import Context, Json
 from dora_state.cli.output import Output
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ rollback_app = typer.Typer(help="Restore an earlier state; nothing is removed.")
 import_app = typer.Typer(help="Import an older log into an empty tenant.")
 app.add_typer(rollback_app, name="rollback")
 app.add_typer(import_app, name="import")
+app.add_typer(list_app, name="list")
+app.command()(board)
+app.command()(rates)
 dead_letters_app = typer.Typer(help="Events that their document could not take.")
 app.add_typer(dead_letters_app, name="dead-letters")
 
@@ -50,10 +55,8 @@ class Globals:
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
-Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="workflow, task, agent, pool or system.")]
 Id = Annotated[str | None, typer.Argument(metavar="ID", help="Its id; the system needs none.")]
-Context = typer.Context
 
 
 @app.callback(invoke_without_command=True)

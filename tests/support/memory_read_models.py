@@ -19,7 +19,6 @@ class MemoryReadModels:
         self.documents: dict[tuple[str, str], RenderedDocument] = {}
         self.attempts: dict[int, Attempt] = {}
         self.dead_letters: dict[int, DeadLetter] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
         self.position = 0
         self.recorded_at: datetime | None = None
         self.led = False
@@ -90,7 +89,10 @@ class MemoryReadModels:
         for letter in batch.dead_letters:
             assert letter.position not in self.dead_letters, "an event was parked twice"
             self.dead_letters[letter.position] = letter
-        self.counts.update(batch.counts)
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        return Counter((document.kind, document.state) for document in self.documents.values())
 
     async def reach(self, position: int) -> None:
         """Wait until that much is written, five seconds at most."""
