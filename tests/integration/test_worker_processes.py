@@ -1,6 +1,7 @@
 """Workers as processes: side by side, killed, stopped and woken, told to leave, and without what they need."""
 
 import asyncio
+import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -124,6 +125,25 @@ async def test_when_a_worker_is_killed_the_other_one_does_it_all(
         await until_projected(manager)
         assert heir.end().code == 0
     assert [await times_timed_out(manager, task_id) for task_id in ("t1", "t2", "t3")] == [1, 1, 1]
+    assert workers.line("replay", "--check").code == 0
+
+
+async def test_workers_that_are_killed_at_any_moment_leave_nothing_undone_and_nothing_done_twice(
+    workers: Workers, manager: StateManager
+) -> None:
+    chance, tasks = random.Random(8), [f"t{number}" for number in range(12)]
+    await begin(manager)
+    for number in range(0, len(tasks), 3):
+        with workers() as victim:
+            giving = asyncio.create_task(due(manager, *tasks[number : number + 3]))
+            await asyncio.sleep(chance.uniform(0, 0.8))
+            victim.end(signal.SIGKILL)
+            await giving
+    with workers() as heir:
+        await until_timed_out(manager, *tasks)
+        await until_projected(manager)
+        assert heir.end().code == 0
+    assert [await times_timed_out(manager, task_id) for task_id in tasks] == [1] * len(tasks)
     assert workers.line("replay", "--check").code == 0
 
 
