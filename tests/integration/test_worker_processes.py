@@ -279,6 +279,10 @@ async def test_a_halt_is_over_when_the_read_models_have_come_past_it(workers: Wo
     after = workers.line("health", "--json").json["checks"]["projection"]
     assert (after["status"], after["figures"]["lag_positions"]) == ("healthy", 0)
     assert [one["halted_since"] for one in after["figures"]["projections"]] == [None, None]
+    # Who comes late with such a note finds that it is over.
+    await note_halt(manager.platform.projector_pool, STATES, "Event 1 is of a later release.", 1)
+    late = workers.line("health", "--json").json["checks"]["projection"]
+    assert [one["halted_since"] for one in late["figures"]["projections"]] == [None, None]
 
 
 async def test_one_connection_for_each_role_is_enough_for_a_worker(
