@@ -43,7 +43,8 @@ async def keep_up(platform: Platform, runner: Runner[Any], stop: asyncio.Event) 
 
 
 async def _note(platform: Platform, runner: Runner[Any], halt: ProjectionHalted) -> None:
+    event_position = int(str(halt.facts["position"])) if "event_type" in halt.facts else None
     try:
-        await note_halt(platform.projector_pool, runner.projection, halt.message)
+        await note_halt(platform.projector_pool, runner.projection, halt.message, event_position)
     except DoraStateError as error:
         logger.debug("The halt could not be noted: %s", error)  # it is noted with the next try

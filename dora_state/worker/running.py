@@ -72,8 +72,8 @@ async def _do_jobs(platform: Platform, chosen: list[Job], say: Say, stop: asynci
     queues = sorted({job.role.value for job in chosen})
     tenant = platform.settings.tenant
     broker = JobBroker(platform.servers.broker_url, tenant, queues, runner.carry_out, threads=len(chosen))
-    await asyncio.to_thread(broker.start)
     try:
+        await whole(asyncio.to_thread(broker.start))
         await Scheduler(chosen, schedules, broker, runner).run(stop)
     finally:
         try:

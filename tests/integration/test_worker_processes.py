@@ -1,6 +1,7 @@
 """Workers as processes: side by side, killed, stopped and woken, told to leave, and without what they need."""
 
 import asyncio
+import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -124,6 +125,25 @@ async def test_when_a_worker_is_killed_the_other_one_does_it_all(
         await until_projected(manager)
         assert heir.end().code == 0
     assert [await times_timed_out(manager, task_id) for task_id in ("t1", "t2", "t3")] == [1, 1, 1]
+    assert workers.line("replay", "--check").code == 0
+
+
+async def test_workers_that_are_killed_at_any_moment_leave_nothing_undone_and_nothing_done_twice(
+    workers: Workers, manager: StateManager
+) -> None:
+    chance, tasks = random.Random(8), [f"t{number}" for number in range(12)]
+    await begin(manager)
+    for number in range(0, len(tasks), 3):
+        with workers() as victim:
+            giving = asyncio.create_task(due(manager, *tasks[number : number + 3]))
+            await asyncio.sleep(chance.uniform(0, 0.8))
+            victim.end(signal.SIGKILL)
+            await giving
+    with workers() as heir:
+        await until_timed_out(manager, *tasks)
+        await until_projected(manager)
+        assert heir.end().code == 0
+    assert [await times_timed_out(manager, task_id) for task_id in tasks] == [1] * len(tasks)
     assert workers.line("replay", "--check").code == 0
 
 
@@ -259,6 +279,10 @@ async def test_a_halt_is_over_when_the_read_models_have_come_past_it(workers: Wo
     after = workers.line("health", "--json").json["checks"]["projection"]
     assert (after["status"], after["figures"]["lag_positions"]) == ("healthy", 0)
     assert [one["halted_since"] for one in after["figures"]["projections"]] == [None, None]
+    # Who comes late with such a note finds that it is over.
+    await note_halt(manager.platform.projector_pool, STATES, "Event 1 is of a later release.", 1)
+    late = workers.line("health", "--json").json["checks"]["projection"]
+    assert [one["halted_since"] for one in late["figures"]["projections"]] == [None, None]
 
 
 async def test_one_connection_for_each_role_is_enough_for_a_worker(

@@ -26,15 +26,16 @@ class Projecting:
             stop.set()
             return
         self.tried.append(self._positions.pop(0))
-        raise ProjectionHalted(f"Event {self.tried[-1]} is unknown.", position=self.tried[-1])
+        raise ProjectionHalted(f"Event {self.tried[-1]} is unknown.", position=self.tried[-1], event_type="E")
 
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     noted: list[int] = []
 
-    async def note(_: object, projection: Projection, reason: str) -> None:
+    async def note(_: object, projection: Projection, reason: str, event_position: int | None) -> None:
         assert projection is STATES
+        assert reason == f"Event {event_position} is unknown."
         noted.append(int(reason.removeprefix("Event ").removesuffix(" is unknown.")))
         if len(noted) == 1:
             raise ReadModelsUnavailable
