@@ -48,9 +48,13 @@ def decode_mark(mark: str | None, count: int) -> list[str] | None:
         keys: Any = orjson.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
     except (binascii.Error, ValueError) as error:
         raise InvalidPage(mark=mark) from error
-    if not isinstance(keys, list) or len(keys) != count or not all(isinstance(key, str) for key in keys):
+    if not isinstance(keys, list) or len(keys) != count or not all(map(_is_key, keys)):
         raise InvalidPage(mark=mark)
     return keys
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and "\0" not in key
 
 
 def mark_time(text: str) -> datetime:

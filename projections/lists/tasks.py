@@ -34,23 +34,24 @@ FILTERS = frozenset(TaskFilter.__annotations__)
 
 
 class TaskLists(Asking):
-    """Pages of tasks, without their audit trails. All raise InvalidInput, and InvalidPage for a mark of something
-    else.
+    """Pages of tasks, without their audit trails.
+
+    All raise InvalidInput, and InvalidPage for a mark of something else.
     """
 
     async def tasks(
         self, *, sort: str = "created", mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Page:
-        """Sorted by `created`, `updated`, `priority` (the heaviest first, then by age) or `deadline`; `-` turns it
-        round.
+        """Sorted by `created`, `updated`, `priority` (the heaviest first, then by age) or `deadline`.
 
-        By deadline there are only running tasks that have one.
+        `-` in front turns it round. By deadline there are only running tasks that have one.
         """
         given = checked(only, FILTERS)
         order = order_of("Tasks", sort, SORTS, DEFAULT_WEIGHTS)
         if order.key == "deadline":
             return await self._running("deadline", order, given, mark, limit)
-        return await self._walked("tasks", order, given, mark, limit, {})
+        states = chosen("state", given.get("state"), STATES)
+        return await self._walked("tasks", order, states, given, mark, limit, {})
 
     async def overdue(self, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]) -> Page:
         """Running past their deadline, the longest first."""
@@ -60,17 +61,19 @@ class TaskLists(Asking):
     async def stalled_tasks(
         self, quiet_for: timedelta, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Page:
-        """Running past their deadline, or in an agent's hands with nothing heard of them for so long; the quietest
-        first.
+        """Running past their deadline, or in an agent's hands with nothing heard of them for so long.
+
+        The quietest come first.
         """
         given = checked(only, FILTERS)
         states = [state for state in chosen("state", given.get("state"), STATES) if state in IN_HAND]
         now = self._clock()
-        quiet = {"quiet_since": now - quiet_for, "now": now}
-        question = f"stalled {quiet_for}"
-        return await self._walked(
-            question, Order("updated_at", False, {}), given | {"state": states}, mark, limit, quiet
-        )
+        try:
+            quiet = {"quiet_since": now - quiet_for, "now": now}
+        except OverflowError:
+            raise InvalidInput("Nothing can be stalled for longer than there are years; give less.") from None
+        order = Order("updated_at", False, {})
+        return await self._walked(f"stalled {quiet_for}", order, states, given, mark, limit, quiet)
 
     async def pending_tasks(
         self,
@@ -83,18 +86,18 @@ class TaskLists(Asking):
         order = order_of("Tasks", "priority", SORTS, DEFAULT_WEIGHTS | dict(weights))
         states = [state for state in STATES if state in PENDING]
         question = f"pending {sorted(order.ranks.items())}"
-        return await self._walked(question, order, {"state": states}, mark, limit, {"of_running_workflows": True})
+        return await self._walked(question, order, states, {}, mark, limit, {"of_running_workflows": True})
 
     async def _walked(
         self,
         question: str,
         order: Order,
+        states: Sequence[str],
         given: Mapping[str, Any],
         mark: str | None,
         limit: int,
         besides: Mapping[str, Any],
     ) -> Page:
-        states = chosen("state", given.get("state"), STATES) if given.get("state") != [] else []
         priorities = chosen("priority", given.get("priority"), PRIORITIES)
         asked = fingerprint(question, order.key, order.descending, order.ranks, _others(given), states, priorities)
         facts = {"quiet_since": None, "now": None, "of_running_workflows": False} | dict(besides) | _others(given)

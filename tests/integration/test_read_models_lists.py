@@ -12,7 +12,7 @@ from domain.task import TaskScheduled
 from domain.workflow import WorkflowCompleted, WorkflowCreated, WorkflowFailed, WorkflowStarted
 from projections.documents.values import Document
 from projections.errors import InvalidPage
-from projections.pages import Page
+from projections.pages import Page, encode_mark
 from tests.support.read_side import ReadSide, read_side
 from tests.support.stories import at, finished_task, full_agent, full_pool, full_task, pending_task
 
@@ -180,7 +180,8 @@ async def test_states_and_priorities_may_be_several(side: ReadSide) -> None:
         ({"state": "stuck"}, "There is no state stuck; there are created, scheduled"),
         ({"priority": "urgent"}, "There is no priority urgent; there are high, medium, low"),
         ({"sort": "age"}, "Tasks are not sorted by 'age'"),
-        ({"agent_id": "a\0b"}, "agent_id: a text with a NUL"),
+        ({"agent_id": "a\0b"}, "agent_id: a text that is no Unicode"),
+        ({"workflow_id": "\udc80"}, "workflow_id: a text that is no Unicode"),
         ({"color": "red"}, "There is no filter color; there are agent_id, definition_id"),
     ],
 )
@@ -313,6 +314,8 @@ async def test_agents_are_found_by_what_they_can_do_and_whether_they_are_there(s
     assert [await found(presence=name) for name in ("online", "silent", "unheard")] == ["c", "b", "a"]
     (silent,) = (await lists.agents(presence="silent")).items
     assert silent["presence"] == {"status": "silent", "seconds": 150.0}
+    with pytest.raises(InvalidInput, match="free_slots is a number from 0 to 1,000,000,000, not -1"):
+        await lists.agents(free_slots=-1)
     with pytest.raises(InvalidInput, match="There is no presence away; there are online, silent, unheard"):
         await lists.agents(presence="away")
 
@@ -370,7 +373,7 @@ async def test_stalled_tasks_are_overdue_or_were_not_heard_of_for_long(side: Rea
     assert (await lists.overdue(priority="low")).items == []
 
 
-@pytest.mark.parametrize("mark", ["nonsense", "W10", "WyJhIiwiYiJd", "äöü", "e30", "WzEsMl0"])
+@pytest.mark.parametrize("mark", ["nonsense", "W10", "WyJhIiwiYiJd", "äöü", "e30", "WzEsMl0", encode_mark("a\0", "b")])
 async def test_a_mark_that_no_page_gave_is_refused(side: ReadSide, mark: str) -> None:
     with pytest.raises(InvalidPage):
         await side.lists().tasks(mark=mark)
