@@ -215,7 +215,7 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
         kept_actions = PostgresActions(projector_pool, projector_pool)
-        actions = ActionsRunner(log, kept_actions, signal=signal)
+        actions = ActionsRunner(log, kept_actions)
         stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))

@@ -109,16 +109,15 @@ class PostgresReadModelWriter:
 
     async def write(self, batch: Batch) -> Counts:
         with available():
-            async with self._connection.transaction():
+            # What is asked comes first: an answer in between would hold the others up.
+            async with self._connection.pipeline(), self._connection.transaction():
                 await self._lead.expect(batch.start)
-                # Asked before: an answer within would hold the others up.
                 reservations = await changed_reservations(self._connection, batch.reservations)
-                async with self._connection.pipeline():
-                    await keep_reservations(self._connection, reservations)
-                    await self._write_documents(batch)
-                    await self._write_facts(batch)
-                    await self._keep_counts(batch)
-                    await self._lead.move(batch.end, batch.ended_at)
+                await keep_reservations(self._connection, reservations)
+                await self._write_documents(batch)
+                await self._write_facts(batch)
+                await self._keep_counts(batch)
+                await self._lead.move(batch.end, batch.ended_at)
                 return await _counts(self._connection)
 
     async def _write_documents(self, batch: Batch) -> None:

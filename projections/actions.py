@@ -9,12 +9,14 @@ import orjson
 
 from domain.errors import Archived
 from domain.log import EventReader
-from projections.ports import ProjectionStore, ProjectionWriter, Signal
+from projections.ports import ProjectionStore, ProjectionWriter
 from projections.projection import ACTIONS
 from projections.runner import Runner
 
 UNKNOWN = "unknown"
 PAGE = 10_000
+POLL_SECONDS = 1.0
+"""What comes together is written for less, and nobody waits: so no signal, and whoever asks has them brought up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,10 @@ class ActionsRunner(Runner[ActionWriter]):
         reader: EventReader,
         store: ProjectionStore[ActionWriter],
         *,
-        signal: Signal | None = None,
         batch_size: int = PAGE,
         until: int | None = None,
     ) -> None:
-        super().__init__(ACTIONS, reader, store, signal=signal, batch_size=batch_size, until=until)
+        super().__init__(ACTIONS, reader, store, poll_seconds=POLL_SECONDS, batch_size=batch_size, until=until)
 
     async def _apply(self, writer: ActionWriter) -> int:
         before = self._position

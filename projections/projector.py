@@ -20,6 +20,12 @@ from projections.states import States
 log = logging.getLogger(__name__)
 
 LAST_VERSION = 2**63 - 1
+FIRST = 500
+"""Events of the first batch, of which nobody knows how large they are."""
+GROWS = 8
+"""A batch grows to so many times its usual size while the projector is far behind,"""
+BYTES_AT_ONCE = 16_000_000
+"""and while the data of its events stays below so many bytes."""
 
 
 class Projector(Runner[ReadModelWriter]):
@@ -36,7 +42,7 @@ class Projector(Runner[ReadModelWriter]):
         folder: Folder = FOLDER,
         *,
         signal: Signal | None = None,
-        batch_size: int = 4_000,
+        batch_size: int = 2_000,
         states_kept: int = 20_000,
         until: int | None = None,
     ) -> None:
@@ -44,6 +50,7 @@ class Projector(Runner[ReadModelWriter]):
         self._documents = store
         self._hot = hot
         self._catalogue = folder.catalogue
+        self._size = min(batch_size, FIRST)
         self._states = States(reader, folder, states_kept)
         self._parked: set[str] = set()
         self._ahead: asyncio.Future[list[RecordedEvent]] | None = None
@@ -62,6 +69,7 @@ class Projector(Runner[ReadModelWriter]):
     async def _apply(self, writer: ReadModelWriter) -> int:
         if self._parked:
             await self._mend(writer)
+        limit = self._size
         records = await self._read(self._position)
         known = self._known(records)
         if not known:
@@ -70,8 +78,9 @@ class Projector(Runner[ReadModelWriter]):
             start=self._position,
             end=known[-1].position,
             ended_at=known[-1].recorded_at,
-            behind=len(records) >= self._batch_size,
+            behind=len(records) >= limit,
         )
+        self._size = self._next_size(records, behind=batch.behind)
         await Folding(self._states, self._catalogue, self._parked, batch).apply(known)
         if batch.behind and len(known) == len(records):
             self._ahead = asyncio.ensure_future(self._read_log(batch.end))
@@ -81,6 +90,12 @@ class Projector(Runner[ReadModelWriter]):
             log.error("Parked event %d of %s: %s", letter.position, letter.stream_id, letter.error)
         await self._hot.mirror(batch, counts)
         return len(known)
+
+    def _next_size(self, records: Sequence[RecordedEvent], *, behind: bool) -> int:
+        """Far behind, more at once: of what moved several times within a batch, one document is written."""
+        most = min(2 * self._size, GROWS * self._batch_size) if behind else self._batch_size
+        held = sum(len(record.data) for record in records) / len(records)
+        return max(1, min(most, int(BYTES_AT_ONCE / max(held, 1))))
 
     async def _mend(self, writer: ReadModelWriter) -> None:
         """Do what was asked of parked streams: apply their events again, or let them be."""
@@ -131,7 +146,7 @@ class Projector(Runner[ReadModelWriter]):
         return await (ahead or self._read_log(position))
 
     async def _read_log(self, position: int) -> list[RecordedEvent]:
-        records = await self._reader.read_log(after_position=position, limit=self._batch_size)
+        records = await self._reader.read_log(after_position=position, limit=self._size)
         if self._until is not None and records and records[-1].position > self._until:
             return [record for record in records if record.position <= self._until]
         return records

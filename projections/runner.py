@@ -30,8 +30,8 @@ W = TypeVar("W", bound=ProjectionWriter)
 class Runner(ABC, Generic[W]):
     """The part that all projections share; what one batch is, each says by itself.
 
-    `batch_size` is how many events are applied at once when far behind. `until` is the position to end at: that of a
-    command's last event.
+    Without a signal, the log is looked at every `poll_seconds`. `batch_size` is how many events are applied at once when
+    far behind. `until` is the position to end at: that of a command's last event.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Runner(ABC, Generic[W]):
         store: ProjectionStore[W],
         *,
         signal: Signal | None = None,
+        poll_seconds: float = POLL_SECONDS,
         batch_size: int = 4_000,
         until: int | None = None,
     ) -> None:
@@ -48,6 +49,7 @@ class Runner(ABC, Generic[W]):
         self._reader = reader
         self._store = store
         self._appended = (signal or ProcessSignal()).listener()
+        self._poll_seconds = poll_seconds
         self._batch_size = batch_size
         self._until = until
         self._lease = AsyncExitStack()
@@ -106,7 +108,7 @@ class Runner(ABC, Generic[W]):
                     continue
                 pause = 0.0
                 if not applied:
-                    await _first_of(stop.wait(), self._appended.wait(POLL_SECONDS))
+                    await _first_of(stop.wait(), self._appended.wait(self._poll_seconds))
         finally:
             await self.release()
 
