@@ -119,10 +119,11 @@ class ReadModelStore(Protocol):
 @dataclass(frozen=True, slots=True)
 class Glance:
     """What was found among the hot copies. `seen` is how far they were: what is read from the store after
-    that may be offered as known at `seen`. None: they can't be relied on just now."""
+    that may be offered as known at `seen`. None: they can't be relied on just now. `ticket` is theirs."""
 
     body: bytes | None
     seen: int | None
+    ticket: object = None
 
 
 NOTHING_SEEN = Glance(None, None)
@@ -131,19 +132,38 @@ NOTHING_SEEN = Glance(None, None)
 class HotCopies(Protocol):
     """Copies in Redis. Losing them costs speed, not answers: nothing here ever raises."""
 
-    async def begin(self, position: int) -> None:
-        """A projector begins at this checkpoint: copies that claim to be further are of another log."""
+    async def begin(self, position: int, generation: int) -> None:
+        """A projector begins at this checkpoint, over the tables of this number.
+
+        Copies that claim to be further are of another log. Those made over tables of another number are never
+        believed again.
+        """
         ...
 
     async def mirror(self, batch: Batch, counts: Counts) -> None:
         """Copy a batch that was written. If batches before it are missing, all older copies are given up."""
         ...
 
+    async def tend(self, position: int, counts: Counts | None) -> None:
+        """The projector is at this position and has nothing to do: keep the copies, and set again what was lost.
+
+        Cheap, to be called at least every few seconds: copies that nobody tends are not believed. `counts` are set
+        again if they are known.
+        """
+        ...
+
+    async def turn(self, position: int) -> None:
+        """Other tables are about to take the place of these, at this position: no copy is believed from here on.
+
+        Nor is any that a reader offers after a glance before `begin` says which tables there are now.
+        """
+        ...
+
     async def get(self, kind: str, id: str, min_position: int) -> Glance:
         """The copy, unless it may lack events up to `min_position`."""
         ...
 
-    async def offer(self, document: StoredDocument, seen: int) -> None:
+    async def offer(self, document: StoredDocument, glance: Glance) -> None:
         """Keep a copy of what was read from the store after a glance, unless a newer one is there."""
         ...
 
@@ -191,14 +211,20 @@ class Signal(Protocol):
 class NoHotCopies:
     """For a house without Redis."""
 
-    async def begin(self, position: int) -> None:
+    async def begin(self, position: int, generation: int) -> None:
         return None
 
     async def mirror(self, batch: Batch, counts: Counts) -> None:
         return None
 
+    async def tend(self, position: int, counts: Counts | None) -> None:
+        return None
+
+    async def turn(self, position: int) -> None:
+        return None
+
     async def get(self, kind: str, id: str, min_position: int) -> Glance:
         return NOTHING_SEEN
 
-    async def offer(self, document: StoredDocument, seen: int) -> None:
+    async def offer(self, document: StoredDocument, glance: Glance) -> None:
         return None

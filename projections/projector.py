@@ -19,7 +19,7 @@ from projections.errors import (
     ReadModelsUnavailable,
 )
 from projections.folding import Folding
-from projections.ports import HotCopies, ReadModelStore, ReadModelWriter, Signal
+from projections.ports import Counts, HotCopies, ReadModelStore, ReadModelWriter, Signal
 from projections.signal import ProcessSignal
 from projections.states import States
 
@@ -61,6 +61,7 @@ class Projector:
         self._lease = AsyncExitStack()
         self._writer: ReadModelWriter | None = None
         self._position = 0
+        self._counts: Counts | None = None
         self._parked: set[str] = set()
         self._ahead: asyncio.Future[list[RecordedEvent]] | None = None
         self._alone = asyncio.Lock()
@@ -95,6 +96,7 @@ class Projector:
                     continue
                 pause = 0.0
                 if not applied:
+                    await self._tend()
                     await _first_of(stop.wait(), self._signal.wait(POLL_SECONDS))
         finally:
             await self.release()
@@ -122,6 +124,11 @@ class Projector:
         async with self._alone:
             await self._let_go()
 
+    async def _tend(self) -> None:
+        """The copies are kept by whoever writes."""
+        if self._writer is not None:
+            await self._hot.tend(self._position, self._counts)
+
     async def _reached(self) -> int:
         if self._writer is not None:
             return self._position
@@ -146,7 +153,7 @@ class Projector:
         await Folding(self._states, self._catalogue, self._parked, batch).apply(known)
         if batch.behind and len(known) == len(records):
             self._ahead = asyncio.ensure_future(self._read_log(batch.end))
-        counts = await writer.write(batch)
+        self._counts = counts = await writer.write(batch)
         self._position = batch.end
         for letter in batch.dead_letters:
             log.error("Parked event %d of %s: %s", letter.position, letter.stream_id, letter.error)
@@ -191,7 +198,7 @@ class Projector:
             batch = Batch(self._position, self._position, records[-1].recorded_at, behind=False)
             await Folding(self._states, self._catalogue, self._parked, batch).apply(records)
             failed = stream_id in self._parked
-            counts = await writer.mend(stream_id, version, batch, done=failed or not more)
+            self._counts = counts = await writer.mend(stream_id, version, batch, done=failed or not more)
             await self._hot.mirror(batch, counts)
         outcome = "could not be applied again" if stream_id in self._parked else "is applied"
         log.warning("What was parked of %s %s.", stream_id, outcome)
@@ -214,13 +221,13 @@ class Projector:
             return None
         self._position = (await writer.checkpoint()).position
         self._parked = await writer.parked()
-        await self._hot.begin(self._position)
+        await self._hot.begin(self._position, 0)
         self._writer = writer
         return writer
 
     async def _let_go(self) -> None:
         self._states.clear()
-        self._writer = None
+        self._writer, self._counts = None, None
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)

@@ -152,7 +152,7 @@ class Queries:
         if document is None:
             raise nothing_there(kind, id)
         if glance.seen is not None:
-            await self._hot.offer(document, glance.seen)
+            await self._hot.offer(document, glance)
         return decode(document.body)
 
     async def _require_position(self, position: int) -> None:

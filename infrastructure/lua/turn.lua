@@ -1,0 +1,3 @@
+-- Other tables are about to be switched in: no copy is believed, and none that is offered, until a projector begins,
+-- or for a minute if none does. KEYS: mark, floor.
+redis.call('SET', KEYS[2], string.rep('9', 16) .. TURNED .. '0', 'EX', 60)
