@@ -1,5 +1,6 @@
 """The read models in PostgreSQL: one transaction a batch, set-wise; and the questions asked of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -47,9 +48,17 @@ _KIND_OF = {"workflows": "workflow", "agents": "agent", "pools": "pool"}
 
 @contextmanager
 def available() -> Iterator[None]:
-    """The driver's errors of a database that is away, as our own."""
+    """The driver's errors of a database that is away, as our own; and a cancellation that was lost on the way.
+
+    psycopg_pool waits for a connection by `asyncio.wait_for`, which on Python 3.11 loses a cancellation that comes
+    when the connection does. The task has counted it all the same: it is cancelled as soon as we hear of that.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
     try:
         yield
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
     except psycopg.errors.UndefinedTable as error:
         raise ReadModelsUnavailable(
             "The tenant is not set up, or is just being set up anew; run `dora-state init` if nobody else does it."
@@ -207,7 +216,7 @@ class PostgresReadModels:
                 return await _checkpoint(connection)
 
     async def document(self, kind: str, id: str) -> StoredDocument | None:
-        rows = await self._rows(f"document_of_{kind}", {"id": id})
+        rows = await self._rows(f"document_of_{kind}", {"id": id}, prepare=True)
         return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
 
     async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
@@ -271,11 +280,11 @@ class PostgresReadModels:
         ((completed_today, ended, failed, response, lately, workflows),) = await self._rows("rates_at", facts)
         return _rates(completed_today, ended, failed, response, lately, workflows)
 
-    async def _rows(self, name: str, facts: dict[str, Any]) -> list[Any]:
-        """Never prepared: a filter that is null must drop out of the plan, not stay in a general one."""
+    async def _rows(self, name: str, facts: dict[str, Any], *, prepare: bool = False) -> list[Any]:
+        """Not prepared where a filter may be null: that must drop out of the plan, not stay in a general one."""
         with available():
             async with self._pool.connection() as connection:
-                return await (await connection.execute(_query(name), facts, prepare=False)).fetchall()
+                return await (await connection.execute(_query(name), facts, prepare=prepare)).fetchall()
 
 
 def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:

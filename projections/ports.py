@@ -10,6 +10,7 @@ from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
 from projections.documents.agent import Presence
 from projections.documents.system import Figures, Rates
+from projections.documents.values import Document
 
 Counts = Mapping[tuple[str, str], int]
 """How many documents there are, by kind and state."""
@@ -168,6 +169,33 @@ class HotCopies(Protocol):
         ...
 
 
+class NearCopies(Protocol):
+    """Documents in this process (L1), frozen, of which it is told when they change. Nothing here raises."""
+
+    def peek(self, kind: str, id: str) -> Document | None:
+        """The document, unless it is not there or may have changed."""
+        ...
+
+    def ticket(self, kind: str, id: str) -> object | None:
+        """To be taken before a document is read that is to be put. None: nothing can be kept just now."""
+        ...
+
+    def put(self, kind: str, id: str, document: Document, ticket: object) -> None:
+        """Keep a frozen document, unless it has changed since the ticket was taken."""
+        ...
+
+
+Level = Literal["l1", "l2", "l3"]
+
+
+class Meter(Protocol):
+    """Counts how documents are found."""
+
+    def hit(self, level: Level, seconds: float, size: int) -> None: ...
+
+    def missed(self, level: Level, seconds: float) -> None: ...
+
+
 class SnapshotTaker(Protocol):
     """The way to the snapshots of the one who takes them. `name` is that of a checkpoint."""
 
@@ -228,3 +256,30 @@ class NoHotCopies:
 
     async def offer(self, document: StoredDocument, glance: Glance) -> None:
         return None
+
+
+class NoNearCopies:
+    """For those who keep no documents in their process."""
+
+    def peek(self, kind: str, id: str) -> Document | None:
+        return None
+
+    def ticket(self, kind: str, id: str) -> object | None:
+        return None
+
+    def put(self, kind: str, id: str, document: Document, ticket: object) -> None:
+        return None
+
+
+class NoMeter:
+    """Counts nothing."""
+
+    def hit(self, level: Level, seconds: float, size: int) -> None:
+        return None
+
+    def missed(self, level: Level, seconds: float) -> None:
+        return None
+
+
+NO_NEAR_COPIES = NoNearCopies()
+NO_METER = NoMeter()

@@ -8,5 +8,6 @@ outage, an emptied Redis), the floor rises to the present: that costs every copy
 from infrastructure.hot_copies.guarded import Guarded, cancellable
 from infrastructure.hot_copies.keys import SCRIPT_KEYS, Keys, stamp
 from infrastructure.hot_copies.redis_copies import RedisHotCopies
+from infrastructure.hot_copies.use import UseBook
 
-__all__ = ["SCRIPT_KEYS", "Guarded", "Keys", "RedisHotCopies", "cancellable", "stamp"]
+__all__ = ["SCRIPT_KEYS", "Guarded", "Keys", "RedisHotCopies", "UseBook", "cancellable", "stamp"]

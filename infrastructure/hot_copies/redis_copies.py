@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ STALE_SECONDS = 30.0
 OFFERS_WAITING = 100
 CHANGES_KEPT = 10_000
 BATCH_SECONDS = 5.0
+Note = Callable[[str, str], None]
 _MILLISECONDS = int(LEASE_SECONDS * 1_000)
 
 
@@ -38,11 +39,12 @@ class _Ticket:
 
 
 class RedisHotCopies:
-    """The hot copies of one tenant."""
+    """The hot copies of one tenant. `note` hears which of them are taken."""
 
-    def __init__(self, redis: Redis, tenant: str, first_life: int = FIRST_LIFE) -> None:
+    def __init__(self, redis: Redis, tenant: str, note: Note | None = None, first_life: int = FIRST_LIFE) -> None:
         self._redis = redis
         self._keys = Keys(tenant)
+        self._note = note
         self._first_life = first_life
         self._guarded = Guarded("reading hot copies")
         self._mirroring = Guarded("the projector", BATCH_SECONDS)
@@ -137,6 +139,8 @@ class RedisHotCopies:
     async def get(self, kind: str, id: str, min_position: int = 0) -> Glance:
         async def call() -> Glance:
             (glance,) = await self._glances([self._keys.document(kind, id)], min_position)
+            if glance.body is not None and self._note is not None:
+                self._note(kind, id)
             return glance
 
         return await self._guarded(call, NOTHING_SEEN)
