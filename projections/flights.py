@@ -7,26 +7,34 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+class _Abandoned(Exception):
+    """Whoever flew was cancelled; somebody else has to."""
+
+
 class _Flight(Generic[T]):
-    def __init__(self, work: Callable[[], Awaitable[T]], before: "_Flight[T] | None") -> None:
+    """`landed` has the answer, for those who fly along."""
+
+    def __init__(self) -> None:
         self.begun = False
         self.passengers = 0
-        self.task = asyncio.create_task(self._run(work, before))
+        self.landed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    async def _run(self, work: Callable[[], Awaitable[T]], before: "_Flight[T] | None") -> T:
-        if before is not None:
-            await asyncio.wait({before.task})
-        self.begun = True
-        return await work()
+    def land(self, answer: T) -> None:
+        self.landed.set_result(answer)
+
+    def fail(self, error: BaseException) -> None:
+        if self.passengers:
+            self.landed.set_exception(_Abandoned() if isinstance(error, asyncio.CancelledError) else error)
+        else:
+            self.landed.cancel()  # an error that nobody takes would be complained of
 
 
 class Flights(Generic[T]):
     """Work in progress, by what it is for: of each at most one piece runs, and one waits to run after it.
 
     Who comes when a flight has begun takes the next one, as what it brings may be older than the question: an answer
-    includes all that was there when it was asked for. `fresh=False` is for those who don't mind. A flight does not
-    belong to the one who began it: it goes on when that one is cancelled, and ends early only when nobody waits for
-    it any more.
+    includes all that was there when it was asked for. `fresh=False` is for those who don't mind. When the one who
+    does the work is cancelled, another of those who wait does it.
     """
 
     def __init__(self) -> None:
@@ -34,23 +42,34 @@ class Flights(Generic[T]):
 
     async def join(self, key: Hashable, work: Callable[[], Awaitable[T]], *, fresh: bool = True) -> T:
         """What `work` gives, or the same work of another who asked before it began."""
-        flight = self._last.get(key)
-        if flight is None or (fresh and flight.begun):
-            flight = self._last[key] = self._new(key, work, flight)
-        flight.passengers += 1
+        while True:
+            flight = self._last.get(key)
+            if flight is None or (fresh and flight.begun):
+                return await self._fly(key, work, flight)
+            flight.passengers += 1
+            try:
+                return await asyncio.shield(flight.landed)
+            except _Abandoned:
+                continue
+            finally:
+                flight.passengers -= 1
+
+    async def _fly(self, key: Hashable, work: Callable[[], Awaitable[T]], before: _Flight[T] | None) -> T:
+        flight: _Flight[T] = _Flight()
+        self._last[key] = flight
         try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.task.done():
-                flight.task.cancel()
-                self._forget(key, flight)
+            # Whoever asks at the same time gets on.
+            await (asyncio.sleep(0) if before is None else asyncio.wait({before.landed}))
+            flight.begun = True
+            answer = await work()
+        except BaseException as error:
+            self._forget(key, flight)
+            flight.fail(error)
+            raise
+        self._forget(key, flight)
+        flight.land(answer)
+        return answer
 
-    def _new(self, key: Hashable, work: Callable[[], Awaitable[T]], before: "_Flight[T] | None") -> "_Flight[T]":
-        flight = _Flight(work, before)
-        flight.task.add_done_callback(lambda _: self._forget(key, flight))
-        return flight
-
-    def _forget(self, key: Hashable, flight: "_Flight[T]") -> None:
+    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._last.get(key) is flight:
             del self._last[key]

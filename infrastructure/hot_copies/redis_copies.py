@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -23,10 +24,14 @@ LEASE_SECONDS = 10.0
 """So long after the last word of whoever keeps them are copies believed."""
 STALE_SECONDS = 30.0
 """A reader who took longer from its glance to its offer keeps it: half of what is known of outdated copies."""
-OFFERS_WAITING = 100
+OFFERS_WAITING = 400
+OFFER_PAUSE = 0.005
+"""So long offers are gathered, to be made with one call."""
 CHANGES_KEPT = 10_000
 BATCH_SECONDS = 5.0
 Note = Callable[[str, str], None]
+_Offer = tuple[StoredDocument, int, bytes]
+"""The document, the glance's position and its era."""
 _MILLISECONDS = int(LEASE_SECONDS * 1_000)
 
 
@@ -50,7 +55,8 @@ class RedisHotCopies:
         self._mirroring = Guarded("the projector", BATCH_SECONDS)
         self._era = ""
         self._generation = 0
-        self._offers: set[asyncio.Task[None]] = set()
+        self._offers: list[_Offer] = []
+        self._offering: asyncio.Task[None] | None = None
 
     # --- for the projector ------------------------------------------------------------------------------
 
@@ -152,20 +158,19 @@ class RedisHotCopies:
         return await self._guarded(lambda: self._glances(names, 0), none)
 
     async def offer(self, document: StoredDocument, glance: Glance) -> None:
-        """It is done beside the reader's way; too many at once are dropped."""
+        """It is done beside the reader's way, with what others offer; too many at once are dropped."""
         ticket = glance.ticket
         if not isinstance(ticket, _Ticket) or glance.seen is None or len(self._offers) >= OFFERS_WAITING:
             return
         if time.monotonic() - ticket.at < STALE_SECONDS:
-            copy = handed(document.position, glance.seen, ticket.era, document.body)
-            offer = asyncio.create_task(self._offer(self._keys.document(document.kind, document.id), copy))
-            self._offers.add(offer)
-            offer.add_done_callback(self._offers.discard)
+            self._offers.append((document, glance.seen, ticket.era))
+            if self._offering is None or self._offering.done():
+                self._offering = asyncio.create_task(self._hand_over(), name="offers to Redis")
 
     async def settled(self) -> None:
         """Wait until what was offered is kept."""
-        if self._offers:
-            await asyncio.wait(set(self._offers))
+        if self._offering is not None:
+            await asyncio.wait({self._offering})
 
     @property
     def failing(self) -> bool:
@@ -187,12 +192,16 @@ class RedisHotCopies:
             glances.append(Glance(None if copy is None else copy.body, found.seen, ticket))
         return glances
 
-    async def _offer(self, name: str, copy: bytes) -> None:
-        async def call() -> None:
-            names = (self._keys.mark, self._keys.floor, name)
-            await self._redis.eval(OFFER, len(names), *names, str(self._first_life), copy)
+    async def _hand_over(self) -> None:
+        await asyncio.sleep(OFFER_PAUSE)
+        while self._offers:
+            some, self._offers = self._offers, []
+            await self._guarded(partial(self._offer, some), None)
 
-        await self._guarded(call, None)
+    async def _offer(self, offered: Sequence[_Offer]) -> None:
+        names = [self._keys.mark, self._keys.floor, *(self._keys.document(one.kind, one.id) for one, _, _ in offered)]
+        copies = [handed(one.position, seen, era, one.body) for one, seen, era in offered]
+        await self._redis.eval(OFFER, len(names), *names, str(self._first_life), *copies)
 
 
 def _new_era() -> str:

@@ -1,6 +1,10 @@
--- A copy of what a reader found in the tables, after a glance at the copies in the same era. KEYS: mark, floor, the
--- copy. ARGV: seconds of a first life, the copy.
+-- Copies of what readers found in the tables, after a glance at the copies in the same era. KEYS: mark, floor, the
+-- copies. ARGV: seconds of a first life, the copies.
 local _, floor, era = standing(KEYS[1], KEYS[2])
-if era == string.sub(ARGV[2], 33, 48) and string.sub(ARGV[2], 17, 32) >= floor then
-    put(KEYS[3], ARGV[2], tonumber(redis.call('TIME')[1]), tonumber(ARGV[1]), true)
+local now = tonumber(redis.call('TIME')[1])
+for place = 3, #KEYS do
+    local value = ARGV[place - 1]
+    if era == string.sub(value, 33, 48) and string.sub(value, 17, 32) >= floor then
+        put(KEYS[place], value, now, tonumber(ARGV[1]), true)
+    end
 end
