@@ -12,11 +12,11 @@ import zstandard
 
 from infrastructure.hot_copies.keys import stamp
 
-COMPRESSED_FROM = 2_048
+COMPRESSED_FROM = 1_024
 """Documents of so many bytes are compressed; docs/benchmarks.md has the measurement that chose it."""
 LARGEST = 256 * 2**20
 """No copy is larger than this when it is decompressed."""
-LEVEL = 3
+LEVEL = 1
 _HEADER = 73
 _WHOLE = 16
 _compressor = zstandard.ZstdCompressor(level=LEVEL)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from infrastructure.hot_copies import Guarded
+from infrastructure.read_models import available
 from projections.batch import Batch
 from projections.documents.values import decode
 from projections.ports import StoredDocument
@@ -173,6 +175,39 @@ async def test_a_redis_that_does_not_answer_holds_nobody_up(side: ReadSide) -> N
     assert (await side.queries().workflow("wf-1"))["state"] == "failed"
     assert time.monotonic() - begun < 1
     await side.redis.client_unpause()
+
+
+async def test_a_cancellation_that_the_pool_loses_is_heard_all_the_same() -> None:
+    """`asyncio.wait_for` of Python 3.11, by which psycopg_pool waits, loses one that comes with the connection."""
+
+    async def ask() -> str:
+        with available(), suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "read on"
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+
+
+async def test_who_cleans_up_after_a_cancellation_can_still_ask() -> None:
+    asked: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with available():
+                await asyncio.sleep(0)
+            asked.append("asked")
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait({working})
+    assert asked == ["asked"]
 
 
 @pytest.mark.parametrize("said", ["", "socket_timeout=5"])
