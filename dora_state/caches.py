@@ -5,17 +5,19 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-
-from prometheus_client import CollectorRegistry
+from typing import TYPE_CHECKING
 
 from domain.errors import DoraStateError, NotFound
 from dora_state.health_checks import NearVitals
 from infrastructure.hot_copies import RedisHotCopies, UseBook
-from infrastructure.metrics import ReadMeter, new_registry
 from infrastructure.near import NearDocuments, Tracking
+from infrastructure.read_meter import ReadMeter
 from infrastructure.redis_client import RedisClient
 from projections.ports import HotCopies, NoHotCopies
 from projections.signal import ProcessSignal
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 Load = Callable[[str, str], Awaitable[object]]
 log = logging.getLogger(__name__)
@@ -25,9 +27,9 @@ log = logging.getLogger(__name__)
 class Caches:
     """`redis_copies`, `tracking` and `use` are None in a house without Redis: then nothing is kept near."""
 
+    tenant: str
     near: NearDocuments
     meter: ReadMeter
-    registry: CollectorRegistry
     redis_copies: RedisHotCopies | None
     tracking: Tracking | None
     use: UseBook | None
@@ -48,6 +50,12 @@ class Caches:
             levels=self.meter.told(self.near.figures),
         )
 
+    def registry(self) -> "CollectorRegistry":
+        """The metrics of this process's reads of the tenant, for whoever serves them."""
+        from infrastructure.metrics import new_registry  # here, as it takes a while to import
+
+        return new_registry(self.tenant, self.meter, self.near)
+
     @property
     def moved(self) -> ProcessSignal | None:
         return self.tracking.moved if self.tracking is not None else None
@@ -56,13 +64,12 @@ class Caches:
 def make_caches(redis: RedisClient | None, tenant: str, near_bytes: int) -> Caches:
     meter = ReadMeter()
     near = NearDocuments(near_bytes, meter.levels["l1"].took)
-    registry = new_registry(tenant, meter, near)
     if redis is None:
-        return Caches(near, meter, registry, None, None, None)
+        return Caches(tenant, near, meter, None, None, None)
     use = UseBook(redis.client, tenant, near)
     copies = RedisHotCopies(redis.client, tenant, use.note)
     tracking = Tracking(redis.connection, tenant, near) if near_bytes else None
-    return Caches(near, meter, registry, copies, tracking, use)
+    return Caches(tenant, near, meter, copies, tracking, use)
 
 
 @asynccontextmanager

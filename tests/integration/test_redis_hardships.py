@@ -244,6 +244,15 @@ async def _is_running(house: House) -> bool:
     return bool((await house.readers.state("workflow", "w-0"))["state"] == "running")
 
 
+async def test_metrics_of_a_process_can_be_served(house: House, tenant: str) -> None:
+    registry = house.reader.caches.registry()
+    labels = {"tenant": tenant, "level": "l1", "outcome": "hit"}
+    before = registry.get_sample_value("dora_state_reads_total", labels)
+    await house.near("workflow", "w-0")
+    assert registry.get_sample_value("dora_state_reads_total", labels) != before
+    assert registry.get_sample_value("dora_state_l1_usable", {"tenant": tenant}) == 1
+
+
 async def _never(*_: object) -> None:
     return None
 

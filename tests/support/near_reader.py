@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from infrastructure.hot_copies import RedisHotCopies, UseBook
-from infrastructure.metrics import ReadMeter
 from infrastructure.near import NearDocuments, Tracking
+from infrastructure.read_meter import ReadMeter
 from infrastructure.redis_client import RedisClient, open_redis
 from projections.documents.values import Document
 from projections.ports import ReadModelStore, StoredDocument
