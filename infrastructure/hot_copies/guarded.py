@@ -61,7 +61,8 @@ class Guarded:
 
     async def _call(self, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
         try:
-            async with asyncio.timeout(self._seconds):
+            # Whoever only tries whether it is back is not held up for long.
+            async with asyncio.timeout(min(self._seconds, CALL_SECONDS) if self._failing else self._seconds):
                 result = await call()
         except (RedisError, OSError, TimeoutError) as error:
             self._failed(error)

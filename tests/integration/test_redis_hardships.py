@@ -1,6 +1,8 @@
 """Redis refuses, is full, answers nobody or is emptied: answers stay right, from PostgreSQL, and health says so."""
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,69 @@ async def test_a_batch_that_was_not_copied_is_seen_when_another_projector_takes_
 
 async def _is_running(house: House) -> bool:
     return bool((await house.readers.state("workflow", "w-0"))["state"] == "running")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whatever_happens_to_redis_in_the_end_all_is_as_the_log_says(
+    house: House, server: RedisServer, seed: int
+) -> None:
+    chance = random.Random(seed)
+    reading = [asyncio.create_task(_read_on(house, number)) for number in range(3)]
+    for number in range(25):
+        workflow_id = f"w-{chance.randrange(3)}"
+        await house.do("AddTask", workflow_id=workflow_id, task_id=f"t-{number}", definition_id="d")
+        await asyncio.sleep(chance.random() / 20)
+        await asyncio.to_thread(chance.choice(HARDSHIPS), server)
+    position = await house.do("ScheduleTask", task_id="t-24")
+    for task in reading:
+        task.cancel()
+    await asyncio.wait(reading)
+    for kind, id in [("workflow", f"w-{number}") for number in range(3)] + [("task", "t-24"), ("task", "t-0")]:
+        await house.reads(kind, id, position)
+        await house.near(kind, id)
+        await house.reads(kind, id, position)
+
+
+async def _read_on(house: House, number: int) -> None:
+    while True:
+        await house.readers.state("workflow", f"w-{number}", consistency="cached")
+        await house.readers.state("workflow", f"w-{number}")
+        await asyncio.sleep(0)
+
+
+def _nothing(server: RedisServer) -> None:
+    return None
+
+
+def _flush(server: RedisServer) -> None:
+    with server.client() as client:
+        client.flushall()
+
+
+def _restart(server: RedisServer) -> None:
+    server.kill()
+    server.start()
+
+
+def _stop_a_while(server: RedisServer) -> None:
+    with server.stopped():
+        time.sleep(0.1)
+
+
+def _fill(server: RedisServer) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory", "1mb")
+        time.sleep(0.05)
+        client.config_set("maxmemory", "0")
+
+
+def _lose_connections(server: RedisServer) -> None:
+    with server.client() as client:
+        client.client_kill_filter(_type="pubsub")
+        client.client_kill_filter(_type="normal", skipme=True)
+
+
+HARDSHIPS = (_nothing, _nothing, _flush, _restart, _stop_a_while, _fill, _lose_connections)
 
 
 async def test_metrics_of_a_process_can_be_served(house: House, tenant: str) -> None:
