@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from domain.errors import DoraStateError, LogUnavailable
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
-from infrastructure.hot_copies.values import standing as good_until
+from infrastructure.hot_copies.values import standing
 from infrastructure.redis_client import RedisClient, open_redis
 
 SECONDS_TO_ANSWER = 10.0
@@ -226,10 +225,10 @@ async def _cache_vitals(redis: RedisClient) -> CacheVitals:
         await node.ping()
         seconds = time.monotonic() - began
         told = await node.info()
-        standing: list[Any] = await node.mget([redis.keys.mark, redis.keys.floor, redis.keys.lease])
+        (lease,) = await node.mget([redis.keys.lease])
     finally:
         await node.aclose()
-    believed = good_until(*standing)
+    believed = standing(lease)
     used, most = int(told["used_memory"]), int(told.get("maxmemory", 0))
     return CacheVitals(
         seconds=seconds,

@@ -83,7 +83,7 @@ class RedisHotCopies:
 
     async def turn(self, position: int) -> None:
         async def call() -> None:
-            await self._redis.eval(TURN, 2, self._keys.mark, self._keys.floor)
+            await self._redis.eval(TURN, 2, self._keys.floor, self._keys.lease)
 
         await self._mirroring(call, None)
 
@@ -111,17 +111,17 @@ class RedisHotCopies:
         try:
             return await self._copy(batch) and await self._end(batch, counts)
         except ResponseError:
-            await self._redis.unlink(self._keys.floor)  # a full Redis still takes that
+            await self._redis.unlink(self._keys.floor, self._keys.lease)  # a full Redis still takes that
             raise
 
     async def _copy(self, batch: Batch) -> bool:
         """When far behind, copies are only marked as outdated: most would be outdated again at once."""
-        era = self._era.encode()
+        keys, era = self._keys, self._era.encode()
         facts = (stamp(batch.start), stamp(batch.end), self._era, str(self._first_life))
         documents = batch.documents
         for first in range(0, max(len(documents), 1), SCRIPT_KEYS):
             some = documents[first : first + SCRIPT_KEYS]
-            names = [self._keys.mark, self._keys.floor, *(self._keys.document(one.kind, one.id) for one in some)]
+            names = [keys.mark, keys.floor, keys.lease, *(keys.document(one.kind, one.id) for one in some)]
             copies = [handed(one.position, batch.end, era, None if batch.behind else one.body) for one in some]
             if not await self._redis.eval(COPY_BATCH, len(names), *names, *facts, *copies):
                 return False
@@ -178,9 +178,9 @@ class RedisHotCopies:
         return self._guarded.failing
 
     async def _glances(self, names: Iterable[str], min_position: int) -> list[Glance]:
-        keys, at = self._keys, time.monotonic()
-        mark, floor, lease, *values = await self._redis.mget([keys.mark, keys.floor, keys.lease, *names])
-        found = standing(mark, floor, lease)
+        at = time.monotonic()
+        lease, *values = await self._redis.mget([self._keys.lease, *names])
+        found = standing(lease)
         if found is None:
             return [NOTHING_SEEN] * len(values)
         ticket = _Ticket(found.era, at)

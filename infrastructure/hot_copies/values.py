@@ -49,12 +49,11 @@ def handed(position: int, copied_at: int, era: bytes, body: bytes | None) -> byt
     return head + b"%08x" % crc32(body) + kind + body
 
 
-def standing(mark: Any, floor: Any, lease: Any) -> Standing | None:
+def standing(lease: Any) -> Standing | None:
     """None where the copies can't be relied on: nobody keeps them, or what is there is not ours."""
-    if not (_is_whole(mark) and isinstance(floor, bytes) and _is_whole(floor[:_WHOLE])):
+    if not isinstance(lease, bytes) or len(lease) != 3 * _WHOLE or not lease[: 2 * _WHOLE].isdigit():
         return None
-    era = floor[_WHOLE : 2 * _WHOLE]
-    return Standing(int(mark), floor[:_WHOLE], era) if lease == era else None
+    return Standing(int(lease[:_WHOLE]), lease[_WHOLE : 2 * _WHOLE], lease[2 * _WHOLE :])
 
 
 def believed(standing: Standing, value: Any) -> Copy | None:
@@ -75,7 +74,3 @@ def _decompressed(body: bytes) -> bytes | None:
         return _decompressor.decompress(body) if 0 <= size <= LARGEST else None
     except zstandard.ZstdError:
         return None
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, bytes) and len(value) == _WHOLE and value.isdigit()

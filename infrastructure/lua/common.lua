@@ -16,6 +16,11 @@ local function standing(mark_key, floor_key)
     return whole(found[1]), string.sub(floor, 1, 16), era, generation
 end
 
+-- What readers look at: up to where copies are good, from where on, and of which era; it ends if nobody keeps it.
+local function keep(lease_key, mark, floor, era, milliseconds)
+    redis.call('SET', lease_key, mark .. floor .. era, 'PX', milliseconds)
+end
+
 local function count(counts_key, position, names, first, last)
     if redis.call('TYPE', counts_key).ok ~= 'hash' then
         redis.call('DEL', counts_key)

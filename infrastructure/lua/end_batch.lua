@@ -1,7 +1,7 @@
 -- A batch is copied: the copies are good up to its end, and somebody keeps them. KEYS: mark, floor, lease, counts,
 -- changes. ARGV: the batch's end, the projector's era, milliseconds of a lease, how many changes to keep, the length
 -- of the list of counts, that list (name, count, ...), then the changes (kind, id, position, state, ...).
-local mark, _, era = standing(KEYS[1], KEYS[2])
+local mark, floor, era = standing(KEYS[1], KEYS[2])
 if era ~= ARGV[2] or (mark and mark > ARGV[1]) then
     return 0
 end
@@ -15,5 +15,5 @@ for place = last + 1, #ARGV, 4 do
         'kind', ARGV[place], 'id', ARGV[place + 1], 'position', ARGV[place + 2], 'state', ARGV[place + 3])
 end
 redis.call('SET', KEYS[1], ARGV[1])
-redis.call('SET', KEYS[3], era, 'PX', ARGV[3])
+keep(KEYS[3], ARGV[1], floor, era, ARGV[3])
 return 1

@@ -9,18 +9,18 @@ end
 local left = redis.call('PTTL', KEYS[3])
 local fresh = false
 if era ~= ARGV[2] then
-    if era and left > 0 and redis.call('MGET', KEYS[3])[1] == era then
+    if era and left > 0 and string.sub(redis.call('MGET', KEYS[3])[1] or '', 33) == era then
         return ''
     end
-    era, fresh = ARGV[3], true
+    floor, era, fresh = ARGV[1], ARGV[3], true
     redis.call('SET', KEYS[2], ARGV[1] .. era .. ARGV[4])
 elseif mark ~= ARGV[1] then
-    fresh = true
+    floor, fresh = ARGV[1], true
     redis.call('SET', KEYS[2], ARGV[1] .. era .. generation)
 end
 if fresh or left < 0.8 * tonumber(ARGV[5]) then
     redis.call('SET', KEYS[1], ARGV[1])
-    redis.call('SET', KEYS[3], era, 'PX', ARGV[5])
+    keep(KEYS[3], ARGV[1], floor, era, ARGV[5])
 end
 if #ARGV > 5 and (fresh or redis.call('EXISTS', KEYS[4]) == 0) then
     count(KEYS[4], ARGV[1], ARGV, 6, #ARGV)
