@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from redis.exceptions import RedisClusterException, RedisError
 
 from domain.errors import DoraStateError, LogUnavailable
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
+from infrastructure.hot_copies.guarded import FAILURES
 from infrastructure.hot_copies.values import standing
 from infrastructure.redis_client import RedisClient, open_redis
 
@@ -208,7 +208,7 @@ async def cache_vitals(redis_url: str, tenant: str, *, cluster: bool = False) ->
     try:
         async with open_redis(redis_url, tenant, 1, cluster=cluster) as redis, asyncio.timeout(_CACHE_SECONDS):
             return await _cache_vitals(redis)
-    except (RedisError, RedisClusterException, OSError, ValueError) as error:
+    except (*FAILURES, ValueError) as error:
         parts = urlsplit(redis_url)
         where = f"{parts.hostname}, port {parts.port or 6379}" if parts.hostname else parts.path
         reason = " ".join(str(error).split()).rstrip(".") or f"no answer within {_CACHE_SECONDS:g} seconds"

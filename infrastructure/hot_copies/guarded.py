@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ CONNECT_SECONDS = 2.0
 QUIET_SECONDS = 1.0
 LONGEST_QUIET = 4.0
 """How long Redis is left alone after it failed, longer each time, so that an outage slows nobody down."""
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""How Redis fails; a cluster that can't be reached is no RedisError."""
 T = TypeVar("T")
 
 
@@ -64,7 +66,7 @@ class Guarded:
             # Whoever only tries whether it is back is not held up for long.
             async with asyncio.timeout(min(self._seconds, CALL_SECONDS) if self._failing else self._seconds):
                 result = await call()
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._failed(error)
             return otherwise
         if self._failing:

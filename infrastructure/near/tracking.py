@@ -11,8 +11,8 @@ from math import inf
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
 
+from infrastructure.hot_copies.guarded import FAILURES
 from infrastructure.hot_copies.keys import Keys
 from infrastructure.hot_copies.redis_copies import LEASE_SECONDS
 from infrastructure.near.near_copies import NearDocuments
@@ -50,7 +50,7 @@ class Tracking:
         while True:
             try:
                 await self._listen()
-            except (RedisError, OSError, TimeoutError, ExceptionGroup) as error:
+            except (*FAILURES, ExceptionGroup) as error:
                 pause = SHORTEST_PAUSE if self.listening else min(2 * pause, LONGEST_PAUSE)
                 self._say_lost(error)
             finally:

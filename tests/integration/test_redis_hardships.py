@@ -344,6 +344,12 @@ async def test_redis_cluster(database_url: str, tenant: str, tmp_path: Path) -> 
             await reader.caches.use.tell()
             assert await reader.caches.use.most_asked() != []
             assert (await house.cache_health())[0] == "healthy"
+            server.kill()
+            position = await house.do("PauseWorkflow", workflow_id="w-0", reason="test")
+            assert (await house.reads("workflow", "w-0", position))["state"] == "paused"
+            assert "can't be reached" in (await house.cache_health())[1]
+            server.start()
+            await house.near("workflow", "w-0")
             await house.copies.clear()
             with server.client() as client:
                 assert list(client.scan_iter(match=Keys(tenant).documents + "*")) == []
