@@ -19,6 +19,9 @@ class _Flight(Generic[T]):
         self.passengers = 0
         self.landed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
+    def begin(self) -> None:
+        self.begun = True
+
     def land(self, answer: T) -> None:
         self.landed.set_result(answer)
 
@@ -30,7 +33,7 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Work in progress, by what it is for: of each at most one piece runs, and one waits to run after it.
+    """Work in progress that asks others, by what it is for: of each one piece runs at most, and one waits for its end.
 
     Who comes when a flight has begun takes the next one, as what it brings may be older than the question: an answer
     includes all that was there when it was asked for. `fresh=False` is for those who don't mind. When the one who
@@ -58,9 +61,10 @@ class Flights(Generic[T]):
         flight: _Flight[T] = _Flight()
         self._last[key] = flight
         try:
-            # Whoever asks at the same time gets on.
-            await (asyncio.sleep(0) if before is None else asyncio.wait({before.landed}))
-            flight.begun = True
+            if before is not None:
+                await asyncio.wait({before.landed})
+            # Whoever asks in the same turn of the loop gets on: what it may know was there before this turn began.
+            asyncio.get_running_loop().call_soon(flight.begin)
             answer = await work()
         except BaseException as error:
             self._forget(key, flight)
