@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -65,11 +65,23 @@ async def eventsourcing_saves(url: str, threads: int, seconds: float) -> float:
     return float(orjson.loads(out)["a_second"])
 
 
-@asynccontextmanager
-async def eventsourcing_folds(url: str, events: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+def eventsourcing_folds(url: str, events: int) -> AbstractAsyncContextManager[Callable[[], Awaitable[float]]]:
     """Ask for events a second of one `repository.get` of the library, of an aggregate of so many events."""
+    return _asked(url, "benchmarks.eventsourcing_fold", events)
+
+
+def eventsourcing_projections(
+    url: str, tasks: int, life: int
+) -> AbstractAsyncContextManager[Callable[[], Awaitable[float]]]:
+    """Ask for events a second of the library's projection runner, of so many tasks of so many events each."""
+    return _asked(url, "benchmarks.eventsourcing_projection", tasks, life)
+
+
+@asynccontextmanager
+async def _asked(url: str, module: str, *numbers: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """A peer in a process of its own, which answers each line with its rate."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.eventsourcing_fold", str(events)),
+        *(sys.executable, "-m", module, *map(str, numbers)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=_environment(url, threads=1),

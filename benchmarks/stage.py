@@ -20,6 +20,9 @@ from dora_state.settings import load_settings
 from dora_state.state_manager import open_state_manager
 from infrastructure.embedded import EmbeddedServers
 
+LONGEST_LINE = 2**27
+"""What a process may tell at once, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -38,8 +41,9 @@ class Round:
 class Submitters:
     """Processes that are ready to submit."""
 
-    def __init__(self, processes: Sequence[asyncio.subprocess.Process]) -> None:
+    def __init__(self, processes: Sequence[asyncio.subprocess.Process], tenant: str) -> None:
         self._processes = processes
+        self.tenant = tenant
 
     async def prepare(self) -> None:
         await self._tell("prepare")
@@ -97,31 +101,45 @@ class Stage:
     ) -> AsyncIterator[Submitters]:
         """`kind` is "progress" (each command one event of one task) or "four" (each writes four streams)."""
         tenant = await self.new_tenant()
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("DORA_STATE_")}
-        environment = kept | {"DORA_STATE_HOME": str(self.home), "DORA_STATE_TENANT": tenant}
         async with AsyncExitStack() as stack:
             children = []
             for number in range(processes):
-                child = await asyncio.create_subprocess_exec(
-                    *(
-                        sys.executable,
-                        "-m",
-                        "benchmarks.submitters",
-                        f"p{number}",
-                        kind,
-                        str(submitters),
-                        str(tasks),
-                        ids,
-                    ),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env=environment,
-                )
-                stack.push_async_callback(_end, child)
-                children.append(child)
-            ready = Submitters(children)
+                asked = ("benchmarks.submitters", f"p{number}", kind, str(submitters), str(tasks), ids)
+                children.append(await stack.enter_async_context(self.process(tenant, *asked)))
+            ready = Submitters(children, tenant)
             await ready.answers()
             yield ready
+
+    @asynccontextmanager
+    async def process(self, tenant: str, *module: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A Python process on these servers, which ends when its stdin is closed."""
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("DORA_STATE_")}
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", *module),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=LONGEST_LINE,
+            env=kept | {"DORA_STATE_HOME": str(self.home), "DORA_STATE_TENANT": tenant},
+        )
+        try:
+            yield child
+        finally:
+            if child.stdin is not None:
+                child.stdin.close()
+            await child.wait()
+
+    @asynccontextmanager
+    async def worker(self, tenant: str) -> AsyncIterator[None]:
+        """A worker of a tenant, which runs while the block does."""
+        async with self.process(tenant, "dora_state", "worker", "--json") as worker:
+            assert worker.stdout is not None
+            await worker.stdout.readline()
+            reading = asyncio.create_task(worker.stdout.read())
+            try:
+                yield
+            finally:
+                worker.terminate()
+                await reading
 
     async def new_tenant(self) -> str:
         """With the agents and the pool that all processes share."""
@@ -144,12 +162,6 @@ def _percentile(told: Sequence[Mapping[str, Any]], percent: float) -> float:
         if below >= total * percent / 100:
             return float(taken)
     return 0.0
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
-    await child.wait()
 
 
 @asynccontextmanager

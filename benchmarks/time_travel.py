@@ -2,14 +2,14 @@
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
 from benchmarks import peers
 from benchmarks.exports import exports
-from benchmarks.filling import append, new_event, opened
+from benchmarks.filling import AT, append, new_event, opened, progressing
 from benchmarks.rows import Row, row
 from benchmarks.stage import Stage, open_stage
 from benchmarks.watching import Memory
@@ -33,7 +33,6 @@ ROUNDS = 7
 FOLD_ROUNDS = 15
 ASKED = 300
 """How often each question is asked of a random version, stream or time."""
-AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
 PAGE = 50
 
 
@@ -140,16 +139,6 @@ async def taken(work: Callable[[], Awaitable[object]]) -> float:
     begun = time.perf_counter()
     await work()
     return 1000 * (time.perf_counter() - begun)
-
-
-def progressing(task_id: str, count: int) -> Iterator[Event]:
-    """The life of a task that tells of its progress; `count` events."""
-    yield tasks.TaskCreated(at=AT, task_id=task_id, workflow_id="w", definition_id="d")
-    yield tasks.TaskScheduled(at=AT)
-    yield tasks.TaskAssigned(at=AT, agent_id="a", reason="bench")
-    yield tasks.TaskStarted(at=AT)
-    for step in range(count - 4):
-        yield tasks.TaskProgressed(at=AT, percentage=100 * step / count, note=f"round 1, submitter 1, step {step}")
 
 
 async def tell(log: PostgresEventLog, stream_id: str, events: Iterable[Event], at_once: int = 10_000) -> None:

@@ -25,11 +25,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """`redis_copies`, `tracking` and `use` are None in a house without Redis: then nothing is kept near."""
+    """`redis`, `redis_copies`, `tracking` and `use` are None in a house without Redis: then nothing is kept near."""
 
     tenant: str
     near: NearDocuments
     meter: ReadMeter
+    redis: RedisClient | None
     redis_copies: RedisHotCopies | None
     tracking: Tracking | None
     use: UseBook | None
@@ -65,11 +66,11 @@ def make_caches(redis: RedisClient | None, tenant: str, near_bytes: int) -> Cach
     meter = ReadMeter()
     near = NearDocuments(near_bytes, meter.levels["l1"].took)
     if redis is None:
-        return Caches(tenant, near, meter, None, None, None)
+        return Caches(tenant, near, meter, None, None, None, None)
     use = UseBook(redis.client, tenant, near)
     copies = RedisHotCopies(redis.client, tenant, use.note)
     tracking = Tracking(redis.connection, tenant, near) if near_bytes else None
-    return Caches(tenant, near, meter, copies, tracking, use)
+    return Caches(tenant, near, meter, redis, copies, tracking, use)
 
 
 @asynccontextmanager

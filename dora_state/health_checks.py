@@ -3,10 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from domain.values import iso
-from infrastructure.vitals import CacheVitals, DatabaseVitals, DiskVitals, MemoryVitals, ProcessMemory, TenantVitals
+from infrastructure.vitals import (
+    CacheVitals,
+    DatabaseVitals,
+    DiskVitals,
+    MemoryVitals,
+    ProcessMemory,
+    ProjectionVitals,
+    TenantVitals,
+)
 
 Status = Literal["healthy", "warning", "unhealthy"]
 Figure = str | int | float | bool | None
@@ -112,20 +120,40 @@ def _line(tenant: str, command: str) -> str:
 
 
 def judge_projection(tenant: TenantVitals, clock: datetime, name: str) -> Check:
-    behind = max(tenant.position - tenant.checkpoint, 0)
-    since = tenant.unapplied_since
-    seconds = max((clock - since).total_seconds(), 0.0) if since is not None else 0.0
-    figures: dict[str, Figure] = {
+    """The status of the one that is worst, how far back the last one is, and each by itself."""
+    found = [_judged(one, tenant, clock, name) for one in tenant.projections]
+    last = min((figures for figures, _ in found), key=lambda figures: figures["checkpoint"])
+    worst = max(found, key=lambda one: (_SEVERITY[one[1].status], one[0]["lag_positions"]))[1]
+    figures: Figures = {
         "position": tenant.position,
-        "checkpoint": tenant.checkpoint,
+        **{key: last[key] for key in ("checkpoint", "lag_positions", "lag_seconds")},
+        "projections": [one for one, _ in found],
+    }
+    return Check(worst.status, worst.message, figures)
+
+
+_SEVERITY: dict[Status, int] = {"healthy": 0, "warning": 1, "unhealthy": 2}
+
+
+def _judged(one: ProjectionVitals, tenant: TenantVitals, clock: datetime, name: str) -> tuple[dict[str, Any], Check]:
+    behind = max(tenant.position - one.checkpoint, 0)
+    since = one.unapplied_since
+    seconds = max((clock - since).total_seconds(), 0.0) if since is not None else 0.0
+    figures: dict[str, Any] = {
+        "name": one.name,
+        "checkpoint": one.checkpoint,
         "lag_positions": behind,
         "lag_seconds": round(seconds, 3),
+        "halted_since": iso(one.halted_since) if one.halted_since is not None else None,
     }
+    if one.halt_reason is not None and one.halted_since is not None:
+        message = f"The projection {one.name} has halted, {behind} events behind, since {iso(one.halted_since)}. "
+        return figures, Check("unhealthy", message + one.halt_reason)
     if not behind:
-        return Check("healthy", f"The read models are at the log's end, position {tenant.position}.", figures)
+        return figures, Check("healthy", f"The read models are at the log's end, position {tenant.position}.")
     status = _graded(seconds, LAG, LONG_LAG)
     advice = "" if status == "healthy" else f": run `{_line(name, 'worker')}`"
-    return Check(status, f"The read models are {behind} events behind, {seconds:.0f} s{advice}.", figures)
+    return figures, Check(status, f"The projection {one.name} is {behind} events behind, {seconds:.0f} s{advice}.")
 
 
 def judge_months(tenant: TenantVitals, clock: datetime, name: str) -> Check:

@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import uuid_utils
+from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
 from commands.bus import CommandBus
@@ -23,6 +24,7 @@ from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.caches import Caches, caching, make_caches
 from dora_state.settings import Settings
+from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -32,14 +34,21 @@ from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.redis_client import RedisClient, open_redis
 from infrastructure.snapshots import PostgresSnapshots
+from projections.actions import ActionsRunner
+from projections.audits import Audits
 from projections.differences import Differences
 from projections.history import History
-from projections.ports import HotCopies
+from projections.ports import HotCopies, NoHotCopies
+from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries
+from projections.runner import Runner
 from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
+
+HELD_FOR_LONG = 3
+"""Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
 
 Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
@@ -60,11 +69,15 @@ def new_id() -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown."""
+    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown.
+
+    `broker_url` is the Redis by which workers hand jobs to each other; without one they stay in their process.
+    """
 
     database_url: str
     redis_url: str | None
     embedded: EmbeddedServers | None
+    broker_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class Platform:
     preparer: Preparer
     bus: CommandBus
     projector: Projector
+    actions: ActionsRunner
     queries: Queries
     history: History
     differences: Differences
@@ -90,10 +104,26 @@ class Platform:
     timelines: Timelines
     snapshotter: Snapshotter
     signal: LogSignal
+    audits: Audits
+
+    @property
+    def runners(self) -> tuple[Runner[Any], ...]:
+        """One a projection."""
+        return self.projector, self.actions
+
+    def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
+        """Builds a projection in a schema of its own, beside those that run."""
+        if projection is ACTIONS:
+            return ActionsRunner(self.log, PostgresActions(pool, self.projector_pool), until=until)
+        return Projector(self.log, PostgresReadModels(pool), NoHotCopies(), until=until)
 
     @property
     def hot(self) -> HotCopies:
         return self.caches.hot
+
+    @property
+    def redis(self) -> "Redis | None":
+        return self.caches.redis.client if self.caches.redis is not None else None
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
         """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
@@ -122,20 +152,22 @@ class Heartbeats:
 @asynccontextmanager
 async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Servers]:
     """The servers that the settings name, else our own, stopped by the last process that leaves."""
+    broker_url = settings.broker_url.get_secret_value() if settings.broker_url else None
     if settings.database_url is not None:
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        yield Servers(settings.database_url.get_secret_value(), redis_url, None)
+        yield Servers(settings.database_url.get_secret_value(), redis_url, None, broker_url or redis_url)
         return
     embedded = EmbeddedServers(settings.home, say=say)
     try:
         # A start can't be interrupted half way; who is cancelled meanwhile leaves when it is done.
-        await _whole(asyncio.to_thread(embedded.start))
-        yield Servers(embedded.database_url, embedded.redis_url, embedded)
+        await whole(asyncio.to_thread(embedded.start))
+        redis_url = embedded.redis_url
+        yield Servers(embedded.database_url, redis_url, embedded, broker_url or redis_url)
     finally:
-        await _whole(asyncio.to_thread(embedded.stop))
+        await whole(asyncio.to_thread(embedded.stop))
 
 
-async def _whole(work: Coroutine[Any, Any, object]) -> None:
+async def whole(work: Coroutine[Any, Any, object]) -> None:
     """Wait for the end of what can't be cut short, also when cancelled."""
     task = asyncio.ensure_future(work)
     try:
@@ -168,7 +200,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
     """The parts, on servers that are there and a schema that is up to date."""
     async with AsyncExitStack() as stack:
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
-        projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR)
+        projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR, more=HELD_FOR_LONG)
         redis = await _redis(stack, servers, settings)
         appender = Appender(servers.database_url, settings.tenant)
         stack.push_async_callback(appender.close)
@@ -202,6 +234,9 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         )
         projector = Projector(log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
+        kept_actions = PostgresActions(projector_pool, projector_pool)
+        actions = ActionsRunner(log, kept_actions, signal=signal)
+        stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
         load = partial(queries.show, consistency="cached")
@@ -219,6 +254,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             preparer=preparer,
             bus=await stack.enter_async_context(bus),
             projector=projector,
+            actions=actions,
             queries=queries,
             history=History(log),
             differences=Differences(log),
@@ -226,6 +262,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             timelines=Timelines(log),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
+            audits=Audits(kept_actions, log),
         )
 
 
@@ -241,8 +278,8 @@ async def _writing(presence: PresenceBook) -> AsyncIterator[None]:
         await task
 
 
-async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role) -> Pool:
-    pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size)
+async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role, more: int = 0) -> Pool:
+    pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size + more)
     stack.push_async_callback(pool.close)
     return pool
 

@@ -5,19 +5,22 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
 from infrastructure import replays
+from infrastructure.actions import PostgresActions
 from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_schema_pool
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.replays import Replay
+from projections.actions import wrong_actions
 from projections.checking import Checked, Checker, Finding
 from projections.folded import Moment
-from projections.ports import NoHotCopies
-from projections.projector import Projector
+from projections.projection import PROJECTIONS
+from projections.runner import Runner
 
 CATCH_UP_SECONDS = 600.0
 """How long the read models may take to come to the log's end before they are compared."""
@@ -25,7 +28,7 @@ CATCH_UP_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a schema holds now. `events` were applied by this run, in `seconds`; `parked` could never be."""
+    """What a schema holds now. So many events were applied by this run, in `seconds`; `parked` could never be."""
 
     schema: str
     tenant: str
@@ -52,41 +55,52 @@ async def replay_until(
     url = platform.servers.database_url
     replay = await replays.prepare(url, schema, wanted, anew=anew, go_on=cut.is_now)
     async with await open_schema_pool(url, schema, Role.PROJECTOR) as pool:
-        store = PostgresReadModels(pool)
-        projector = Projector(platform.log, store, NoHotCopies(), until=replay.until_position)
-        first = done = (await store.checkpoint()).position
-        progress.begin("replay", replay.until_position - first)
-        try:
-            while done < replay.until_position:
-                await projector.run_once()
-                reached = (await store.checkpoint()).position
-                progress.advance(reached - done)
-                if reached == done:
-                    await asyncio.sleep(0.05)  # another process is at it
-                done = reached
-            parked = await store.parked_events()
-        finally:
-            await projector.release()
-        progress.end()
+        events = 0
+        for projection in PROJECTIONS.values():
+            runner = platform.runner_into(projection, pool, until=replay.until_position)
+            progress.begin(f"replay {projection.name}", replay.until_position - await runner.reached())
+            events = max(events, await run_up_to(runner, replay.until_position, progress))
+            progress.end()
+        parked = await PostgresReadModels(pool).parked_events()
         await replays.finish(pool)
     return ReplayReport(
         schema=schema,
         tenant=replay.tenant,
         until_position=replay.until_position,
         until_at=replay.until_at,
-        events=done - first,
+        events=events,
         parked=parked,
         seconds=round(time.monotonic() - begun, 2),
     )
+
+
+async def run_up_to(runner: Runner[Any], position: int, progress: Progress) -> int:
+    """Until a projection that stands beside those that run is there, whichever process does it.
+
+    Gives how many events further that is.
+    """
+    first = done = await runner.reached()
+    try:
+        while done < position:
+            await runner.run_once()
+            reached = await runner.reached()
+            progress.advance(reached - done)
+            if reached == done:
+                await asyncio.sleep(0.05)  # another process is at it
+            done = reached
+    finally:
+        await runner.release()
+    return done - first
 
 
 class Checking:
     """A comparison of all that is kept with the log: iterate over what does not agree."""
 
     def __init__(
-        self, checker: Checker, parked: set[str], position: int, until: int | None, progress: Progress
+        self, platform: Platform, parked: set[str], position: int, until: int | None, progress: Progress
     ) -> None:
-        self._checker = checker
+        self._platform = platform
+        self._checker = Checker(platform.log, PostgresKept(platform.projector_pool))
         self._parked = parked
         self._until = until
         self._progress = progress
@@ -101,6 +115,11 @@ class Checking:
         self._progress.begin("check", self.position)
         async for finding in self._checker.check(self._parked, self._until, self._progress.advance):
             yield finding
+        if self._until is None:
+            pool = self._platform.projector_pool
+            reached = (await self._platform.actions.checkpoint()).position
+            async for position, says in wrong_actions(self._platform.log, PostgresActions(pool, pool), reached):
+                yield Finding("action", f"position {position}", says)
         self._progress.end()
 
 
@@ -112,11 +131,11 @@ async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Check
     moment = await _moment(platform, cut)
     parked: set[str] = set()
     if cut.is_now:
-        await platform.projector.catch_up(moment.position, CATCH_UP_SECONDS)
-        await platform.projector.release()
+        for runner in platform.runners:
+            await runner.catch_up(moment.position, CATCH_UP_SECONDS)
+            await runner.release()
         parked = await platform.read_models.parked()
-    checker = Checker(platform.log, PostgresKept(platform.projector_pool))
-    return Checking(checker, parked, moment.position, None if cut.is_now else moment.position, progress)
+    return Checking(platform, parked, moment.position, None if cut.is_now else moment.position, progress)
 
 
 async def _moment(platform: Platform, cut: Cut) -> Moment:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -35,8 +35,10 @@ class Settings(BaseSettings):
     tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    """The Redis by which workers hand jobs to each other; by default the one of the copies."""
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Connections at most, for each of the two roles of a process."""
+    """Connections at most, for each of the two roles of a process; three more for who projects and takes snapshots."""
     redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     redis_cluster: bool = False
     """Whether the Redis URL names a node of a Redis Cluster."""
@@ -50,17 +52,19 @@ class Settings(BaseSettings):
     """Aggregates kept in memory by the command side, and as many by the projector."""
     heartbeat_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds without a heartbeat after which the worker marks an agent offline."""
+    rebuild: Literal["ask", "auto"] = "ask"
+    """What a worker does about a projection that an earlier release wrote in another way: say so, or rebuild it."""
     time_zone: str = "UTC"
     """Where "today" begins."""
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
-    """Seconds between two rounds of the worker's chores."""
+    """Seconds between two looks of the workers for what time asks for."""
 
     @field_validator("home", mode="before")
     @classmethod
     def _blank_is_default(cls, value: object) -> object:
         return _default_home() if value in ("", None) else value
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "broker_url")
     @classmethod
     def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value() if value is not None else ""
@@ -68,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
         return value
 
-    @field_validator("database_url", "redis_url")
+    @field_validator("database_url", "redis_url", "broker_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None

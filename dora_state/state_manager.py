@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
@@ -26,6 +27,7 @@ from projections.documents.values import Document, decode
 from projections.errors import NotProjectedYet
 from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
+from projections.rates import Rate, RateHistory
 from projections.reading import CONSISTENCIES, Consistency
 from projections.timelines import Timeline
 from projections.traces import Looked, Trace, unheard
@@ -274,8 +276,23 @@ class StateManager:
         weights: Mapping[Priority, int] = DEFAULT_WEIGHTS
         if pool_id is not None:
             weights = (await self.state("pool", pool_id))["allocation_policies"]["priority_weights"]
-        lists = Lists(self.platform.read_models, self.platform.presence, now)
-        return list((await lists.pending_tasks(weights=weights, limit=limit)).items)
+        return list((await self.lists.pending_tasks(weights=weights, limit=limit)).items)
+
+    @property
+    def lists(self) -> Lists:
+        """Workflows, tasks, agents, pools and reservations by pages, and the task board. See `projections/lists/`."""
+        silence = timedelta(seconds=self.platform.settings.heartbeat_timeout)
+        return Lists(self.platform.read_models, self.platform.presence, now, silence=silence)
+
+    async def rates(
+        self, per: str, begin: datetime | None = None, end: datetime | None = None, *, agent_id: str | None = None
+    ) -> list[Rate]:
+        """What ended in each `minute`, `hour` or `day` up to now, or from and to a moment; of all or of one agent.
+
+        Raises InvalidInput.
+        """
+        zone = ZoneInfo(self.platform.settings.time_zone)
+        return await RateHistory(self.platform.read_models, now, zone).rates(per, begin, end, agent_id=agent_id)
 
     async def catch_up(self, position: int | None = None, timeout: float = 30.0) -> bool:
         """Bring the read models up to a position (the log's end if none is named); false if there's no time."""

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from domain.snapshots import Place, Snapshot, Stamp
 from infrastructure import sql
+from infrastructure.available import available
 from infrastructure.database import Pool
 from infrastructure.event_store.stretches import digest
-from infrastructure.read_models import available
 from projections.checking import KeptDocument, KeptSnapshot
 
+FINDINGS_TOLD = 1_000
 _KINDS = ("workflow", "task", "agent", "pool", "system")
 
 
@@ -40,7 +42,14 @@ class PostgresKept:
         return [f"{kind}-{id}" for kind, id in await self._rows("strays", {"limit": limit})]
 
     async def miscounted(self) -> list[tuple[str, str, int, int]]:
-        return [(kind, state, counted, there) for kind, state, counted, there in await self._rows("counts", {})]
+        rows = await self._rows("counts", {}) + await self._rows("facets", {"limit": FINDINGS_TOLD})
+        return [(kind, state, counted, there) for kind, state, counted, there in rows]
+
+    async def misheld(self) -> list[str]:
+        return [str(pool_id) for (pool_id,) in await self._rows("reservations", {"limit": FINDINGS_TOLD})]
+
+    async def misrated(self) -> list[tuple[str, datetime]]:
+        return [(grain, begin) for grain, begin in await self._rows("rates", {"limit": FINDINGS_TOLD})]
 
     async def snapshots(self, stream_id: str, stamp: Stamp, after: int, until: int) -> list[KeptSnapshot]:
         about = {"schema": stamp.schema, "fold_version": stamp.fold_version, "after": after, "until": until}

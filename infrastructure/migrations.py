@@ -23,6 +23,7 @@ from infrastructure.database import (
     refused,
     tenant_schema,
 )
+from infrastructure.rebuilds import schemas_beside
 
 LOCK_SECONDS = 60
 _FUNCTIONS = "functions"
@@ -84,14 +85,15 @@ async def require_tenant(database_url: str, tenant: str) -> None:
 
 
 async def drop_tenant(database_url: str, tenant: str) -> None:
-    """Drop a tenant's schema with everything in it, for good. Raises LogUnavailable or LogError."""
+    """Drop a tenant's schemas with everything in them, for good. Raises LogUnavailable or LogError."""
     schema = tenant_schema(tenant)
     async with await connect(database_url, f"dora-state drop {tenant}") as connection:
         with _no_driver_errors(database_url):
             await connection.execute(sql.load("setup/lock_timeout"), (f"{LOCK_SECONDS}s",))
             await _lock(connection)
             await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
-            await connection.execute(_for_schema("setup/drop_schema", schema))
+            for name in (schema, *schemas_beside(tenant)):
+                await connection.execute(_for_schema("setup/drop_schema", name))
             await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
 
 

@@ -11,9 +11,9 @@ import orjson
 from redis.asyncio import Redis
 
 from infrastructure import sql
+from infrastructure.available import available
 from infrastructure.database import Pool
 from infrastructure.hot_copies import SCRIPT_KEYS, Guarded, Keys, stamp
-from infrastructure.read_models import available
 from infrastructure.redis_scripts import PUT_PRESENCE
 from projections.documents.agent import Presence
 from projections.errors import ReadModelsUnavailable

@@ -1,21 +1,20 @@
 """The read models in PostgreSQL: one transaction a batch, set-wise; and the questions asked of them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
-
 from infrastructure import sql
+from infrastructure.available import available
 from infrastructure.database import Connection, Pool
+from infrastructure.derived import add_rates, changed_reservations, count, count_tasks, keep_reservations
+from infrastructure.leading import Lead, find_checkpoint, lead
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
 from projections.documents.system import Figures, Rates
-from projections.errors import CheckpointMoved, ReadModelsUnavailable
-from projections.ports import Asked, Checkpoint, Counts, Parked, StoredDocument
+from projections.ports import NO_WORDS, Asked, Checkpoint, Counts, Parked, StoredDocument
+from projections.projection import STATES
 
 DAY = timedelta(hours=24)
 LATELY = timedelta(minutes=15)
@@ -23,13 +22,6 @@ LATELY = timedelta(minutes=15)
 COUNTS_SPACING = 1_000
 """So many positions at least lie between counts that are kept; so many or a batch are counted again for any other."""
 
-_UNAVAILABLE = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    PoolClosed,
-    PoolTimeout,
-    TooManyRequests,
-)
 _ATTEMPT_FIELDS = (
     "position",
     "at",
@@ -42,37 +34,14 @@ _ATTEMPT_FIELDS = (
 )
 _COMPLETION_FIELDS = ("position", "at", "workflow_id")
 _LETTER_FIELDS = ("position", "stream_id", "version", "type", "error")
-_KIND_OF = {"workflows": "workflow", "agents": "agent", "pools": "pool"}
-"""Which kind of document answers a question; all others are answered by tasks."""
 
 
-@contextmanager
-def available() -> Iterator[None]:
-    """The driver's errors of a database that is away, as our own; and a cancellation that was lost on the way.
-
-    psycopg_pool waits for a connection by `asyncio.wait_for`, which on Python 3.11 loses a cancellation that comes
-    when the connection does. The task has counted it all the same: it is cancelled as soon as we hear of that.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    try:
-        yield
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError
-    except psycopg.errors.UndefinedTable as error:
-        raise ReadModelsUnavailable(
-            "The tenant is not set up, or is just being set up anew; run `dora-state init` if nobody else does it."
-        ) from error
-    except _UNAVAILABLE as error:
-        primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-        reason = " ".join((primary or str(error)).split()).rstrip(".")
-        raise ReadModelsUnavailable(
-            f"The read models can't be reached ({reason}); try again when the database is there and set up."
-        ) from error
-
-
-def _query(name: str) -> bytes:
-    return sql.load(f"read_models/{name}")
+def _query(name: str, words: Mapping[str, str] = NO_WORDS) -> bytes:
+    """The statement, with words of ours in its places for them."""
+    query = sql.load(f"read_models/{name}")
+    for place, word in words.items():
+        query = query.replace(f"{{{place}}}".encode(), word.encode())
+    return query
 
 
 def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
@@ -99,12 +68,13 @@ async def _counts(connection: Connection) -> Counts:
 class PostgresReadModelWriter:
     """Writes on the connection that holds the projectors' lock: without the lock there is no connection."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, lead: Lead) -> None:
+        self._lead = lead
+        self._connection = lead.connection
 
     async def checkpoint(self) -> Checkpoint:
         with available():
-            return await _checkpoint(self._connection)
+            return await self._lead.checkpoint()
 
     async def parked(self) -> set[str]:
         with available():
@@ -120,13 +90,15 @@ class PostgresReadModelWriter:
         about = {"stream_id": stream_id, "version": version}
         with available():
             async with self._connection.transaction():
-                if batch is not None:
-                    await self._expect_checkpoint(batch.start)
+                await self._lead.expect(None if batch is None else batch.start)
                 await self._connection.execute(_query("forget_kept_counts"), about)
                 await self._connection.execute(_query("forget_dead_letters"), about)
                 if batch is not None:
+                    reservations = await changed_reservations(self._connection, batch.reservations)
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     # Of an event whose document could not be rendered the facts were written all the same.
+                    await add_rates(self._connection, batch, sign=-1)
                     for name, facts in (("attempts", batch.attempts), ("completions", batch.completions)):
                         positions = {"positions": [fact.position for fact in facts]}
                         await self._connection.execute(_query(f"forget_{name}"), positions)
@@ -138,31 +110,26 @@ class PostgresReadModelWriter:
     async def write(self, batch: Batch) -> Counts:
         with available():
             async with self._connection.transaction():
-                await self._expect_checkpoint(batch.start)
+                await self._lead.expect(batch.start)
+                # Asked before: an answer within would hold the others up.
+                reservations = await changed_reservations(self._connection, batch.reservations)
                 async with self._connection.pipeline():
+                    await keep_reservations(self._connection, reservations)
                     await self._write_documents(batch)
                     await self._write_facts(batch)
                     await self._keep_counts(batch)
-                    moved = {"position": batch.end, "recorded_at": batch.ended_at}
-                    await self._connection.execute(_query("move_checkpoint"), moved)
+                    await self._lead.move(batch.end, batch.ended_at)
                 return await _counts(self._connection)
-
-    async def _expect_checkpoint(self, start: int) -> None:
-        row = await (await self._connection.execute(_query("lock_checkpoint"))).fetchone()
-        position = row[0] if row else None
-        if position != start:
-            raise CheckpointMoved(
-                f"The read models are at position {position} and not at {start} any more; nothing was written.",
-                expected=start,
-                actual=position,
-            )
 
     async def _write_documents(self, batch: Batch) -> None:
         by_kind: dict[str, list[RenderedDocument]] = {}
         for document in batch.documents:
             by_kind.setdefault(document.kind, []).append(document)
+        await count(self._connection, batch.documents)
         for kind, documents in by_kind.items():
             columns = _document_columns(kind, documents)
+            if kind == "task":
+                await count_tasks(self._connection, columns)
             await self._connection.execute(_query(f"upsert_{kind}s"), columns, prepare=True)
 
     async def _write_facts(self, batch: Batch) -> None:
@@ -171,23 +138,13 @@ class PostgresReadModelWriter:
         if batch.completions:
             completions = _columns(batch.completions, _COMPLETION_FIELDS)
             await self._connection.execute(_query("insert_completions"), completions)
+        await add_rates(self._connection, batch)
         if batch.dead_letters:
             await self._connection.execute(_query("insert_dead_letters"), _columns(batch.dead_letters, _LETTER_FIELDS))
-        moves = [(kind, state, change) for (kind, state), change in batch.counts.items() if change]
-        if moves:
-            kinds, states, changes = (list(column) for column in zip(*moves, strict=True))
-            await self._connection.execute(_query("add_counts"), {"kind": kinds, "state": states, "change": changes})
 
     async def _keep_counts(self, batch: Batch) -> None:
         kept = {"position": batch.end, "recorded_at": batch.ended_at, "spacing": COUNTS_SPACING}
         await self._connection.execute(_query("keep_counts"), kept)
-
-
-async def _checkpoint(connection: Connection) -> Checkpoint:
-    row = await (await connection.execute(_query("checkpoint"))).fetchone()
-    if row is None:
-        raise ReadModelsUnavailable("The read models have no checkpoint; run `dora-state init`.")
-    return Checkpoint(*row)  # type: ignore[arg-type]  # rows are of any type
 
 
 class PostgresReadModels:
@@ -198,31 +155,26 @@ class PostgresReadModels:
 
     @asynccontextmanager
     async def run_alone(self) -> AsyncIterator[PostgresReadModelWriter | None]:
-        """The writer of this tenant while it is held, on a connection of its own; None if there is another."""
-        with available():
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(_query("try_lead"))).fetchone()
-                if not row or not row[0]:
-                    yield None
-                    return
-                try:
-                    yield PostgresReadModelWriter(connection)
-                finally:
-                    await _stop_leading(connection)
+        async with lead(self._pool, STATES) as held:
+            yield None if held is None else PostgresReadModelWriter(held)
 
     async def checkpoint(self) -> Checkpoint:
         with available():
             async with self._pool.connection() as connection:
-                return await _checkpoint(connection)
+                return await find_checkpoint(connection, STATES)
 
     async def document(self, kind: str, id: str) -> StoredDocument | None:
         rows = await self._rows(f"document_of_{kind}", {"id": id}, prepare=True)
         return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
 
-    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
-        kind = _KIND_OF.get(question, "task")
-        rows = await self._rows(question, facts)
+    async def documents(
+        self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
+    ) -> list[StoredDocument]:
+        rows = await self._rows(question, facts, words)
         return [StoredDocument(kind, id, position, body.encode()) for id, position, body in rows]
+
+    async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:
+        return await self._rows(question, facts, words)
 
     async def ids(self, question: str, **facts: Any) -> list[str]:
         return [row[0] for row in await self._rows(question, facts)]
@@ -280,11 +232,13 @@ class PostgresReadModels:
         ((completed_today, ended, failed, response, lately, workflows),) = await self._rows("rates_at", facts)
         return _rates(completed_today, ended, failed, response, lately, workflows)
 
-    async def _rows(self, name: str, facts: dict[str, Any], *, prepare: bool = False) -> list[Any]:
+    async def _rows(
+        self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS, *, prepare: bool = False
+    ) -> list[Any]:
         """Not prepared where a filter may be null: that must drop out of the plan, not stay in a general one."""
         with available():
             async with self._pool.connection() as connection:
-                return await (await connection.execute(_query(name), facts, prepare=prepare)).fetchall()
+                return await (await connection.execute(_query(name, words), facts, prepare=prepare)).fetchall()
 
 
 def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:
@@ -296,11 +250,3 @@ def _rates(completed_today: int, ended: int, failed: int, response: float | None
         tasks_per_minute=round(lately / (LATELY / timedelta(minutes=1)), 3),
         workflows_per_hour=round(workflows / (DAY / timedelta(hours=1)), 3),
     )
-
-
-async def _stop_leading(connection: Connection) -> None:
-    """A connection that can't say that it has let go is closed, which lets go too."""
-    try:
-        await connection.execute(_query("stop_leading"))
-    except psycopg.Error:
-        await connection.close()

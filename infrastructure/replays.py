@@ -9,11 +9,11 @@ import psycopg
 from domain.errors import InvalidInput, LogUnavailable
 from infrastructure import sql
 from infrastructure.database import CONTROL_SCHEMA, Connection, Pool, Role, assume, connect, refused
+from infrastructure.rebuilds import READ_MODELS
 
 _NAME = re.compile("[a-z][a-z0-9_]{0,49}")
+_OURS = ("tenant_", "next_", "kept_", "pg_")
 _TAKEN = (CONTROL_SCHEMA, "public", "information_schema")
-_READ_MODELS = "01"
-"""The migrations that make read models begin so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Replay:
 
 def check_schema(name: str) -> str:
     """Raises InvalidInput for a name that no replay may use."""
-    if not _NAME.fullmatch(name) or name.startswith(("tenant_", "pg_")) or name in _TAKEN:
+    if not _NAME.fullmatch(name) or name.startswith(_OURS) or name in _TAKEN:
         raise InvalidInput(
             f"{name!r} is no name for a replay's schema: use a lower-case letter, then up to 49 letters, digits and _;"
-            " not public, and nothing that begins with tenant_ or pg_.",
+            " not public, and nothing that begins with tenant_, next_, kept_ or pg_.",
             schema=name,
         )
     return name
@@ -85,7 +85,7 @@ async def _make(connection: Connection, schema: str, wanted: Replay) -> None:
     async with connection.transaction():
         await connection.execute(_named("replays/schema", schema))
         for script in sql.scripts("migrations"):
-            if script.name.startswith(_READ_MODELS):
+            if script.name.startswith(READ_MODELS):
                 await connection.execute(script.text)
         await connection.execute(sql.load("replays/table"))
         about = {"tenant": wanted.tenant, "until_position": wanted.until_position, "until_at": wanted.until_at}

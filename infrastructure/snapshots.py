@@ -7,9 +7,9 @@ import psycopg
 
 from domain.snapshots import Stamp, TakenSnapshot
 from infrastructure import sql
+from infrastructure.available import available
 from infrastructure.database import Connection, Pool
 from infrastructure.event_store.stretches import digest
-from infrastructure.read_models import available
 
 
 def _query(name: str) -> bytes:

@@ -5,9 +5,10 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -47,17 +48,29 @@ class OldestTransaction:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantVitals:
-    """`unapplied_since` is when the first event that the read models lack was recorded."""
+class ProjectionVitals:
+    """How far one is, in the order of the query `health/projections`.
 
+    `unapplied_since` is when the first event that it lacks was recorded. `halt_reason`: it can't go on, as a worker
+    noted.
+    """
+
+    name: str
+    checkpoint: int
+    unapplied_since: datetime | None = None
+    halt_reason: str | None = None
+    halted_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantVitals:
     position: int
     last_recorded_at: datetime | None
-    checkpoint: int
-    unapplied_since: datetime | None
     dead_letters: int
     months_end: datetime | None
     import_id: UUID | None
     clock_bound_seconds: float
+    projections: Sequence[ProjectionVitals] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +190,12 @@ async def _database_vitals(database_url: str, tenant: str) -> DatabaseVitals:
 async def _tenant_vitals(connection: Connection, tenant: str) -> TenantVitals | None:
     try:
         await assume(connection, tenant_schema(tenant), Role.PROJECTOR)
-        row = await (await connection.execute(sql.load("health/tenant"))).fetchone()
+        row: Any = await (await connection.execute(sql.load("health/tenant"))).fetchone()
+        rows: list[Any] = await (await connection.execute(sql.load("health/projections"))).fetchall()
     except (LogUnavailable, *_NOT_SET_UP):
         return None
-    return TenantVitals(*row) if row else None  # type: ignore[arg-type]  # a row's values are of any type
+    found = [ProjectionVitals(*one) for one in rows]
+    return replace(TenantVitals(*row), projections=found) if row else None
 
 
 async def _processes(connection: Connection) -> list[ProcessMemory]:

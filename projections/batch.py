@@ -1,9 +1,11 @@
 """What the projector hands to the store: one batch, written as a whole or not at all."""
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from domain.pool import Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class DeadLetter:
 class Batch:
     """The events after position `start` up to `end`, as what they change.
 
-    `counts` is by how much the number of documents rises, by kind and state. `ended_at` is when the last
-    event was recorded. `behind` says that more events are waiting.
+    `reservations` are all that are active of each pool that has a document here.
+    `ended_at` is when the last event was recorded. `behind` says that more events are waiting.
     """
 
     start: int
@@ -71,4 +73,4 @@ class Batch:
     attempts: list[Attempt] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reservations: dict[str, Mapping[str, Reservation]] = field(default_factory=dict)

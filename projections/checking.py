@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from domain.errors import CorruptLog
@@ -15,6 +16,7 @@ from domain.folding import FOLDER, Folder
 from domain.log import Cut, EventReader, FoldRequest, Stretch
 from domain.snapshots import SPACING, Place, Snapshot, Stamp
 from domain.task import Task
+from domain.values import iso
 from projections.attempts import OUTCOMES
 from projections.documents import RENDERINGS
 
@@ -55,7 +57,19 @@ class Kept(Protocol):
         ...
 
     async def miscounted(self) -> list[tuple[str, str, int, int]]:
-        """Kind and state of which the count (third) is not the number of documents (fourth)."""
+        """Kind and state of which the count (third) is not the number of documents (fourth), tasks by what they are
+        found by too.
+        """
+        ...
+
+    async def misheld(self) -> list[str]:
+        """Pools of which other reservations are kept than their documents show."""
+        ...
+
+    async def misrated(self) -> list[tuple[str, datetime]]:
+        """Minutes and quarters of an hour (which, and when they began) whose rates are not those of attempts and
+        completions.
+        """
         ...
 
     async def snapshots(self, stream_id: str, stamp: Stamp, after: int, until: int) -> list[KeptSnapshot]:
@@ -137,6 +151,13 @@ class Checker:
                 yield Finding("document", stream_id, "there is one, and the log knows no such stream")
             for kind, state, counted, there in await self._kept.miscounted():
                 yield Finding("count", f"{kind} {state}", f"{counted} were counted, and there are {there}")
+            for pool_id in await self._kept.misheld():
+                yield Finding(
+                    "reservations", f"pool-{pool_id}", "those kept by themselves are not those of its document"
+                )
+            for grain, begin in await self._kept.misrated():
+                says = "what is told of it is not what its attempts and completions give"
+                yield Finding("rates", f"the {grain} from {iso(begin)}", says)
 
     async def _walks(self, stream_ids: list[str], position: int) -> AsyncIterator["_Walk"]:
         """Each stream from its first event up to a position, and what the fold from snapshots makes of it."""

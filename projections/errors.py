@@ -4,13 +4,31 @@ from domain.errors import DoraStateError, NotFound
 
 
 class ProjectionHalted(DoraStateError):
-    """The projector met an event that this release does not know; run a later release."""
+    """The projection can't go on: the message says why, and what to do. Others go on."""
 
     code = "projection_halted"
 
 
+class ProjectionChanged(ProjectionHalted):
+    """Another version of the projection wrote what is there; build it anew, or leave it to that release."""
+
+    code = "projection_changed"
+
+
+class CheckpointNotInLog(ProjectionHalted):
+    """What is there was made from another log; build it anew."""
+
+    code = "checkpoint_not_in_log"
+
+
+class RebuildRefused(DoraStateError):
+    """The rebuild can't begin, or what it built is not to be switched to; those that run are as they were."""
+
+    code = "rebuild_refused"
+
+
 class CheckpointMoved(DoraStateError):
-    """Another projector has written these events already; nothing was written, read on from its checkpoint."""
+    """Another has written these events already, or other tables took the place of these; nothing was written."""
 
     code = "checkpoint_moved"
 

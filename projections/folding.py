@@ -1,15 +1,20 @@
 """From recorded events to a batch: fold each stream that they touch, render its document."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from domain.aggregate import Aggregate
 from domain.catalogue import EventCatalogue
 from domain.log import RecordedEvent
+from domain.pool import Pool
 from domain.workflow import WorkflowCompleted
 from projections.attempts import OUTCOMES, ended_attempt
 from projections.batch import Batch, Completion, DeadLetter, RenderedDocument
 from projections.documents import RENDERINGS, status
 from projections.states import States
+
+AT_ONCE = 200
+"""Events that are folded without letting others of this process have their turn."""
 
 
 class Folding:
@@ -25,7 +30,6 @@ class Folding:
         self._parked = parked
         self._batch = batch
         self._last: dict[str, RecordedEvent] = {}
-        self._before: dict[str, str | None] = {}
 
     async def apply(self, records: Sequence[RecordedEvent]) -> Batch:
         versions: dict[str, int] = {}
@@ -33,11 +37,10 @@ class Folding:
             if record.stream_id not in versions and record.stream_id not in self._parked:
                 versions[record.stream_id] = record.version - 1
         failed = await self._states.load(versions, self._batch.start)
-        for stream_id in versions:
-            state = self._states.get(stream_id)
-            self._before[stream_id] = None if state is None else status(state)
-        for record in records:
+        for place, record in enumerate(records):
             await self._apply(record, failed)
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # whoever is to say that we are there, say
         for stream_id, record in self._last.items():
             self._render(stream_id, record)
         self._states.trim(list(versions))
@@ -97,9 +100,6 @@ class Folding:
             self._bury(record, f"{type(error).__name__}: {error}")
             self._states.forget(stream_id)
             return
-        before, after = self._before[stream_id], status(state)
-        if before != after:
-            self._batch.counts[kind, after] += 1
-            if before is not None:
-                self._batch.counts[kind, before] -= 1
-        self._batch.documents.append(RenderedDocument(kind, document_id, record.position, after, values, body))
+        if isinstance(state, Pool):
+            self._batch.reservations[document_id] = state.reservations.copy()
+        self._batch.documents.append(RenderedDocument(kind, document_id, record.position, status(state), values, body))

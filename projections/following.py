@@ -23,7 +23,7 @@ async def follow(
     Never empty batches. Raises LogError when the log can't be read; whoever follows goes on after the last position
     that it has seen.
     """
-    position = after_position
+    position, listener = after_position, signal.listener()
     while True:
         # What is committed by now stays where it is, and nothing will ever be committed below it.
         head = (await reader.head()).position
@@ -34,4 +34,4 @@ async def follow(
             looked_through = batch[-1].position + batch[-1].following if batch else head
             position = looked_through if len(batch) >= batch_size else max(head, looked_through)
         else:
-            await signal.wait(poll_seconds)
+            await listener.wait(poll_seconds)

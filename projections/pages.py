@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -21,6 +23,13 @@ class Page:
 
     items: list[Document]
     next: str | None
+
+
+def page_of(items: list[Document], size: int, mark: Callable[[Document], str]) -> Page:
+    """A page of what was asked for with one more than fits on it; `mark` makes that of its last item."""
+    if len(items) <= size:
+        return Page(items, None)
+    return Page(items[:size], mark(items[size - 1]))
 
 
 def bounded(limit: int) -> int:
@@ -49,3 +58,29 @@ def mark_time(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidPage(mark=text) from error
+
+
+def fingerprint(*asked: Any) -> str:
+    """What was asked for, in a few signs: a mark carries them, so that it is of use for nothing else."""
+    return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:12]
+
+
+def marked(asked: str, *keys: str) -> str:
+    """The mark of a page of what was asked for."""
+    return encode_mark(asked, *keys)
+
+
+def keys_of(mark: str | None, asked: str, count: int) -> list[str] | None:
+    """The keys of a mark; None for the first page. Raises InvalidPage where it is no mark, or one of another
+    question.
+    """
+    keys = decode_mark(mark, count + 1)
+    if keys is None:
+        return None
+    if keys[0] != asked:
+        raise InvalidPage(
+            "That page mark is of another list, filter or sort; ask as you did for the page that gave it, or begin with"
+            " the first page.",
+            mark=mark,
+        )
+    return keys[1:]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeVar
 
 from domain.snapshots import Stamp, TakenSnapshot
 from projections.batch import Batch
@@ -12,16 +13,24 @@ from projections.documents.agent import Presence
 from projections.documents.system import Figures, Rates
 from projections.documents.values import Document
 
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 Counts = Mapping[tuple[str, str], int]
 """How many documents there are, by kind and state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The last position applied, 0 for none, and when that event was recorded."""
+    """The last position applied, 0 for none, and when that event was recorded.
+
+    `version` is that of the projection that applied it, `generation` the number of the tables, which rises when rebuilt
+    ones take their place, `term` that of whoever runs it.
+    """
 
     position: int
     recorded_at: datetime | None
+    version: int = 0
+    generation: int = 0
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,35 @@ class Parked:
     asked: Asked | None
 
 
-class ReadModelWriter(Protocol):
-    """The one runner's way to the read models, while it holds the lock."""
+class ProjectionWriter(Protocol):
+    """The one runner's way to what a projection keeps, while it holds the lock.
+
+    What it writes, it writes in one transaction with the checkpoint. It raises CheckpointMoved, and writes nothing,
+    unless the checkpoint is where the batch starts, of the generation that it was when it was asked for, and nobody has
+    taken over since.
+    """
 
     async def checkpoint(self) -> Checkpoint: ...
+
+
+W_co = TypeVar("W_co", bound=ProjectionWriter, covariant=True)
+
+
+class ProjectionStore(Protocol[W_co]):
+    """Where a projection is kept. Every method, and those of a writer, raise ReadModelsUnavailable."""
+
+    def run_alone(self) -> AbstractAsyncContextManager[W_co | None]:
+        """Be the one that writes; None if another is, and can be heard of.
+
+        A writer that was not heard of for some seconds, or whose connection is lost, can write no more.
+        """
+        ...
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+
+class ReadModelWriter(ProjectionWriter, Protocol):
+    """The way to the documents and what stands beside them."""
 
     async def parked(self) -> set[str]:
         """The streams of which an event lies among the dead letters."""
@@ -67,31 +101,30 @@ class ReadModelWriter(Protocol):
         """Take the dead letters of a stream up to a version away, and write a batch in their place, in one transaction.
 
         The batch begins and ends at the checkpoint: what it has lies before. `done`: nothing more is asked of the
-        stream. Raises CheckpointMoved.
+        stream.
         """
         ...
 
     async def write(self, batch: Batch) -> Counts:
-        """Write the batch and its checkpoint in one transaction; gives all counts as they are then.
-
-        Raises CheckpointMoved, and writes nothing, unless the checkpoint is the batch's start.
-        """
+        """Gives all counts as they are then."""
         ...
 
 
-class ReadModelStore(Protocol):
-    """The documents in PostgreSQL. Every method raises ReadModelsUnavailable when it can't be reached."""
-
-    def run_alone(self) -> AbstractAsyncContextManager[ReadModelWriter | None]:
-        """Be the one that writes; None if another is. A writer whose connection is lost can write no more."""
-        ...
-
-    async def checkpoint(self) -> Checkpoint: ...
+class ReadModelStore(ProjectionStore[ReadModelWriter], Protocol):
+    """The documents in PostgreSQL."""
 
     async def document(self, kind: str, id: str) -> StoredDocument | None: ...
 
-    async def documents(self, question: str, **facts: Any) -> list[StoredDocument]:
-        """The documents that answer one of the named questions (`queries.py` has them)."""
+    async def documents(
+        self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
+    ) -> list[StoredDocument]:
+        """The documents that answer one of the named questions. `words` are ours, for the places that a question has
+        for them, such as the column by which it is sorted.
+        """
+        ...
+
+    async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:
+        """What answers a question that is not answered by documents."""
         ...
 
     async def ids(self, question: str, **facts: Any) -> list[str]:
@@ -230,10 +263,18 @@ class Clock(Protocol):
         ...
 
 
+class Listening(Protocol):
+    async def wait(self, timeout: float) -> None:
+        """Until woken, or `timeout` seconds at most."""
+        ...
+
+
 class Signal(Protocol):
     """Tells that something was appended. Many wakes are one; one may be missed, so waiting has an end."""
 
-    async def wait(self, timeout: float) -> None: ...
+    def listener(self) -> Listening:
+        """For one who waits; another needs another."""
+        ...
 
 
 class NoHotCopies:

@@ -71,18 +71,14 @@ class Reading:
     async def require_position(self, position: int, patience: float = 0.0) -> None:
         """Wait so many seconds at most until the read models have come there. Raises NotProjectedYet."""
         deadline, pause = time.monotonic() + patience, SHORTEST_LOOK
+        moved = self._moved.listener() if self._moved is not None else None
         while (reached := await self.reached()) < position:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise not_yet(reached, position)
-            await self._wait(min(pause, left))
+            seconds = min(pause, left)
+            await (asyncio.sleep(seconds) if moved is None else moved.wait(seconds))
             pause = min(2 * pause, LONGEST_LOOK)
-
-    async def _wait(self, seconds: float) -> None:
-        if self._moved is None:
-            await asyncio.sleep(seconds)
-        else:
-            await self._moved.wait(seconds)
 
     async def _fill(self, kind: str, id: str, complete: Complete, min_position: int) -> Document:
         ticket = self._near.ticket(kind, id)  # before anything is read: what changes from here on is heard of

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from domain.errors import InvalidInput
+from dora_state.cli.lists_app import board, list_app, rates
+from dora_state.cli.options import Context, Json
 from dora_state.cli.output import Output
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ rollback_app = typer.Typer(help="Restore an earlier state; nothing is removed.")
 import_app = typer.Typer(help="Import an older log into an empty tenant.")
 app.add_typer(rollback_app, name="rollback")
 app.add_typer(import_app, name="import")
+app.add_typer(list_app, name="list")
+app.command()(board)
+app.command()(rates)
 dead_letters_app = typer.Typer(help="Events that their document could not take.")
 app.add_typer(dead_letters_app, name="dead-letters")
 
@@ -50,10 +55,8 @@ class Globals:
         return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
-Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="workflow, task, agent, pool or system.")]
 Id = Annotated[str | None, typer.Argument(metavar="ID", help="Its id; the system needs none.")]
-Context = typer.Context
 
 
 @app.callback(invoke_without_command=True)
@@ -240,6 +243,37 @@ def history(
             limit=check_count(limit, "--limit"),
         )
     )
+
+
+@app.command()
+def audit(
+    context: Context,
+    actor: Annotated[str | None, typer.Argument(metavar="[ACTOR]", help="Whose doings; without: who there is.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded from then on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was recorded up to then.")] = None,
+    command: Annotated[str | None, typer.Option("--command", metavar="TYPE", help="Only such commands.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="COUNT", help="So many at most.")] = None,
+    page: Annotated[str | None, typer.Option(metavar="MARK", help="Go on where an earlier answer ended.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List what one actor did, newest first: every command that changed something."""
+    from dora_state.cli.arguments import check_command, check_count, parse_time
+    from dora_state.cli.audit import Asked, actions, actors
+    from dora_state.cli.running import run
+
+    settings, output = _settings(context), Output(as_json=as_json)
+    if actor is None:
+        if any(option is not None for option in (since, until, command, limit, page)):
+            raise InvalidInput("Whose? Give the actor whose doings are asked for; alone, audit names who there is.")
+        return run(actors(settings, output))
+    asked = Asked(
+        since=None if since is None else parse_time(since, "--since"),
+        until=None if until is None else parse_time(until, "--until"),
+        command_type=None if command is None else check_command(command),
+        mark=page,
+        limit=check_count(limit, "--limit"),
+    )
+    return run(actions(settings, actor, asked, output))
 
 
 @app.command()
@@ -469,15 +503,51 @@ def _about_dead_letters(
 
 
 @app.command()
-def worker(context: Context, as_json: Json = False) -> int:
-    """Keep the read models up with the log and do the chores, until told to stop."""
+def rebuild(
+    context: Context,
+    name: Annotated[str, typer.Argument(metavar="NAME|all", help="states, actions, or all of them.")],
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Keep those that ran before, for going back.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Switch to those that were kept.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="From the beginning, though another run was broken off.")
+    ] = False,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Switch though what was built differs from what runs.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Build read models anew beside those that run, compare them, and switch at once."""
+    if back and (keep_old or anew or accept_differences):
+        raise InvalidInput("Going back needs no other option: write rebuild NAME --back.")
+
+    from dora_state.cli.rebuild import go_back, rebuild
+    from dora_state.cli.running import run
+    from dora_state.rebuilding import Wish
+
+    settings, output = _settings(context), Output(as_json=as_json)
+    if back:
+        return run(go_back(settings, name, output))
+    return run(rebuild(settings, name, Wish(keep_old, anew, accept_differences), output))
+
+
+@app.command()
+def worker(
+    context: Context,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="What to do: projector, snapshots, months, rebuild or chores; repeatable, all if none."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Keep the read models up with the log and do what time asks for, until told to stop."""
     import asyncio
 
     from dora_state.cli.running import run
     from dora_state.cli.working import work
+    from dora_state.worker.roles import roles_of
 
-    stop = asyncio.Event()
-    return run(work(_settings(context), stop, Output(as_json=as_json)), on_signal=stop.set)
+    roles, stop = roles_of(role or ()), asyncio.Event()
+    return run(work(_settings(context), stop, roles, Output(as_json=as_json)), on_signal=stop.set)
 
 
 @app.command()

@@ -108,12 +108,23 @@ def check_types(types: list[str]) -> frozenset[str]:
     """Names of events. Raises InvalidInput with the closest one that there is."""
     from domain.all_events import CATALOGUE
 
-    for name in types:
-        if name not in CATALOGUE.types:
-            near = difflib.get_close_matches(name, CATALOGUE.types, 1)
-            hint = f"the closest is {near[0]}" if near else f"they are {', '.join(CATALOGUE.types)}"
-            raise InvalidInput(f"There is no event {name!r}: {hint}.", type=name)
-    return frozenset(types)
+    return frozenset(_check_name(name, "event", list(CATALOGUE.types)) for name in types)
+
+
+def check_command(name: str) -> str:
+    """The name of a command. Raises InvalidInput with the closest one that there is."""
+    from commands.messages import COMMANDS, importing
+
+    imports = (importing.ImportEvent, importing.ImportRecorded, importing.BeginImport, importing.EndImport)
+    return _check_name(name, "command", [*COMMANDS, *(command.type for command in imports)])
+
+
+def _check_name(name: str, what: str, known: list[str]) -> str:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"the closest is {near[0]}" if near else f"they are {', '.join(known)}"
+        raise InvalidInput(f"There is no {what} {name!r}: {hint}.", type=name)
+    return name
 
 
 def check_count(number: int | None, option: str) -> int | None:

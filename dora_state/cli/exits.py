@@ -29,6 +29,7 @@ _BY_CODE = {
     "conflict": Exit.CONFLICT,
     "append_rejected": Exit.REFUSED,
     "import_refused": Exit.REFUSED,
+    "rebuild_refused": Exit.REFUSED,
 }
 
 

@@ -30,7 +30,10 @@ STATE_STYLES = {
 }
 NOTHING = "-"
 _ON_ONE_LINE = frozenset(
-    {"start", "end", "took", "state", "when", "from", "to", "began", "ended", "expected", "expires"}
+    {
+        *("start", "end", "took", "state", "when", "from", "to", "began", "ended", "expected", "expires"),
+        *("created", "changed", "deadline", "due", "priority", "done", "reserved"),
+    }
 )
 _VERY_WIDE = 10_000
 _INDENT, _GAP, _NARROWEST = 2, 2, 8

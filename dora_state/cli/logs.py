@@ -38,6 +38,7 @@ class SpokenWarnings(logging.Handler):
 
 
 def speak_warnings(*, debug: bool) -> None:
-    """Let every warning be told, but those of the driver's pool: what they mean, our own say in words."""
+    """Let every warning be told, but those of the driver's pool and of dramatiq: what they mean, our own say."""
     logging.basicConfig(level=logging.WARNING, handlers=[SpokenWarnings(debug=debug)])
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+    logging.getLogger("dramatiq").setLevel(logging.CRITICAL + 1)

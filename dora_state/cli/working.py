@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
 from dora_state.memory import spare_the_collector
 from dora_state.platform import Say, now
 from dora_state.settings import Settings
-from dora_state.worker import run_worker
+from dora_state.worker import WorkerRole, run_worker
 
 
-async def work(settings: Settings, stop: asyncio.Event, output: Output) -> int:
-    """Work until told to stop. Raises ProjectionHalted, LogUnavailable."""
+async def work(settings: Settings, stop: asyncio.Event, roles: Sequence[WorkerRole], output: Output) -> int:
+    """Work until told to stop. Raises LogUnavailable."""
     spare_the_collector()
-    await run_worker(settings, stop, _words(output) if output.as_json else say)
+    await run_worker(settings, stop, _words(output) if output.as_json else say, roles)
     return Exit.DONE
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from struct import Struct
 from sys import byteorder
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import psycopg
 from psycopg.abc import Buffer
@@ -43,6 +43,13 @@ class Packed(ABC):
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.bytes = self.pack(values)
+
+    @classmethod
+    def of(cls, packed: bytes) -> Self:
+        """What the server packed."""
+        array = cls(())
+        array.bytes = packed
+        return array
 
     @classmethod
     def pack(cls, values: Sequence[Any]) -> bytes:

@@ -73,9 +73,11 @@ def to_domain(error: psycopg.Error) -> LogError:
 
 
 @contextmanager
-def domain_errors() -> Iterator[None]:
-    """Let no error of the driver through."""
+def domain_errors(but: type[psycopg.Error] | None = None) -> Iterator[None]:
+    """Let no error of the driver through, but for one that the caller knows what to do about."""
     try:
         yield
     except psycopg.Error as error:
+        if but is not None and isinstance(error, but):
+            raise
         raise to_domain(error) from error

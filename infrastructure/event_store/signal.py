@@ -18,7 +18,7 @@ from domain.errors import LogError
 from infrastructure import sql
 from infrastructure.database import Connection, connect, tenant_schema
 from infrastructure.event_store.direct import DirectConnection
-from projections.signal import ProcessSignal
+from projections.signal import Listener, ProcessSignal
 
 PAUSE_SECONDS = 0.005
 """Between two notifications: what is appended meanwhile goes with the second."""
@@ -34,7 +34,7 @@ class LogSignal:
     def __init__(self, database_url: str, tenant: str) -> None:
         self._database_url = database_url
         self._channel = f"dora_state {tenant_schema(tenant)}"
-        self._here = ProcessSignal()
+        self._here = ProcessSignal(self._begin_to_hear)
         self._grown = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -53,11 +53,13 @@ class LogSignal:
         if "tell" not in self._tasks:
             self._tasks["tell"] = asyncio.create_task(self._for_ever(self._tell), name="signal: tell")
 
-    async def wait(self, timeout: float) -> None:
-        """Until the log has grown, by whichever process, or `timeout` seconds at most."""
+    def listener(self) -> Listener:
+        """Is woken when the log has grown, by whichever process."""
+        return self._here.listener()
+
+    def _begin_to_hear(self) -> None:
         if "hear" not in self._tasks:
             self._tasks["hear"] = asyncio.create_task(self._for_ever(self._hear), name="signal: hear")
-        await self._here.wait(timeout)
 
     async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
         """`work` ends by an error only, and begins anew after a pause: a longer one the sooner it ended again."""

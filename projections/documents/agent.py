@@ -5,10 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from domain.agent import Agent
 from projections.documents.values import Document, iso, ratio
 
-COLUMNS = ("agent_type", "node_id", "current_tasks", "available_slots", "registered_at", "updated_at")
+COLUMNS = (
+    "agent_type",
+    "node_id",
+    "capabilities",
+    "current_tasks",
+    "available_slots",
+    "registered_at",
+    "updated_at",
+)
 CHECKS = ("memory", "cpu", "disk", "network", "external_deps")
 """The checks that SPEC names; one that was never reported is `unknown`."""
 
@@ -27,10 +37,13 @@ class Presence:
 
 
 def columns(agent: Agent) -> tuple[Any, ...]:
-    """What agents are found by, in the order of COLUMNS."""
+    """What agents are found by, in the order of COLUMNS; capabilities as JSON, as each agent has its own number of
+    them.
+    """
     return (
         agent.agent_type,
         agent.node_id,
+        orjson.dumps(agent.capabilities).decode(),
         len(agent.slots),
         agent.available_slots,
         agent.registered_at,

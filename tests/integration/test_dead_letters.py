@@ -13,6 +13,7 @@ from domain.log import CommandAppend, NewEvent
 from domain.task import Task
 from dora_state import open_state_manager
 from infrastructure import read_models
+from infrastructure.checking import PostgresKept
 from projections.documents import RENDERINGS
 from projections.documents.values import Document
 from projections.errors import ReadModelsUnavailable
@@ -22,7 +23,7 @@ from tests.support.command_line import CommandLine
 from tests.support.importing import Tenant
 from tests.support.postgres import connected
 from tests.support.read_side import ReadSide, read_side
-from tests.support.stories import at, finished_task, full_stories
+from tests.support.stories import at, finished_task, full_pool, full_stories
 
 RENDERING = RENDERINGS["task"]
 
@@ -123,6 +124,23 @@ async def test_it_stays_parked_from_the_first_event_that_fails_again(side: ReadS
     await projector.release()
     (again,) = await side.store.dead_letters(limit=10)
     assert again.version == bad.version + 2, "what can't be folded is parked once more"
+
+
+async def test_what_is_counted_stays_exact_where_something_is_dropped(side: ReadSide) -> None:
+    side.log.tell_all(*finished_task("t"), *full_pool("p"))
+    with broken("completed"):
+        projector = await caught_up(side, 100)
+    side.log.put("pool-p", "ReservationReleased", b'{"at":"2024-01-17T10:00:00Z","reservation_id":"none"}')
+    await projector.catch_up(len(side.log.events))
+    assert len(await side.store.dead_letters(limit=10)) == 2
+    await side.store.ask("drop")
+    await projector.run_once()
+    side.log.tell(("task-t", tasks.TaskOutputsRecorded(at=at(100), outputs={"late": 1})))
+    await projector.catch_up(len(side.log.events))
+    await projector.release()
+    assert '"state":"completed"' in (await stored(side))["task-t"]
+    kept = PostgresKept(side.pool)
+    assert (await kept.miscounted(), await kept.misheld(), await kept.misrated()) == ([], [], [])
 
 
 async def test_a_retry_that_is_cut_off_is_done_by_the_next(side: ReadSide, database_url: str, tenant: str) -> None:

@@ -131,8 +131,8 @@ async def until_listening(database_url: str, tenant: str) -> None:
 
 async def test_many_appends_are_one_notification(log: PostgresEventLog, database_url: str, tenant: str) -> None:
     async with signal_of(database_url, tenant) as here, signal_of(database_url, tenant) as elsewhere:
-        waiting = asyncio.create_task(elsewhere.wait(NEVER))
-        other = asyncio.create_task(here.wait(NEVER))
+        waiting = asyncio.create_task(elsewhere.listener().wait(NEVER))
+        other = asyncio.create_task(here.listener().wait(NEVER))
         await until_listening(database_url, tenant)
         for _ in range(1000):
             here.wake()
@@ -144,7 +144,7 @@ async def test_a_signal_that_lost_its_connections_comes_back(
 ) -> None:
     async with signal_of(database_url, tenant) as here, signal_of(database_url, tenant) as elsewhere:
         following = asyncio.create_task(collect(follow(log, elsewhere, poll_seconds=NEVER), 1))
-        mine = asyncio.create_task(here.wait(NEVER))
+        mine = asyncio.create_task(here.listener().wait(NEVER))
         here.wake()
         await until_listening(database_url, tenant)
         async with connected(database_url, tenant) as connection:

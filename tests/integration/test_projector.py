@@ -9,6 +9,7 @@ import pytest
 
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.log import CommandAppend, NewEvent
+from infrastructure.checking import PostgresKept
 from infrastructure.database import Pool
 from infrastructure.event_store import PostgresEventLog
 from projections.batch import Batch
@@ -57,6 +58,8 @@ async def require_equal(side: ReadSide, attempts: int) -> None:
     for kind in RENDERINGS:
         counted = await side.rows("SELECT state, count FROM counts WHERE kind = %s AND count <> 0", kind)
         assert dict(counted) == dict(await side.rows(f"SELECT state, count(*) FROM {kind}s GROUP BY state"))
+    kept = PostgresKept(side.pool)
+    assert (await kept.miscounted(), await kept.misheld(), await kept.misrated()) == ([], [], [])
 
 
 def tell_much(side: ReadSide, tasks: int) -> None:

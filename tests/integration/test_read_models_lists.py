@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from domain.workflow import WorkflowCreated, WorkflowStarted
+from domain.errors import InvalidInput
+from domain.pool import ReservationExpired, ReservationReleased, ResourcesReserved
+from domain.task import TaskScheduled
+from domain.workflow import WorkflowCompleted, WorkflowCreated, WorkflowFailed, WorkflowStarted
 from projections.documents.values import Document
 from projections.errors import InvalidPage
 from projections.pages import Page
@@ -121,6 +125,151 @@ async def test_workflows_come_newest_first_with_filters(side: ReadSide) -> None:
     assert await lists.overlong_workflows(timedelta(seconds=91)) == []
 
 
+MANY = [
+    (name, created, priority)
+    for created, (name, priority) in enumerate(zip("abcdef", ["low", "high", "medium"] * 2, strict=True))
+]
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("created", "abcdef"),
+        ("-created", "fedcba"),
+        ("updated", "bcdefa"),
+        ("-updated", "afedcb"),
+        ("priority", "becfad"),
+        ("-priority", "dafceb"),
+    ],
+)
+async def test_tasks_come_in_any_order_and_from_either_end(side: ReadSide, sort: str, expected: str) -> None:
+    for name, created, priority in MANY:
+        side.log.tell(*pending_task(name, created, priority))
+    side.log.tell(("task-a", TaskScheduled(at=at(60))))
+    await side.project()
+    lists = side.lists()
+    assert "".join(ids(await all_of(lambda mark: lists.tasks(sort=sort, mark=mark, limit=2)))) == expected
+
+
+async def test_running_tasks_come_by_their_deadline(side: ReadSide) -> None:
+    side.log.tell_all(*full_task("t1"), *full_task("t2"), *finished_task("t3"), *finished_task("t4", begin=0)[:-1])
+    await side.project()
+    lists = side.lists()
+    assert ids(await all_of(lambda mark: lists.tasks(sort="deadline", mark=mark, limit=1))) == ["t1", "t2"]
+    assert ids(await all_of(lambda mark: lists.tasks(sort="-deadline", mark=mark, limit=1))) == ["t2", "t1"]
+    assert (await lists.tasks(sort="deadline", agent_id="nobody")).items == []
+    with pytest.raises(InvalidInput, match="Only running tasks have a deadline"):
+        await lists.tasks(sort="deadline", state="completed")
+
+
+async def test_states_and_priorities_may_be_several(side: ReadSide) -> None:
+    for name, created, priority in MANY:
+        side.log.tell(*pending_task(name, created, priority))
+    side.log.tell_all(("task-b", TaskScheduled(at=at(60))), *full_task("t", "wf-2"))
+    await side.project()
+    lists = side.lists()
+    both = await lists.tasks(state=("scheduled", "running"))
+    assert ids(both.items) == ["t", "b"]
+    two = await lists.tasks(priority=["low", "medium"], workflow_id="wf-1", state="created")
+    assert ids(two.items) == ["a", "c", "d", "f"]
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ({"state": "stuck"}, "There is no state stuck; there are created, scheduled"),
+        ({"priority": "urgent"}, "There is no priority urgent; there are high, medium, low"),
+        ({"sort": "age"}, "Tasks are not sorted by 'age'"),
+        ({"agent_id": "a\0b"}, "agent_id: a text with a NUL"),
+        ({"color": "red"}, "There is no filter color; there are agent_id, definition_id"),
+    ],
+)
+async def test_what_can_not_be_asked_is_refused_in_a_sentence(side: ReadSide, only: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        await side.lists().tasks(**only)
+
+
+async def test_a_mark_is_of_use_for_the_same_question_only(side: ReadSide) -> None:
+    for name, created, priority in MANY:
+        side.log.tell(*pending_task(name, created, priority))
+    await side.project()
+    lists = side.lists()
+    mark = (await lists.tasks(limit=2)).next
+    assert ids((await lists.tasks(limit=9, mark=mark, state=None)).items) == ["c", "d", "e", "f"]
+    for other in ({"sort": "-created"}, {"sort": "priority"}, {"state": "created"}, {"agent_id": "a"}):
+        with pytest.raises(InvalidPage, match="is of another list, filter or sort"):
+            await lists.tasks(mark=mark, **other)  # type: ignore[arg-type]  # any of them
+    for ask in (lists.workflows, lists.agents, lists.pools, lists.reservations, lists.overdue):
+        with pytest.raises(InvalidPage):
+            await ask(mark=mark)
+    with pytest.raises(InvalidPage):
+        await lists.board("agent", mark=mark)
+
+
+async def a_year_of_workflows(side: ReadSide) -> None:
+    """w0 to w5, created one after the other; w1 completed, w3 failed, w2 running, all but w5 due at some time."""
+    for number in range(6):
+        created = WorkflowCreated(
+            at=at(number),
+            workflow_id=f"w{number}",
+            definition_id="even" if number % 2 == 0 else "odd",
+            definition_version=f"1.{number % 3}",
+            context={"priority": ["high", "medium", "low"][number % 3]},
+            scheduled_completion=None if number == 5 else at(1000 - 100 * number),
+        )
+        side.log.tell((f"workflow-w{number}", created))
+    for number in (1, 2, 3):
+        side.log.tell((f"workflow-w{number}", WorkflowStarted(at=at(10 + number))))
+    side.log.tell(("workflow-w3", WorkflowFailed(at=at(20), error="e")))
+    side.log.tell(("workflow-w1", WorkflowCompleted(at=at(30))))
+    await side.project()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, "543210"),
+        ({"sort": "created"}, "012345"),
+        ({"sort": "updated"}, "045231"),
+        ({"sort": "-updated"}, "132540"),
+        ({"sort": "ended"}, "31"),
+        ({"sort": "-ended"}, "13"),
+        ({"sort": "priority"}, "031425"),
+        ({"sort": "-priority"}, "524130"),
+        ({"sort": "scheduled_completion"}, "43210"),
+        ({"sort": "-scheduled_completion"}, "01234"),
+        ({"sort": "id"}, "012345"),
+        ({"sort": "-id"}, "543210"),
+        ({"prefix": "w"}, "012345"),
+        ({"prefix": "w3"}, "3"),
+        ({"prefix": "%"}, ""),
+        ({"version": "1.1"}, "41"),
+        ({"state": ["running", "failed"], "definition_id": "odd"}, "3"),
+        ({"started_from": at(12)}, "32"),
+        ({"started_before": at(12)}, "1"),
+        ({"ended_from": at(20)}, "13"),
+        ({"ended_from": at(20), "ended_before": at(30)}, "3"),
+        ({"overdue": True}, "42"),
+        ({"overdue": True, "state": "running"}, "2"),
+        ({"overdue": True, "state": "failed"}, ""),
+        ({"created_from": at(2), "sort": "priority", "priority": "low"}, "25"),
+    ],
+)
+async def test_workflows_come_with_any_filter_in_any_order(
+    side: ReadSide, asked: dict[str, Any], expected: str
+) -> None:
+    await a_year_of_workflows(side)
+    side.now = at(850)
+    lists = side.lists()
+    items = await all_of(lambda mark: lists.workflows(**asked, mark=mark, limit=2))
+    assert "".join(item["workflow_id"][1:] for item in items) == expected
+
+
+async def test_a_time_without_a_zone_is_refused(side: ReadSide) -> None:
+    with pytest.raises(InvalidInput, match=r"created_from: the time .* has no zone"):
+        await side.lists().workflows(created_from=at(0).replace(tzinfo=None))
+
+
 async def test_agents_are_listed_with_their_presence(side: ReadSide) -> None:
     side.log.tell_all(*full_agent("a"), *full_agent("b"), *full_agent("c")[:1])
     side.presence.heard("b", at(60), {"cpu_percent": 3.5}, 4)
@@ -143,16 +292,82 @@ async def test_pools_are_listed_and_those_with_an_expired_reservation_found(side
     assert await lists.pools_due() == ["p1"]
 
 
+async def test_agents_are_found_by_what_they_can_do_and_whether_they_are_there(side: ReadSide) -> None:
+    side.log.tell_all(*full_agent("a"), *full_agent("b"), *full_agent("c")[:2], *full_pool("p"))
+    side.presence.heard("b", at(60), None, None)
+    side.presence.heard("c", at(200), None, None)
+    await side.presence.flush()
+    await side.project()
+    side.now = at(210)
+    lists = side.lists()
+
+    async def found(**only: Any) -> str:
+        return "".join(ids((await lists.agents(**only)).items, "agent_id"))
+
+    assert await found(capability="document_analysis") == "abc"
+    assert await found(capability="document") == ""
+    assert await found(node_id="k8s-node-3", agent_type="policy_analyzer") == "abc"
+    assert await found(node_id="k8s-node-4") == ""
+    assert await found(free_slots=5) == "c"
+    assert await found(free_slots=3) == "abc"
+    assert [await found(presence=name) for name in ("online", "silent", "unheard")] == ["c", "b", "a"]
+    (silent,) = (await lists.agents(presence="silent")).items
+    assert silent["presence"] == {"status": "silent", "seconds": 150.0}
+    with pytest.raises(InvalidInput, match="There is no presence away; there are online, silent, unheard"):
+        await lists.agents(presence="away")
+
+
+async def test_reservations_of_all_pools_come_by_their_expiry(side: ReadSide) -> None:
+    side.log.tell_all(*full_pool("p1"), *full_pool("p2"), *full_agent())
+    later = ResourcesReserved(
+        at=at(9), reservation_id="later", resources={"cpu": "1"}, agent_id="policy-analyzer-001", expires_at=at(1900)
+    )
+    side.log.tell(("pool-p1", later))
+    await side.project()
+    lists = side.lists()
+    items = await all_of(lambda mark: lists.reservations(mark=mark, limit=2))
+    told = [(item["resource_pool_id"], item["reservation_id"]) for item in items]
+    assert told == [
+        ("p1", "res-uuid-123"),
+        ("p2", "res-uuid-123"),
+        ("p1", "later"),
+        ("p1", "big"),
+        ("p2", "big"),
+    ]
+    assert items[0] | {"resource_pool_id": None} == (await side.queries().pool("p1"))["reservations"][1] | {
+        "resource_pool_id": None
+    }
+    assert ids((await lists.reservations(task_id="task-1", pool_id="p2")).items, "reservation_id") == ["res-uuid-123"]
+    assert ids((await lists.reservations(expires_before=at(1900))).items, "resource_pool_id") == ["p1", "p2"]
+    (agent,) = (await lists.agents()).items
+    assert ids(agent["reservations"], "reservation_id") == ["res-uuid-123", "res-uuid-123", "later"]
+    pools = (await lists.pools()).items
+    assert [(pool["active_reservations"], pool["next_expiry"]) for pool in pools] == [
+        (3, "2024-01-17T10:30:00Z"),
+        (2, "2024-01-17T10:30:00Z"),
+    ]
+    side.log.tell(("pool-p1", ReservationExpired(at=at(1800), reservation_id="res-uuid-123")))
+    side.log.tell(("pool-p1", ReservationReleased(at=at(1801), reservation_id="big", reason="done")))
+    await side.project()
+    assert ids((await lists.reservations(pool_id="p1")).items, "reservation_id") == ["later"]
+
+
 async def test_stalled_tasks_are_overdue_or_were_not_heard_of_for_long(side: ReadSide) -> None:
     side.log.tell_all(*full_task("overdue"), *finished_task("quiet", begin=0)[:-1], *finished_task("done"))
     await side.project()
     lists = side.lists()
     side.now = at(100)
-    assert ids(await lists.stalled_tasks(timedelta(seconds=99))) == ["quiet"]
+    assert ids((await lists.stalled_tasks(timedelta(seconds=99))).items) == ["quiet"]
     assert await lists.overdue_tasks() == []
     side.now = at(314)
-    assert ids(await lists.stalled_tasks(timedelta(days=1))) == ["overdue"]
+    assert ids((await lists.stalled_tasks(timedelta(days=1))).items) == ["overdue"]
     assert await lists.overdue_tasks() == ["overdue"]
+    assert ids((await lists.overdue()).items) == ["overdue"]
+    everything = await all_of(lambda mark: lists.stalled_tasks(timedelta(seconds=1), mark=mark, limit=1))
+    assert ids(everything) == ["quiet", "overdue"]
+    assert ids((await lists.stalled_tasks(timedelta(seconds=1), agent_id="agent-1")).items) == ["quiet"]
+    assert (await lists.stalled_tasks(timedelta(seconds=1), state="completed")).items == []
+    assert (await lists.overdue(priority="low")).items == []
 
 
 @pytest.mark.parametrize("mark", ["nonsense", "W10", "WyJhIiwiYiJd", "äöü", "e30", "WzEsMl0"])

@@ -11,8 +11,8 @@ import pytest
 
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
+from infrastructure.available import available
 from infrastructure.hot_copies import Guarded
-from infrastructure.read_models import available
 from projections.batch import Batch
 from projections.documents.values import decode
 from projections.ports import StoredDocument

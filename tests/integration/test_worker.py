@@ -8,13 +8,18 @@ import orjson
 import pytest
 
 from domain.errors import LogUnavailable, without_advice
-from dora_state.platform import now
+from dora_state.platform import Say, now, quiet
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from dora_state.worker import do_chores_once, run_worker
+from dora_state.worker import run_worker, running
+from dora_state.worker.chores import CHORES
+from dora_state.worker.chores import give as give_due
+from dora_state.worker.workplace import Workplace
 from infrastructure.migrations import drop_tenant
 from projections.errors import ReadModelsUnavailable
 from projections.lists import Lists
+from projections.projector import Projector
+from tests.support.postgres import connected, rows
 
 AGENT: dict[str, object] = {"agent_id": "a", "agent_type": "t", "max_concurrent_tasks": 3, "state": "healthy"}
 SOON = 20.0
@@ -56,11 +61,16 @@ async def running_task(manager: StateManager, task_id: str, **task: object) -> N
     )
 
 
-async def chores(manager: StateManager, clock: Callable[[], datetime] = now) -> int:
+async def chores(
+    manager: StateManager, clock: Callable[[], datetime] = now, say: Say = quiet, *, flush: bool = True
+) -> int:
+    """All of them once; gives how many commands were accepted."""
     await manager.catch_up()
-    await manager.platform.presence.flush()
+    if flush:
+        await manager.platform.presence.flush()
     lists = Lists(manager.platform.read_models, manager.platform.presence, clock)
-    return await do_chores_once(manager.platform, manager, lists)
+    place = Workplace(manager.platform, manager, lists, asyncio.Event(), say)
+    return sum([await give_due(place, due) for due in CHORES])
 
 
 async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: StateManager) -> None:
@@ -68,9 +78,7 @@ async def test_a_task_past_its_time_limit_is_timed_out_by_the_system(manager: St
     await running_task(manager, "t", timeout=0.2)
     await asyncio.sleep(0.25)
     told: list[str] = []
-    await manager.catch_up()
-    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
-    assert await do_chores_once(manager.platform, manager, lists, told.append) == 1
+    assert await chores(manager, say=told.append) == 1
     assert told == ["Task t was timed out: its time limit is over."]
     document = await manager.state("task", "t", live=True)
     assert (document["state"], document["retry_info"]["last_error"]) == ("timed_out", "time limit exceeded")
@@ -147,8 +155,7 @@ async def test_a_heartbeat_that_is_not_written_yet_counts(manager: StateManager)
     await manager.platform.presence.flush()
     await asyncio.sleep(0.1)
     await give(manager, ("Heartbeat", {"agent_id": "a"}))
-    lists = Lists(manager.platform.read_models, manager.platform.presence, now)
-    assert await do_chores_once(manager.platform, manager, lists) == 0
+    assert await chores(manager, flush=False) == 0
 
 
 async def test_an_agent_that_comes_back_after_it_was_deregistered_has_no_heartbeat_yet(manager: StateManager) -> None:
@@ -253,6 +260,51 @@ async def test_two_workers_give_what_is_due_once(settings: Settings, manager: St
     timed_out = [event for event in stream if event.type == "TaskTimedOut"]
     assert len(timed_out) == 1
     assert orjson.loads(timed_out[0].metadata)["actor"] == "system"
+
+
+async def test_what_takes_too_long_to_end_is_broken_off_and_undone(
+    settings: Settings, manager: StateManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(running, "LEAVING_SECONDS", 0.3)
+    stop, waiting = (
+        asyncio.Event(),
+        "SELECT FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'relation'",
+    )
+    database_url = manager.platform.servers.database_url
+    async with connected(database_url, settings.tenant) as other, other.transaction():
+        await other.execute("LOCK TABLE counts IN ACCESS EXCLUSIVE MODE")
+        await give(manager, ("RegisterAgent", AGENT))
+        working = asyncio.create_task(run_worker(settings, stop))
+        async with connected(database_url, settings.tenant) as looking, asyncio.timeout(SOON):
+            while not await rows(looking, waiting, f"dora-state projector {settings.tenant}"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        stop.set()
+        async with asyncio.timeout(SOON):
+            await working
+    assert "The projector was broken off: it took longer than 0.3 s to end." in caplog.text
+    assert (await manager.platform.read_models.checkpoint()).position == 0
+
+
+async def test_a_part_of_the_worker_that_fails_is_begun_again(
+    settings: Settings, manager: StateManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_once, faults = Projector.run_once, [ZeroDivisionError("of ours"), ZeroDivisionError("again")]
+
+    async def run_or_fail(projector: Projector) -> int:
+        if faults:
+            raise faults.pop()
+        return await run_once(projector)
+
+    await give(manager, ("RegisterAgent", AGENT))
+    await running_task(manager, "t", timeout=0.2)
+    monkeypatch.setattr(Projector, "run_once", run_or_fail)
+    stop = asyncio.Event()
+    working = asyncio.create_task(run_worker(settings, stop))
+    await until_timed_out(manager, live=True)
+    stop.set()
+    await working
+    told = [record.message for record in caplog.records if "states failed" in record.message]
+    assert told == [f"The projection states failed, and begins again in {pause} s" for pause in (0.1, 0.2)]
 
 
 async def test_a_worker_whose_tenant_is_set_up_anew_says_so_in_plain_words(

@@ -9,6 +9,7 @@ from datetime import datetime
 from projections.batch import Attempt, Batch, DeadLetter, RenderedDocument
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Asked, Checkpoint, Counts, StoredDocument
+from projections.projection import STATES
 
 
 class MemoryReadModels:
@@ -18,7 +19,6 @@ class MemoryReadModels:
         self.documents: dict[tuple[str, str], RenderedDocument] = {}
         self.attempts: dict[int, Attempt] = {}
         self.dead_letters: dict[int, DeadLetter] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
         self.position = 0
         self.recorded_at: datetime | None = None
         self.led = False
@@ -40,7 +40,7 @@ class MemoryReadModels:
             self.led = False
 
     async def checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.position, self.recorded_at)
+        return Checkpoint(self.position, self.recorded_at, STATES.version)
 
     async def parked(self) -> set[str]:
         return {letter.stream_id for letter in self.dead_letters.values()}
@@ -89,7 +89,10 @@ class MemoryReadModels:
         for letter in batch.dead_letters:
             assert letter.position not in self.dead_letters, "an event was parked twice"
             self.dead_letters[letter.position] = letter
-        self.counts.update(batch.counts)
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        return Counter((document.kind, document.state) for document in self.documents.values())
 
     async def reach(self, position: int) -> None:
         """Wait until that much is written, five seconds at most."""

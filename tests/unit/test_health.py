@@ -17,6 +17,7 @@ from infrastructure.vitals import (
     MemoryVitals,
     OldestTransaction,
     ProcessMemory,
+    ProjectionVitals,
     ServerFigures,
     TenantVitals,
     disk_vitals,
@@ -27,12 +28,11 @@ NOW = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)
 TENANT = TenantVitals(
     position=10,
     last_recorded_at=NOW,
-    checkpoint=10,
-    unapplied_since=None,
     dead_letters=0,
     months_end=NOW + timedelta(days=60),
     import_id=None,
     clock_bound_seconds=60.0,
+    projections=(ProjectionVitals("states", 10), ProjectionVitals("actions", 10)),
 )
 SERVER = ServerFigures(NOW, "18.0", False, 1_000, 3, 100, 5, 1, 0)
 DATABASE = DatabaseVitals(0.01, 0.001, SERVER, 0.0, None, TENANT)
@@ -66,6 +66,12 @@ def near(*, wanted: bool = False, listening: bool = False, failing: bool = False
     return checks.judge_near(vitals, checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
 
 
+def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> TenantVitals:
+    """One of two projections is."""
+    behind = ProjectionVitals("actions", checkpoint, since, halt, since if halt else None)
+    return _tenant(projections=(ProjectionVitals("states", 10), behind))
+
+
 @pytest.mark.parametrize(
     ("check", "status", "word"),
     [
@@ -88,16 +94,21 @@ def near(*, wanted: bool = False, listening: bool = False, failing: bool = False
             "process 7, psql",
         ),
         (
-            checks.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(seconds=60)), NOW, "t"),
+            checks.judge_projection(_behind(4, NOW - timedelta(seconds=60)), NOW, "t"),
             "warning",
             "6 events behind",
         ),
         (
-            checks.judge_projection(_tenant(checkpoint=4, unapplied_since=NOW - timedelta(hours=1)), NOW, "t"),
+            checks.judge_projection(_behind(4, NOW - timedelta(hours=1)), NOW, "t"),
             "unhealthy",
             "dora-state --tenant t worker",
         ),
-        (checks.judge_projection(_tenant(checkpoint=9, unapplied_since=NOW), NOW, "t"), "healthy", "1 events behind"),
+        (
+            checks.judge_projection(_behind(9, NOW, "Event 10 is new."), NOW, "t"),
+            "unhealthy",
+            "actions has halted, 1 events behind, since 2024-01-17T10:00:00Z. Event 10 is new.",
+        ),
+        (checks.judge_projection(_behind(9, NOW), NOW, "t"), "healthy", "1 events behind"),
         (checks.judge_months(_tenant(months_end=NOW + timedelta(days=9)), NOW, "t"), "warning", "9 days"),
         (checks.judge_months(_tenant(months_end=NOW), NOW, "t"), "unhealthy", "0 days"),
         (checks.judge_months(_tenant(months_end=None), NOW, "t"), "unhealthy", "0 days"),

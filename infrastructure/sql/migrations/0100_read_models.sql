@@ -3,8 +3,8 @@
 -- A document is of type json, not jsonb: its keys stay in their order and its text stays as it was rendered,
 -- so that a document read is byte for byte the one written; it is cheaper to write, and nothing searches in
 -- it (what is searched for is a column). People with SQL write `document::jsonb` where they want operators.
--- fillfactor: a document changes often; room on its page keeps a change that moves no indexed column, such
--- as progress, off the indexes. So neither position nor updated_at has one.
+-- fillfactor: a document changes often, and room on its page keeps its next version near.
+-- Lists walk an index for each state and priority that is asked for (docs/read-models.md): hence their first columns.
 
 CREATE TABLE workflows (
     id                   text COLLATE "C" PRIMARY KEY,
@@ -22,9 +22,11 @@ CREATE TABLE workflows (
     document             json NOT NULL
 ) WITH (fillfactor = 80);
 
-CREATE INDEX workflows_newest ON workflows (created_at, id);
-CREATE INDEX workflows_by_state ON workflows (state, created_at, id);
-CREATE INDEX workflows_by_definition ON workflows (definition_id, created_at, id);
+CREATE INDEX workflows_by_creation ON workflows (state, priority, created_at, id);
+CREATE INDEX workflows_by_change ON workflows (state, priority, updated_at, id);
+CREATE INDEX workflows_by_end ON workflows (state, priority, ended_at, id) WHERE ended_at IS NOT NULL;
+CREATE INDEX workflows_by_plan ON workflows (state, priority, scheduled_completion, id) WHERE scheduled_completion IS NOT NULL;
+CREATE INDEX workflows_of_definition ON workflows (definition_id, state, priority, created_at, id);
 CREATE INDEX workflows_active ON workflows (limited_from) WHERE state IN ('running', 'paused');
 CREATE INDEX workflows_completed ON workflows (ended_at) WHERE state = 'completed';
 
@@ -45,13 +47,14 @@ CREATE TABLE tasks (
     document      json NOT NULL
 ) WITH (fillfactor = 80);
 
-CREATE INDEX tasks_newest ON tasks (created_at, id);
-CREATE INDEX tasks_by_workflow ON tasks (workflow_id, created_at, id);
-CREATE INDEX tasks_by_agent ON tasks (agent_id, created_at, id) WHERE agent_id IS NOT NULL;
-CREATE INDEX tasks_by_state ON tasks (state, created_at, id);
-CREATE INDEX tasks_by_definition ON tasks (definition_id, created_at, id);
-CREATE INDEX tasks_pending ON tasks (priority, created_at, id) WHERE state IN ('created', 'scheduled', 'assigned');
-CREATE INDEX tasks_overdue ON tasks (deadline) WHERE state = 'running' AND deadline IS NOT NULL;
+-- Those of one agent, definition or workflow carry what else they are sorted and filtered by.
+CREATE INDEX tasks_by_creation ON tasks (state, priority, created_at, id);
+CREATE INDEX tasks_by_change ON tasks (state, priority, updated_at, id);
+CREATE INDEX tasks_by_deadline ON tasks (deadline, id) WHERE state = 'running' AND deadline IS NOT NULL;
+CREATE INDEX tasks_of_agent ON tasks (agent_id, state, priority, created_at, id) INCLUDE (updated_at, definition_id)
+    WHERE agent_id IS NOT NULL;
+CREATE INDEX tasks_of_definition ON tasks (definition_id, state, priority, created_at, id) INCLUDE (updated_at);
+CREATE INDEX tasks_of_workflow ON tasks (workflow_id, state, priority, created_at, id);
 CREATE INDEX tasks_completed ON tasks (ended_at) WHERE state = 'completed';
 
 CREATE TABLE agents (
@@ -60,6 +63,7 @@ CREATE TABLE agents (
     state           text NOT NULL,
     agent_type      text COLLATE "C" NOT NULL,
     node_id         text COLLATE "C",
+    capabilities    text[] NOT NULL,
     current_tasks   integer NOT NULL,
     available_slots integer NOT NULL,
     registered_at   timestamptz NOT NULL,
@@ -87,6 +91,22 @@ CREATE TABLE pools (
 
 CREATE INDEX pools_expiring ON pools (next_expiry) WHERE next_expiry IS NOT NULL;
 
+-- The active reservations of all pools. expires_at: infinity for one that never does.
+CREATE TABLE reservations (
+    pool_id    text COLLATE "C" NOT NULL,
+    id         text COLLATE "C" NOT NULL,
+    task_id    text COLLATE "C",
+    agent_id   text COLLATE "C",
+    resources  json NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (pool_id, id)
+);
+
+CREATE INDEX reservations_expiring ON reservations (expires_at, pool_id, id);
+CREATE INDEX reservations_of_agent ON reservations (agent_id, expires_at, pool_id, id) WHERE agent_id IS NOT NULL;
+CREATE INDEX reservations_of_task ON reservations (task_id) WHERE task_id IS NOT NULL;
+
 CREATE TABLE systems (
     id       text COLLATE "C" PRIMARY KEY,
     position bigint NOT NULL,
@@ -108,7 +128,7 @@ CREATE TABLE attempts (
 
 CREATE INDEX attempts_recent ON attempts (at) INCLUDE (outcome, response_time);
 CREATE INDEX attempts_by_task ON attempts (task_id);
-CREATE INDEX attempts_by_agent ON attempts (agent_id, at) WHERE outcome = 'completed';
+CREATE INDEX attempts_by_agent ON attempts (agent_id, at);
 
 -- One row a workflow that was completed, for rates of any day.
 CREATE TABLE completions (
@@ -127,6 +147,44 @@ CREATE TABLE counts (
     PRIMARY KEY (kind, state)
 ) WITH (fillfactor = 50);
 
+-- How many tasks there are of each agent ('' for none), definition, priority and workflow, by state.
+CREATE TABLE task_facets (
+    facet text COLLATE "C" NOT NULL CHECK (facet IN ('agent', 'definition', 'priority', 'workflow')),
+    value text COLLATE "C" NOT NULL,
+    state text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (facet, value, state)
+) WITH (fillfactor = 50);
+
+-- How many there are of each agent, definition, priority and state together.
+CREATE TABLE task_cells (
+    agent_id      text COLLATE "C" NOT NULL,
+    definition_id text COLLATE "C" NOT NULL,
+    priority      text NOT NULL,
+    state         text NOT NULL,
+    count         bigint NOT NULL,
+    PRIMARY KEY (agent_id, definition_id, priority, state)
+) WITH (fillfactor = 50);
+
+CREATE INDEX task_cells_of_definition ON task_cells (definition_id);
+
+-- What ended in each minute and in each quarter of an hour, of which the hours and days of every time zone are made.
+-- Sums of times are in microseconds, so that they are exact; beside them stands how many they are of.
+CREATE TABLE rates (
+    grain          text NOT NULL CHECK (grain IN ('minute', 'quarter')),
+    begin_at       timestamptz NOT NULL,
+    completed      bigint NOT NULL,
+    failed         bigint NOT NULL,
+    timed_out      bigint NOT NULL,
+    cancelled      bigint NOT NULL,
+    responses      bigint NOT NULL,
+    response_time  bigint NOT NULL,
+    executions     bigint NOT NULL,
+    execution_time bigint NOT NULL,
+    workflows      bigint NOT NULL,
+    PRIMARY KEY (grain, begin_at)
+) WITH (fillfactor = 50);
+
 -- What `counts` was at positions, now and then, so that what it was at any other need not be counted from the beginning.
 CREATE TABLE kept_counts (
     position    bigint PRIMARY KEY,
@@ -134,14 +192,22 @@ CREATE TABLE kept_counts (
     counts      json NOT NULL
 );
 
--- The last position applied, always between two commands, and when it was recorded.
+-- How far each projection is: the last position applied, always between two commands, and when it was recorded; the version of
+-- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place. Whoever
+-- runs the projection has a term of its own, until `held_until` unless it says that it is still there; `locked` tells whether it
+-- has the advisory lock too, which goes with its session.
 CREATE TABLE checkpoints (
     name        text PRIMARY KEY,
     position    bigint NOT NULL,
-    recorded_at timestamptz
+    recorded_at timestamptz,
+    version     integer NOT NULL DEFAULT 0,
+    generation  integer NOT NULL DEFAULT 0,
+    term        bigint NOT NULL DEFAULT 0,
+    held_until  timestamptz NOT NULL DEFAULT '-infinity',
+    locked      boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 50);
 
-INSERT INTO checkpoints (name, position) VALUES ('read_models', 0);
+INSERT INTO checkpoints (name, position) VALUES ('states', 0), ('actions', 0);
 
 -- Events that their document could not take, and all that follow of the same stream.
 CREATE TABLE dead_letters (
@@ -155,8 +221,11 @@ CREATE TABLE dead_letters (
 
 CREATE INDEX dead_letters_by_stream ON dead_letters (stream_id, version);
 
-GRANT SELECT ON workflows, tasks, agents, pools, systems, attempts, completions, counts, kept_counts, checkpoints, dead_letters
+GRANT SELECT
+    ON workflows, tasks, agents, pools, reservations, systems, attempts, completions, counts, task_facets, task_cells, rates,
+    kept_counts, checkpoints, dead_letters
     TO dora_state_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
-    ON workflows, tasks, agents, pools, systems, attempts, completions, counts, kept_counts, checkpoints, dead_letters
+    ON workflows, tasks, agents, pools, reservations, systems, attempts, completions, counts, task_facets, task_cells, rates,
+    kept_counts, checkpoints, dead_letters
     TO dora_state_projector;

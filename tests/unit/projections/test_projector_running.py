@@ -39,7 +39,7 @@ async def test_a_batch_that_another_projector_has_written_is_dropped() -> None:
 
 
 async def test_a_wake_is_not_waited_for_longer_than_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("projections.projector.POLL_SECONDS", 60)
+    monkeypatch.setattr("projections.runner.POLL_SECONDS", 60)
     log, store, signal = ToldLog(), MemoryReadModels(), ProcessSignal()
     runner, stop = projector(log, store, signal=signal), asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
@@ -81,3 +81,14 @@ async def test_who_cannot_catch_up_in_time_is_told_how_far_it_came() -> None:
     log.tell_all(*full_agent())
     with pytest.raises(NotProjectedYet, match="position 11 and 99 was asked"):
         await projector(log, store).catch_up(99, timeout=0.1)
+
+
+async def test_a_wake_is_heard_by_all_who_listen_also_by_the_busy() -> None:
+    signal = ProcessSignal()
+    quick, busy = signal.listener(), signal.listener()
+    waiting = asyncio.create_task(quick.wait(60))
+    await asyncio.sleep(0)
+    signal.wake()
+    await waiting
+    async with asyncio.timeout(5):
+        await busy.wait(60)

@@ -1,5 +1,5 @@
 -- Documents by kind and id with where the read models are, all at one moment.
-SELECT kind, id, position, document, (SELECT c.position FROM checkpoints c WHERE c.name = 'read_models')
+SELECT kind, id, position, document, (SELECT c.position FROM checkpoints c WHERE c.name = 'states')
 FROM (
     SELECT 'workflow' AS kind, id, position, document::text FROM workflows WHERE id = ANY (%(workflow)s)
     UNION ALL SELECT 'task', id, position, document::text FROM tasks WHERE id = ANY (%(task)s)

@@ -39,4 +39,4 @@ FROM checkpoints,
             coalesce(sum(storage_total), 0) AS storage_total
         FROM pools
     ) AS lent
-WHERE checkpoints.name = 'read_models'
+WHERE checkpoints.name = 'states'

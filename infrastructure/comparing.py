@@ -1,0 +1,46 @@
+"""The tables of a projection as digests, for whoever compares two sets of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from infrastructure import sql
+from infrastructure.available import available
+from infrastructure.database import Connections
+from projections.comparing import Blocks, Row
+
+
+class PostgresSide:
+    """The port Side, on connections that see one schema."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def documents(self, table: str, after: str, limit: int) -> list[Row]:
+        return _in_rows(await self._rows("documents", table, after=after, limit=limit))
+
+    async def documents_of(self, table: str, ids: Sequence[str]) -> list[Row]:
+        return _in_rows(await self._rows("documents_of", table, ids=list(ids)))
+
+    async def facts(self, table: str, after: int, until: int) -> list[Row]:
+        return _in_rows(await self._rows("facts", table, after=after, until=until))
+
+    async def blocks(self, table: str, after: int, until: int, size: int) -> Blocks:
+        rows = await self._rows("blocks", table, after=after, until=until, size=size)
+        return {block: (count, digest) for block, count, digest in rows}
+
+    async def counts(self, table: str) -> set[str]:
+        return {row for (row,) in await self._rows("counts", table)}
+
+    async def parked(self) -> set[str]:
+        return {stream_id for (stream_id,) in await self._rows("parked", "dead_letters")}
+
+    async def _rows(self, query: str, table: str, **facts: Any) -> list[Any]:
+        """The table's name is one of a projection's own."""
+        text = sql.load(f"comparing/{query}").replace(b"{table}", table.encode())
+        with available():
+            async with self._connections.connection() as connection:
+                return await (await connection.execute(text, facts or None)).fetchall()
+
+
+def _in_rows(found: list[Any]) -> list[Row]:
+    return [Row(*row) for row in found]

@@ -1,0 +1,177 @@
+"""Schemas in which a projection is built anew beside the one that runs, and the exchange of the two.
+
+`next_NAME_TENANT` holds the one that is being built, `kept_NAME_TENANT` the one that ran before it. Both have a
+checkpoint of their own, so that work on them can be broken off and gone on with.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from infrastructure import sql
+from infrastructure.database import Connection, Role, assume, connect, refused, search_path, tenant_schema
+from infrastructure.leading import find_checkpoint
+from projections.errors import RebuildRefused
+from projections.ports import Checkpoint
+from projections.projection import PROJECTIONS, Projection
+
+READ_MODELS = "01"
+"""The migrations that make read models begin so."""
+PATIENCE = "500ms"
+"""How long the exchange waits for readers: others wait behind it meanwhile."""
+
+
+def next_schema(projection: Projection, tenant: str) -> str:
+    return f"next_{projection.name}_{tenant}"
+
+
+def kept_schema(projection: Projection, tenant: str) -> str:
+    return f"kept_{projection.name}_{tenant}"
+
+
+def schemas_beside(tenant: str) -> list[str]:
+    """All that may be there of a tenant."""
+    return [name(projection, tenant) for projection in PROJECTIONS.values() for name in (next_schema, kept_schema)]
+
+
+class Rebuild:
+    """The one rebuild of a projection of a tenant, on a connection that may make and exchange tables."""
+
+    def __init__(self, connection: Connection, tenant: str, projection: Projection) -> None:
+        self._connection = connection
+        self._projection = projection
+        self._tenant = tenant_schema(tenant)
+        self.next = next_schema(projection, tenant)
+        self.kept = kept_schema(projection, tenant)
+        self._between = f"swap_{projection.name}_{tenant}"
+
+    async def running(self) -> Checkpoint:
+        """Where those that run are."""
+        await self._look(self._tenant)
+        return await find_checkpoint(self._connection, self._projection)
+
+    async def find(self, schema: str) -> Checkpoint | None:
+        """Where the tables of a schema are; None if it does not exist. Raises RebuildRefused if it is not ours."""
+        ours = await self._value("is_ours", schema=schema)
+        if ours is None:
+            return None
+        if not ours:
+            raise RebuildRefused(f"There is a schema {schema} that no rebuild made: rename it, and try again.")
+        await self._look(schema)
+        return await find_checkpoint(self._connection, self._projection)
+
+    async def make(self) -> None:
+        """An empty set of tables to build into, in place of what may be there."""
+        async with self._connection.transaction():
+            await self._connection.execute(_named("setup/drop_schema", schema=self.next))
+            await self._connection.execute(_named("replays/schema", schema=self.next))
+            await self._connection.execute(_named("rebuilds/mark", schema=self.next))
+            await self._look(self.next)
+            for script in sql.scripts("migrations"):
+                if script.name.startswith(READ_MODELS):
+                    await self._connection.execute(script.text)
+
+    async def drop(self) -> None:
+        """Forget what was built."""
+        await self._connection.execute(_named("setup/drop_schema", schema=self.next))
+
+    @asynccontextmanager
+    async def switching(self) -> AsyncIterator["Switch"]:
+        """A transaction in which whoever runs the projection waits with its next write.
+
+        Raises psycopg's LockNotAvailable where readers hold on to the tables for too long: try again a little later.
+        """
+        await self._look(self._tenant)
+        async with self._connection.transaction():
+            await self._connection.execute(sql.load("rebuilds/patience"), {"patience": PATIENCE})
+            running = await find_checkpoint(self._connection, self._projection, "lock")
+            yield Switch(self._connection, self._projection, self._tenant, self._between, running)
+
+    async def _look(self, schema: str) -> None:
+        await self._connection.execute(sql.load("rebuilds/look"), {"path": search_path(schema)})
+
+    async def _value(self, query: str, **facts: Any) -> Any:
+        row = await (await self._connection.execute(sql.load(f"rebuilds/{query}"), facts)).fetchone()
+        return None if row is None else row[0]
+
+
+class Switch:
+    """The moment of the exchange: `running` is where those that run stay until it is over."""
+
+    def __init__(
+        self, connection: Connection, projection: Projection, tenant: str, between: str, running: Checkpoint
+    ) -> None:
+        self._connection = connection
+        self._projection = projection
+        self._tenant = tenant
+        self._between = between
+        self.running = running
+
+    async def exchange(self, schema: str, *, keep_as: str | None) -> None:
+        """The tables of a schema take the place of those that run, which stay as another schema or go for good."""
+        connection, tables = self._connection, ", ".join(self._projection.tables)
+        await self._look(self._tenant)
+        await connection.execute(_named("rebuilds/lock_tables", tables=tables))
+        await self._look(schema)
+        built = await find_checkpoint(connection, self._projection)
+        between = self._between
+        await connection.execute(_named("rebuilds/make_schema", schema=between))
+        await self._move(self._tenant, between)
+        await self._move(schema, self._tenant)
+        await self._move(between, schema)
+        await connection.execute(_named("setup/drop_schema", schema=between))
+        await self._set("take_over", self._tenant, built)
+        await self._set("give_way", schema, self.running)
+        if keep_as is None:
+            await connection.execute(_named("setup/drop_schema", schema=schema))
+        elif keep_as != schema:
+            await connection.execute(_named("setup/drop_schema", schema=keep_as))
+            await connection.execute(_named("rebuilds/rename_schema", schema=schema, name=keep_as))
+        await self._look(self._tenant)
+
+    async def _move(self, source: str, target: str) -> None:
+        await self._look(source)
+        for table in self._projection.tables:
+            await self._connection.execute(_named("rebuilds/move_table", table=table, schema=target))
+
+    async def _set(self, query: str, schema: str, checkpoint: Checkpoint) -> None:
+        await self._look(schema)
+        about = {
+            "name": self._projection.name,
+            "position": checkpoint.position,
+            "recorded_at": checkpoint.recorded_at,
+            "version": checkpoint.version,
+            "generation": checkpoint.generation,
+        }
+        await self._connection.execute(sql.load(f"rebuilds/{query}"), about)
+
+    async def _look(self, schema: str) -> None:
+        await self._connection.execute(sql.load("rebuilds/look"), {"path": search_path(schema)})
+
+
+@asynccontextmanager
+async def rebuilding(database_url: str, tenant: str, projection: Projection) -> AsyncIterator[Rebuild]:
+    """Be the one who rebuilds a projection. Raises RebuildRefused where another does; LogUnavailable and LogError."""
+    async with await connect(database_url, f"dora-state rebuild {tenant}") as connection:
+        try:
+            await assume(connection, tenant_schema(tenant), Role.MIGRATOR)
+            about = {"name": projection.name, "tenant": tenant}
+            row = await (await connection.execute(sql.load("rebuilds/try_rebuild"), about)).fetchone()
+            if not row or not row[0]:
+                raise RebuildRefused(
+                    f"Another process is rebuilding the projection {projection.name}: wait for it, or end it.",
+                    projection=projection.name,
+                )
+            yield Rebuild(connection, tenant, projection)
+        except psycopg.Error as error:
+            raise refused(database_url, error) from None
+
+
+def _named(query: str, **names: str) -> bytes:
+    """A statement with names in it, which are made of a projection's and a checked tenant's."""
+    text = sql.load(query)
+    for place, name in names.items():
+        text = text.replace(b"{%s}" % place.encode(), name.encode())
+    return text

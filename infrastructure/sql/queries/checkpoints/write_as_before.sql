@@ -1,0 +1,2 @@
+RESET synchronous_commit;
+RESET idle_in_transaction_session_timeout

@@ -1,2 +1,0 @@
--- Let another projector of this tenant take over.
-SELECT pg_advisory_unlock(hashtextextended('projector of ' || current_schema(), 0))

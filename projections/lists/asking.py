@@ -1,0 +1,50 @@
+"""What all lists have: where they ask, what may be asked, and what is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.errors import InvalidInput
+from projections.ports import Clock, PresenceBoard, ReadModelStore
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=60)
+PRIORITIES = ("high", "medium", "low")
+
+
+class Asking:
+    """`silence` is how long an agent may be silent and still be thought to be there."""
+
+    def __init__(
+        self, store: ReadModelStore, presence: PresenceBoard, clock: Clock, *, silence: timedelta = HEARTBEAT_TIMEOUT
+    ) -> None:
+        self._store = store
+        self._presence = presence
+        self._clock = clock
+        self._silence = silence
+
+    def now(self) -> datetime:
+        return self._clock()
+
+
+def checked(only: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Filters that are one of those known, without those that are None. Raises InvalidInput."""
+    given = {name: value for name, value in only.items() if value is not None}
+    for name, value in given.items():
+        if name not in known:
+            raise InvalidInput(f"There is no filter {name}; there are {', '.join(sorted(known))}.", filter=name)
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidInput(f"{name}: a text with a NUL in it names nothing; leave it out.", filter=name)
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise InvalidInput(f"{name}: the time {value} has no zone; give it one.", filter=name)
+    return given
+
+
+def chosen(what: str, asked: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    """Those of the known that were asked for, all if none was; in their order. Raises InvalidInput."""
+    wanted = [asked] if isinstance(asked, str) else list(asked or known)
+    for one in wanted:
+        if one not in known:
+            raise InvalidInput(
+                f"There is no {what} {one}; there are {', '.join(known)}.", **{what.replace(" ", "_"): one}
+            )
+    return [one for one in known if one in wanted]

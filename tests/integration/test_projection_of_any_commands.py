@@ -1,0 +1,107 @@
+"""Any commands, in any batches, by runners that come and go: what PostgreSQL holds is what the log's fold says."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from commands.messages import Command, pool, task, workflow
+from infrastructure.checking import PostgresKept
+from infrastructure.database import Role, open_pool
+from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.read_models import PostgresReadModels
+from projections.checking import Checker
+from projections.ports import NoHotCopies
+from projections.projection import STATES
+from projections.projector import Projector
+from tests.support.any_commands import TASKS, any_command
+from tests.support.command_world import BEGINNING, World, add_task, create_pool, create_workflow, register_agent
+from tests.support.memory_log import MemoryEventLog
+
+AHEAD = st.sampled_from([1, 1, 1, 60, 600])
+"""Seconds that pass after a command."""
+
+
+@pytest.fixture(scope="module")
+def own_tenant(database_url: str) -> Iterator[str]:
+    """One for all examples; each begins with empty tables."""
+    name = f"test_{uuid4().hex[:16]}"
+    with ThreadPoolExecutor(max_workers=1) as thread:  # apart from any loop of the tests
+        thread.submit(asyncio.run, migrate(database_url, name)).result()
+        yield name
+        thread.submit(asyncio.run, drop_tenant(database_url, name)).result()
+
+
+class Kept(PostgresKept):
+    """The log is in memory here: that each document has a stream is seen by the others."""
+
+    async def strays(self, limit: int) -> list[str]:
+        return []
+
+
+def busy_world() -> World:
+    """Two workflows with tasks at work, so that any command may find something to do."""
+    world = World()
+    world.given(create_pool("p1", "6"), pool.ResizePool(pool_id="p1", total={"cpu": "6", "memory": "4Gi"}))
+    world.given(create_pool("p2", "2"), register_agent("a1", 5), register_agent("a2", 2))
+    for workflow_id, task_ids in TASKS.items():
+        world.given(create_workflow(workflow_id, on_task_failure="continue"))
+        world.given(*(add_task(task_id, workflow_id, resource_requirements={"cpu": "1"}) for task_id in task_ids))
+        world.given(workflow.StartWorkflow(workflow_id=workflow_id))
+        for task_id in task_ids[:2]:
+            world.given(
+                task.ScheduleTask(task_id=task_id),
+                task.AssignTask(task_id=task_id, agent_id="a1", reason="test", pool_id="p1"),
+                task.StartTask(task_id=task_id),
+            )
+    return world
+
+
+def happened(commands: list[tuple[Command, int]]) -> MemoryEventLog:
+    world = busy_world()
+    for command, seconds in commands:
+        answer = world.do(command)
+        assert answer.outcome in ("accepted", "unchanged", "refused"), answer
+        world.clock.pass_(seconds)
+    return world.log
+
+
+async def project_and_check(
+    database_url: str, tenant: str, log: MemoryEventLog, batches: list[int], states_kept: int
+) -> list[str]:
+    """What does not agree, after runners that each apply some batches and let go."""
+    async with await open_pool(database_url, tenant, Role.PROJECTOR) as connections:
+        async with connections.connection() as connection:
+            await connection.execute(f"TRUNCATE {', '.join(STATES.tables)}".encode())
+            await connection.execute("UPDATE checkpoints SET position = 0, recorded_at = NULL")
+        store = PostgresReadModels(connections)
+        for size in [*batches, 1_000]:
+            runner = Projector(log, store, NoHotCopies(), batch_size=size, states_kept=states_kept)
+            for _ in range(1 if size < 1_000 else 3):
+                await runner.run_once()
+            await runner.release()
+        assert (await store.checkpoint()).position == len(log.events)
+        findings = Checker(log, Kept(connections)).check()
+        return [f"{finding.what} of {finding.about}: {finding.says}" async for finding in findings]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    commands=st.lists(st.tuples(any_command(BEGINNING + timedelta(minutes=5)), AHEAD), max_size=60),
+    batches=st.lists(st.integers(1, 40), max_size=6),
+    states_kept=st.integers(1, 20),
+)
+def test_whatever_was_done_in_whichever_batches_everything_kept_agrees_with_the_log(
+    database_url: str,
+    own_tenant: str,
+    commands: list[tuple[Command, int]],
+    batches: list[int],
+    states_kept: int,
+) -> None:
+    log = happened(commands)
+    assert asyncio.run(project_and_check(database_url, own_tenant, log, batches, states_kept)) == []
