@@ -159,7 +159,7 @@ async def watching(manager: StateManager, tasks: Sequence[str]) -> AsyncIterator
 
     async def look_near() -> None:
         for task_id, seen in near.items():
-            seen.note((await manager.state("task", task_id))["position"])
+            seen.note((await manager.state("task", task_id, consistency="cached"))["position"])
 
     looking = [asyncio.create_task(_for_ever(look)) for look in (look_at_postgres, look_at_redis, look_near)]
     try:

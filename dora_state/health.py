@@ -21,6 +21,7 @@ from dora_state.health_checks import (
     judge_memory,
     judge_mode,
     judge_months,
+    judge_near,
     judge_projection,
     judge_snapshots,
     judge_transactions,
@@ -28,6 +29,7 @@ from dora_state.health_checks import (
 from dora_state.platform import Platform
 from dora_state.settings import Settings
 from infrastructure.vitals import (
+    CacheVitals,
     DatabaseVitals,
     ProcessMemory,
     cache_vitals,
@@ -68,20 +70,28 @@ class HealthReport:
 
 
 async def check(platform: Platform) -> HealthReport:
-    """The health of a platform that is open; never raises for a server that is away."""
+    """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
-    return await check_servers(platform.settings, servers.database_url, servers.redis_url)
+    report = await check_servers(platform.settings, servers.database_url, servers.redis_url)
+    if servers.redis_url is None:
+        return report
+    cache = judge_near(platform.caches.vitals(), report.checks["cache"])
+    return HealthReport({**report.checks, "cache": cache}, report.timestamp)
 
 
 async def check_servers(settings: Settings, database_url: str, redis_url: str | None) -> HealthReport:
     """The same by the servers' addresses, for when there is nothing to open. Connects anew: that is a check too."""
     database, cache = await asyncio.gather(
         _told(database_vitals(database_url, settings.tenant)),
-        _told(cache_vitals(redis_url)) if redis_url is not None else _none(),
+        _told(_cache(settings, redis_url)) if redis_url is not None else _none(),
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
     return _report(checks, settings, () if isinstance(database, str) else database.processes)
+
+
+async def _cache(settings: Settings, redis_url: str) -> CacheVitals:
+    return await cache_vitals(redis_url, settings.tenant, cluster=settings.redis_cluster)
 
 
 def check_without_servers(settings: Settings, reason: str) -> HealthReport:

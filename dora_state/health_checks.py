@@ -41,6 +41,19 @@ GIGA = 10**9
 
 
 @dataclass(frozen=True, slots=True)
+class NearVitals:
+    """How a process reads: `wanted` documents near, `listening` for changes, `failing` without Redis just now."""
+
+    wanted: bool
+    listening: bool
+    failing: bool
+    usable: bool
+    documents: int
+    bytes: int
+    levels: Mapping[str, Mapping[str, Figure]]
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """How one thing is. Figures are in seconds and bytes where their names say so."""
 
@@ -209,7 +222,14 @@ def judge_cache(found: CacheVitals | str | None) -> Check:
         "server_version": found.server_version,
         "used_bytes": found.used_bytes,
         "max_bytes": found.max_bytes or None,
+        "copies_position": found.position,
     }
+    if found.full:
+        message = (
+            f"{found.server} is full, at {found.used_bytes / MEGA:.0f} of {found.max_bytes / MEGA:.0f} MB, and takes "
+            "nothing more: give it more, or a maxmemory-policy that makes room."
+        )
+        return Check("warning", message, figures)
     message = f"{found.server} {found.server_version} answers in {1000 * found.seconds:.1f} ms."
     return Check("warning" if found.seconds > SLOW_CACHE else "healthy", message, figures)
 
@@ -278,3 +298,21 @@ def _graded(value: float, warning: float, unhealthy: float) -> Status:
     if value > unhealthy:
         return "unhealthy"
     return "warning" if value > warning else "healthy"
+
+
+def judge_near(near: NearVitals, cache: Check) -> Check:
+    """What a process keeps of the read models, beside the cache that it hears of changes by."""
+    figures = {
+        **cache.figures,
+        "near_usable": near.usable,
+        "near_documents": near.documents,
+        "near_bytes": near.bytes,
+        **{f"{level}_{name}": value for level, facts in near.levels.items() for name, value in facts.items()},
+    }
+    if cache.status == "healthy" and near.wanted and not near.listening:
+        message = f"{cache.message[:-1]}, but changes are not heard of: this process keeps no documents for now."
+        return Check("warning", message, figures)
+    if cache.status == "healthy" and near.failing:
+        message = f"{cache.message[:-1]}, but failed this process a moment ago: it reads from PostgreSQL for now."
+        return Check("warning", message, figures)
+    return Check(cache.status, cache.message, figures)

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import uuid_utils
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
 from commands.bus import CommandBus
@@ -21,16 +22,17 @@ from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
+from dora_state.caches import Caches, caching, make_caches
 from dora_state.settings import Settings
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
-from infrastructure.hot_copies import RedisHotCopies, cancellable
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
+from infrastructure.redis_client import RedisClient, open_redis
 from infrastructure.snapshots import PostgresSnapshots
 from projections.actions import ActionsRunner
 from projections.audits import Audits
@@ -86,11 +88,9 @@ class Platform:
     servers: Servers
     writer_pool: Pool
     projector_pool: Pool
-    redis: "Redis | None"
     log: PostgresEventLog
     read_models: PostgresReadModels
-    hot: HotCopies
-    redis_copies: RedisHotCopies | None
+    caches: Caches
     presence: PresenceBook
     decider: Decider
     preparer: Preparer
@@ -116,6 +116,14 @@ class Platform:
         if projection is ACTIONS:
             return ActionsRunner(self.log, PostgresActions(pool, self.projector_pool), until=until)
         return Projector(self.log, PostgresReadModels(pool), NoHotCopies(), until=until)
+
+    @property
+    def hot(self) -> HotCopies:
+        return self.caches.hot
+
+    @property
+    def redis(self) -> "Redis | None":
+        return self.caches.redis.client if self.caches.redis is not None else None
 
     async def fold(self, aggregate: Aggregate[S], aggregate_id: str, cut: Cut = NOW) -> S | None:
         """An aggregate's state at a cut, folded from the log; None if it was not there yet."""
@@ -170,22 +178,25 @@ async def whole(work: Coroutine[Any, Any, object]) -> None:
 
 
 @asynccontextmanager
-async def open_platform(settings: Settings, say: Say = quiet, *, create: bool = True) -> AsyncIterator[Platform]:
+async def open_platform(
+    settings: Settings, say: Say = quiet, *, create: bool = True, warm: bool = False
+) -> AsyncIterator[Platform]:
     """Servers, schema, pools and parts, for as long as the block runs.
 
-    Without `create`, a tenant that is not there is not made: NotFound. Raises LogUnavailable or
+    Without `create`, a tenant that is not there is not made: NotFound. `warm` is for those who will ask for many
+    cached documents: those that are asked most are loaded in the background. Raises LogUnavailable or
     EmbeddedServerError when there is no server to work with.
     """
     async with open_servers(settings, say) as servers:
         if not create:
             await require_tenant(servers.database_url, settings.tenant)
         await migrate(servers.database_url, settings.tenant)
-        async with open_on(servers, settings) as platform:
+        async with open_on(servers, settings, warm=warm) as platform:
             yield platform
 
 
 @asynccontextmanager
-async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platform]:
+async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -> AsyncIterator[Platform]:
     """The parts, on servers that are there and a schema that is up to date."""
     async with AsyncExitStack() as stack:
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
@@ -195,10 +206,19 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
         stack.push_async_callback(appender.close)
         log = PostgresEventLog(writer_pool, appender, stamps=FOLDER.stamps)
         read_models = PostgresReadModels(projector_pool)
-        redis_copies = RedisHotCopies(redis, settings.tenant) if redis is not None else None
-        hot: HotCopies = redis_copies or NoHotCopies()
-        presence = PresenceBook(projector_pool, redis, settings.tenant)
-        queries = Queries(read_models, hot, presence, log, now, zone=ZoneInfo(settings.time_zone))
+        caches = make_caches(redis, settings.tenant, settings.near_bytes)
+        presence = PresenceBook(projector_pool, redis.client if redis is not None else None, settings.tenant)
+        queries = Queries(
+            read_models,
+            caches.hot,
+            presence,
+            log,
+            now,
+            near=caches.near,
+            meter=caches.meter,
+            moved=caches.moved,
+            zone=ZoneInfo(settings.time_zone),
+        )
         decider = Decider(log, queries, cache_size=settings.cache_size)
         preparer = Preparer(tenant=settings.tenant, new_id=uuid_utils.uuid7)
         committer = Committer(log, decider, Heartbeats(presence), preparer, clock=now)
@@ -212,23 +232,23 @@ async def open_on(servers: Servers, settings: Settings) -> AsyncIterator[Platfor
             group_size=settings.group_size,
             on_commit=signal.wake,
         )
-        projector = Projector(log, read_models, hot, signal=signal, states_kept=settings.cache_size)
+        projector = Projector(log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size)
         stack.push_async_callback(projector.release)
         kept_actions = PostgresActions(projector_pool, projector_pool)
         actions = ActionsRunner(log, kept_actions)
         stack.push_async_callback(actions.release)
         await stack.enter_async_context(_writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
+        load = partial(queries.show, consistency="cached")
+        await stack.enter_async_context(caching(caches, load, at_once=warm))
         yield Platform(
             settings=settings,
             servers=servers,
             writer_pool=writer_pool,
             projector_pool=projector_pool,
-            redis=redis,
             log=log,
             read_models=read_models,
-            hot=hot,
-            redis_copies=redis_copies,
+            caches=caches,
             presence=presence,
             decider=decider,
             preparer=preparer,
@@ -264,11 +284,8 @@ async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, rol
     return pool
 
 
-async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> "Redis | None":
+async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> RedisClient | None:
     if servers.redis_url is None:
         return None
-    # A pool that waits: with all connections in use, a read is a little later and not without its copy.
-    pool = BlockingConnectionPool.from_url(servers.redis_url, max_connections=settings.redis_pool_size, timeout=5)
-    redis = Redis.from_pool(cancellable(pool))
-    stack.push_async_callback(redis.aclose)
-    return redis
+    opened = open_redis(servers.redis_url, settings.tenant, settings.redis_pool_size, cluster=settings.redis_cluster)
+    return await stack.enter_async_context(opened)

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 4
     """Connections at most, for each of the two roles of a process; three more for who projects and takes snapshots."""
     redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
+    redis_cluster: bool = False
+    """Whether the Redis URL names a node of a Redis Cluster."""
+    near_bytes: Annotated[int, Field(ge=0)] = 64 * 2**20
+    """Memory for the documents that a process keeps for `cached` reads; 0 keeps none."""
     queue_size: Annotated[int, Field(ge=1)] = 10_000
     """Commands that may wait; one more is told to try later."""
     group_size: Annotated[int, Field(ge=1, le=10_000)] = 500
@@ -86,6 +90,13 @@ class Settings(BaseSettings):
     def _both_servers_or_none(self) -> "Settings":
         if self.redis_url is not None and self.database_url is None:
             raise ValueError("a Redis URL without a database URL; set both, or none for the embedded servers")
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_has_hosts(self) -> "Settings":
+        url = self.redis_url.get_secret_value() if self.redis_url is not None else ""
+        if self.redis_cluster and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("DORA_STATE_REDIS_CLUSTER needs a Redis URL with the host of one of its nodes; set both")
         return self
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from projections.errors import NotProjectedYet
 from projections.history import EVERYTHING, HistoryEntry, HistoryFilter
 from projections.lists import Lists
 from projections.rates import Rate, RateHistory
+from projections.reading import CONSISTENCIES, Consistency
 from projections.timelines import Timeline
 from projections.traces import Looked, Trace, unheard
 
@@ -47,6 +49,14 @@ class RollbackPreview:
     lines: tuple[str, ...]
     effects: tuple[Effect, ...]
     problem: Problem | None
+
+
+class Asked(TypedDict, total=False):
+    """How fresh a state is to be; `StateManager.state` explains it."""
+
+    consistency: Consistency
+    min_position: int
+    patience: float
 
 
 class StateManager:
@@ -135,38 +145,65 @@ class StateManager:
 
     # --- states -----------------------------------------------------------------------------------------
 
-    async def state(self, kind: str, aggregate_id: str, *, cut: Cut = NOW, live: bool = False) -> Document:
-        """The document of one aggregate: from the read models, or folded from the log at a cut or if `live`.
+    async def state(
+        self,
+        kind: str,
+        aggregate_id: str,
+        *,
+        cut: Cut = NOW,
+        live: bool = False,
+        consistency: Consistency = "projected",
+        min_position: int = 0,
+        patience: float = 0.0,
+    ) -> Document:
+        """The document of one aggregate: now, or folded from the log at a cut.
 
-        Raises NotFound, and CutOutOfRange that names the range there is.
+        Now, `projected` is what the read models have; `cached` what this process keeps, if it is known to be fresh,
+        and not to be changed; `live` (or `live=True`) the fold of the log itself. `min_position`, such as that of a
+        command's answer, asks for a state that includes it; `patience` is how many seconds that may take. Raises
+        NotFound, NotProjectedYet that says how far the read models are, and CutOutOfRange that names the range there
+        is.
         """
         _check_kind(kind)
-        if cut.is_now and not live:
-            return await self.platform.queries.show(kind, aggregate_id)
-        return await self.platform.queries.state_at(kind, aggregate_id, cut)
+        if consistency not in CONSISTENCIES:
+            known = ", ".join(CONSISTENCIES)
+            raise InvalidInput(f"There is no consistency {consistency}; there are {known}.", consistency=consistency)
+        if not cut.is_now:
+            if min_position or consistency == "cached":
+                raise InvalidInput("A past state is always folded from the log: leave out the consistency or the cut.")
+            return await self.platform.queries.state_at(kind, aggregate_id, cut)
+        return await self.platform.queries.show(
+            kind,
+            aggregate_id,
+            consistency="live" if live else consistency,
+            min_position=min_position,
+            patience=patience,
+        )
 
     async def get_workflow_state(
-        self, workflow_id: str, *, version: int | None = None, at_time: datetime | None = None
+        self, workflow_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
     ) -> Document:
-        return await self.state("workflow", workflow_id, cut=Cut(version=version, at=at_time))
+        return await self.state("workflow", workflow_id, cut=Cut(version=version, at=at_time), **asked)
 
     async def get_task_state(
-        self, task_id: str, *, version: int | None = None, at_time: datetime | None = None
+        self, task_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
     ) -> Document:
-        return await self.state("task", task_id, cut=Cut(version=version, at=at_time))
+        return await self.state("task", task_id, cut=Cut(version=version, at=at_time), **asked)
 
     async def get_agent_state(
-        self, agent_id: str, *, version: int | None = None, at_time: datetime | None = None
+        self, agent_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
     ) -> Document:
-        return await self.state("agent", agent_id, cut=Cut(version=version, at=at_time))
+        return await self.state("agent", agent_id, cut=Cut(version=version, at=at_time), **asked)
 
     async def get_pool_state(
-        self, pool_id: str, *, version: int | None = None, at_time: datetime | None = None
+        self, pool_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
     ) -> Document:
-        return await self.state("pool", pool_id, cut=Cut(version=version, at=at_time))
+        return await self.state("pool", pool_id, cut=Cut(version=version, at=at_time), **asked)
 
-    async def get_system_state(self, *, version: int | None = None, at_time: datetime | None = None) -> Document:
-        return await self.state("system", SYSTEM_ID, cut=Cut(version=version, at=at_time))
+    async def get_system_state(
+        self, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
+    ) -> Document:
+        return await self.state("system", SYSTEM_ID, cut=Cut(version=version, at=at_time), **asked)
 
     async def history(
         self,
@@ -306,11 +343,17 @@ def _rollback_data(
 
 @asynccontextmanager
 async def open_state_manager(
-    settings: Settings | None = None, *, default_actor: str | None = None, say: Say = quiet, create: bool = True
+    settings: Settings | None = None,
+    *,
+    default_actor: str | None = None,
+    say: Say = quiet,
+    create: bool = True,
+    warm: bool = False,
 ) -> AsyncIterator[StateManager]:
     """A StateManager with everything it needs, servers included, for as long as the block runs.
 
-    Without `create`, for those who only ask: raises NotFound for a tenant that is not there.
+    Without `create`, for those who only ask: raises NotFound for a tenant that is not there. `warm` is for programs
+    that run long and ask for `cached` states: those that are asked for most are loaded in the background.
     """
-    async with open_platform(settings or load_settings(), say, create=create) as platform:
+    async with open_platform(settings or load_settings(), say, create=create, warm=warm) as platform:
         yield StateManager(platform, default_actor=default_actor)

@@ -1,5 +1,6 @@
 """The driver's errors of a database that is away, as our own."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,9 +20,17 @@ _UNAVAILABLE = (
 
 @contextmanager
 def available() -> Iterator[None]:
-    """Raises ReadModelsUnavailable instead."""
+    """Raises ReadModelsUnavailable instead; and CancelledError for a cancellation that was lost on the way.
+
+    psycopg_pool waits for a connection by `asyncio.wait_for`, which on Python 3.11 loses a cancellation that comes
+    when the connection does. The task has counted it all the same: it is cancelled as soon as we hear of that.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
     try:
         yield
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
     except psycopg.errors.UndefinedTable as error:
         raise ReadModelsUnavailable(
             "The tenant is not set up, or is just being set up anew; run `dora-state init` if nobody else does it."

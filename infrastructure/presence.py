@@ -14,7 +14,7 @@ from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Pool
 from infrastructure.hot_copies import SCRIPT_KEYS, Guarded, Keys, stamp
-from infrastructure.redis_scripts import PUT
+from infrastructure.redis_scripts import PUT_PRESENCE
 from projections.documents.agent import Presence
 from projections.errors import ReadModelsUnavailable
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.5
 PRESENCE_SECONDS = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HEADER = 32
+_HEADER = 16
 
 
 class PresenceBook:
@@ -125,22 +125,20 @@ class PresenceBook:
     async def _copy(self, heard: Sequence[Presence]) -> None:
         if self._redis is None:
             return
-        pipe = self._redis.pipeline(transaction=False)
         for first in range(0, len(heard), SCRIPT_KEYS):
             some = heard[first : first + SCRIPT_KEYS]
             names = [self._keys.presence(presence.agent_id) for presence in some]
             values = [_value(presence) for presence in some]
-            pipe.eval(PUT, len(names), *names, PRESENCE_SECONDS, *values)
-        await pipe.execute()
+            await self._redis.eval(PUT_PRESENCE, len(names), *names, str(PRESENCE_SECONDS), *values)
 
     async def _copied(self, agent_ids: Sequence[str]) -> dict[str, Presence]:
         if self._redis is None or not agent_ids:
             return {}
         values: list[Any] = await self._redis.mget([self._keys.presence(agent_id) for agent_id in agent_ids])
         return {
-            agent_id: _presence(agent_id, value)
+            agent_id: presence
             for agent_id, value in zip(agent_ids, values, strict=True)
-            if value is not None
+            if value is not None and (presence := presence_of(agent_id, value)) is not None
         }
 
 
@@ -149,12 +147,15 @@ def _json(usage: Mapping[str, Any] | None) -> str | None:
 
 
 def _value(presence: Presence) -> bytes:
-    """As hot copies are: the heartbeat in microseconds stands in the position's place."""
+    """The heartbeat in microseconds, sixteen digits, then what was told with it."""
     microseconds = stamp((presence.last_heartbeat - _EPOCH) // timedelta(microseconds=1))
-    return (microseconds * 2).encode() + orjson.dumps([presence.usage, presence.queue_size])
+    return microseconds.encode() + orjson.dumps([presence.usage, presence.queue_size])
 
 
-def _presence(agent_id: str, value: bytes) -> Presence:
-    usage, queue_size = orjson.loads(value[_HEADER:])
-    at = _EPOCH + timedelta(microseconds=int(value[: _HEADER // 2]))
-    return Presence(agent_id, at, usage, queue_size)
+def presence_of(agent_id: str, value: bytes) -> Presence | None:
+    """What a copy says; None if it is not ours."""
+    try:
+        usage, queue_size = orjson.loads(value[_HEADER:])
+        return Presence(agent_id, _EPOCH + timedelta(microseconds=int(value[:_HEADER])), usage, queue_size)
+    except (ValueError, TypeError, OverflowError):
+        return None

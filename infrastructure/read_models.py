@@ -81,6 +81,10 @@ class PostgresReadModelWriter:
             rows = await (await self._connection.execute(_query("parked"))).fetchall()
         return {str(stream_id) for (stream_id,) in rows}
 
+    async def counts(self) -> Counts:
+        with available():
+            return await _counts(self._connection)
+
     async def asked(self) -> dict[str, Asked]:
         with available():
             rows = await (await self._connection.execute(_query("asked_dead_letters"))).fetchall()
@@ -163,7 +167,7 @@ class PostgresReadModels:
                 return await find_checkpoint(connection, STATES)
 
     async def document(self, kind: str, id: str) -> StoredDocument | None:
-        rows = await self._rows(f"document_of_{kind}", {"id": id})
+        rows = await self._rows(f"document_of_{kind}", {"id": id}, prepare=True)
         return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
 
     async def documents(
@@ -231,11 +235,13 @@ class PostgresReadModels:
         ((completed_today, ended, failed, response, lately, workflows),) = await self._rows("rates_at", facts)
         return _rates(completed_today, ended, failed, response, lately, workflows)
 
-    async def _rows(self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS) -> list[Any]:
-        """Never prepared: a filter that is null must drop out of the plan, not stay in a general one."""
+    async def _rows(
+        self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS, *, prepare: bool = False
+    ) -> list[Any]:
+        """Not prepared where a filter may be null: that must drop out of the plan, not stay in a general one."""
         with available():
             async with self._pool.connection() as connection:
-                return await (await connection.execute(_query(name, words), facts, prepare=False)).fetchall()
+                return await (await connection.execute(_query(name, words), facts, prepare=prepare)).fetchall()
 
 
 def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:

@@ -13,16 +13,18 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisError
 
 from domain.errors import DoraStateError, LogUnavailable
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
-from infrastructure.hot_copies import cancellable
+from infrastructure.hot_copies.guarded import FAILURES
+from infrastructure.hot_copies.values import standing
+from infrastructure.redis_client import RedisClient, open_redis
 
 SECONDS_TO_ANSWER = 10.0
 _CACHE_SECONDS = 3.0
+FULL = 0.98
+"""What one connection needs may be all that is left."""
 _NOT_SET_UP = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedFunction,
@@ -116,13 +118,18 @@ class DatabaseVitals:
 
 @dataclass(frozen=True, slots=True)
 class CacheVitals:
-    """`max_bytes` is 0 where nothing is set."""
+    """`max_bytes` is 0 where nothing is set. `full`: it takes nothing more.
+
+    `position` is up to where the copies of the tenant are good; None where none are believed, as nobody keeps them.
+    """
 
     seconds: float
     server: str
     server_version: str
     used_bytes: int
     max_bytes: int
+    full: bool = False
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,28 +218,42 @@ async def partitions(database_url: str, tenant: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-async def cache_vitals(redis_url: str) -> CacheVitals:
-    """Raises CacheUnavailable."""
-    redis = Redis.from_pool(cancellable(ConnectionPool.from_url(redis_url)))
+async def cache_vitals(redis_url: str, tenant: str, *, cluster: bool = False) -> CacheVitals:
+    """Of a cluster, the node that has the tenant's keys. Raises CacheUnavailable."""
     try:
-        async with asyncio.timeout(_CACHE_SECONDS):
-            await redis.ping()
-            began = time.monotonic()
-            await redis.ping()
-            seconds = time.monotonic() - began
-            told = await redis.info()
-    except (RedisError, OSError, ValueError) as error:
+        async with open_redis(redis_url, tenant, 1, cluster=cluster) as redis, asyncio.timeout(_CACHE_SECONDS):
+            return await _cache_vitals(redis)
+    except (*FAILURES, ValueError) as error:
         parts = urlsplit(redis_url)
         where = f"{parts.hostname}, port {parts.port or 6379}" if parts.hostname else parts.path
         reason = " ".join(str(error).split()).rstrip(".") or f"no answer within {_CACHE_SECONDS:g} seconds"
         raise CacheUnavailable(
             f"Redis can't be reached at {where} ({reason}): start it, or correct DORA_STATE_REDIS_URL.", server=where
         ) from None
+
+
+async def _cache_vitals(redis: RedisClient) -> CacheVitals:
+    node = await redis.node()
+    try:
+        await node.ping()
+        began = time.monotonic()
+        await node.ping()
+        seconds = time.monotonic() - began
+        told = await node.info()
+        (lease,) = await node.mget([redis.keys.lease])
     finally:
-        await redis.aclose()
-    server = "Valkey" if "valkey_version" in told else "Redis"
-    version = told.get("valkey_version") or told.get("redis_version") or "unknown"
-    return CacheVitals(seconds, server, str(version), int(told["used_memory"]), int(told.get("maxmemory", 0)))
+        await node.aclose()
+    believed = standing(lease)
+    used, most = int(told["used_memory"]), int(told.get("maxmemory", 0))
+    return CacheVitals(
+        seconds=seconds,
+        server="Valkey" if "valkey_version" in told else "Redis",
+        server_version=str(told.get("valkey_version") or told.get("redis_version") or "unknown"),
+        used_bytes=used,
+        max_bytes=most,
+        full=bool(most) and used >= FULL * most and told.get("maxmemory_policy") == "noeviction",
+        position=None if believed is None else believed.seen,
+    )
 
 
 def memory_vitals() -> MemoryVitals:

@@ -12,7 +12,7 @@ from projections.documents import RENDERINGS
 from projections.documents.values import decode
 from projections.errors import ProjectionHalted
 from projections.folding import Folding
-from projections.ports import Checkpoint, HotCopies, ReadModelStore, ReadModelWriter, Signal
+from projections.ports import Checkpoint, Counts, HotCopies, ReadModelStore, ReadModelWriter, Signal
 from projections.projection import STATES
 from projections.runner import Runner
 from projections.states import States
@@ -52,15 +52,22 @@ class Projector(Runner[ReadModelWriter]):
         self._catalogue = folder.catalogue
         self._size = min(batch_size, FIRST)
         self._states = States(reader, folder, states_kept)
+        self._counts: Counts | None = None
         self._parked: set[str] = set()
         self._ahead: asyncio.Future[list[RecordedEvent]] | None = None
 
     async def _begin(self, writer: ReadModelWriter, checkpoint: Checkpoint) -> None:
         self._parked = await writer.parked()
-        await self._hot.begin(checkpoint.position)
+        self._counts = await writer.counts()
+        await self._hot.begin(checkpoint.position, checkpoint.generation)
+
+    async def _rest(self, writer: ReadModelWriter) -> None:
+        """The copies are kept by whoever writes."""
+        await self._hot.tend(self._position, self._counts)
 
     async def _forget(self) -> None:
         self._states.clear()
+        self._counts = None
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
@@ -84,7 +91,7 @@ class Projector(Runner[ReadModelWriter]):
         await Folding(self._states, self._catalogue, self._parked, batch).apply(known)
         if batch.behind and len(known) == len(records):
             self._ahead = asyncio.ensure_future(self._read_log(batch.end))
-        counts = await writer.write(batch)
+        self._counts = counts = await writer.write(batch)
         self._position = batch.end
         for letter in batch.dead_letters:
             log.error("Parked event %d of %s: %s", letter.position, letter.stream_id, letter.error)
@@ -135,7 +142,7 @@ class Projector(Runner[ReadModelWriter]):
             batch = Batch(self._position, self._position, records[-1].recorded_at, behind=False)
             await Folding(self._states, self._catalogue, self._parked, batch).apply(records)
             failed = stream_id in self._parked
-            counts = await writer.mend(stream_id, version, batch, done=failed or not more)
+            self._counts = counts = await writer.mend(stream_id, version, batch, done=failed or not more)
             await self._hot.mirror(batch, counts)
         outcome = "could not be applied again" if stream_id in self._parked else "is applied"
         log.warning("What was parked of %s %s.", stream_id, outcome)

@@ -12,11 +12,23 @@ from projections.documents import agent as agents
 from projections.documents import audit
 from projections.documents import system as systems
 from projections.documents import task as tasks
+from projections.documents.frozen import frozen
 from projections.documents.values import Document, decode, encode
-from projections.errors import NotProjectedYet, nothing_there
+from projections.errors import NotProjectedYet
 from projections.figures import PastFigures
 from projections.folded import Moment, StateAtCut
-from projections.ports import Clock, HotCopies, PresenceBoard, ReadModelStore
+from projections.ports import (
+    NO_METER,
+    NO_NEAR_COPIES,
+    Clock,
+    HotCopies,
+    Meter,
+    NearCopies,
+    PresenceBoard,
+    ReadModelStore,
+    Signal,
+)
+from projections.reading import Consistency, Reading, not_yet
 
 UTC_ZONE = ZoneInfo("UTC")
 RATE_WINDOW = timedelta(minutes=15)
@@ -28,8 +40,8 @@ TRAIL_LENGTH = 200
 class Queries:
     """One document at a time, as of the moment of asking. `zone` is where "today" begins at midnight.
 
-    `min_position` asks for an answer that includes the event at that position, and raises NotProjectedYet if
-    there is none yet.
+    `min_position` asks for an answer that includes the event at that position; `patience` is how many seconds it may
+    take until the read models have come there. Then NotProjectedYet says how far they are.
     """
 
     def __init__(
@@ -40,43 +52,76 @@ class Queries:
         reader: EventReader,
         clock: Clock,
         *,
+        near: NearCopies = NO_NEAR_COPIES,
+        meter: Meter = NO_METER,
+        moved: Signal | None = None,
         zone: tzinfo = UTC_ZONE,
         folder: Folder = FOLDER,
     ) -> None:
         self._store = store
-        self._hot = hot
         self._presence = presence
         self._reader = reader
         self._clock = clock
         self._zone = zone
         self._catalogue = folder.catalogue
+        self._reading = Reading(store, hot, near, meter, moved)
         self._at_cut = StateAtCut(reader, folder)
         self._past_figures = PastFigures(reader, store, folder)
 
     async def workflow(self, id: str, *, min_position: int = 0) -> Document:
-        return await self._projected("workflow", id, min_position)
+        return await self._reading.document("workflow", id, min_position)
 
     async def task(self, id: str, *, min_position: int = 0) -> Document:
         """With its audit trail, up to the version that the document shows."""
-        document = await self._projected("task", id, min_position)
+        document = await self._reading.document("task", id, min_position)
         return await self._with_trail(tasks.as_of(document, self._clock()))
 
     async def agent(self, id: str, *, min_position: int = 0) -> Document:
-        return await self._with_presence(await self._projected("agent", id, min_position))
+        return await self._with_presence(await self._reading.document("agent", id, min_position))
 
     async def pool(self, id: str, *, min_position: int = 0) -> Document:
-        return await self._projected("pool", id, min_position)
+        return await self._reading.document("pool", id, min_position)
 
     async def system(self, *, min_position: int = 0) -> Document:
         """The platform's one document; its counts are of interest before anything was configured too."""
         try:
-            document = await self._projected("system", SYSTEM_ID, min_position)
+            document = await self._reading.document("system", SYSTEM_ID, min_position)
         except NotFound:
             document = decode(encode(systems.unheard_of(self._clock())))
         return await self._with_figures(document)
 
-    async def show(self, kind: str, id: str, *, min_position: int = 0) -> Document:
-        """The document of a kind, whichever it is. Raises NotFound."""
+    async def show(
+        self,
+        kind: str,
+        id: str,
+        *,
+        min_position: int = 0,
+        patience: float = 0.0,
+        consistency: Consistency = "projected",
+    ) -> Document:
+        """The document of a kind, whichever it is. `cached` ones are frozen. Raises NotFound, NotProjectedYet."""
+        if consistency == "cached" and (found := self.peek(kind, id, min_position)) is not None:
+            return found
+        if consistency == "live":
+            await self._require_recorded(min_position)
+            return await self.state_at(kind, id)
+        ask = self._cached if consistency == "cached" else self._projected
+        try:
+            return await ask(kind, id, min_position)
+        except NotProjectedYet:
+            if patience <= 0:
+                raise
+        await self._reading.require_position(min_position, patience)
+        return await ask(kind, id, min_position)
+
+    def peek(self, kind: str, id: str, min_position: int = 0) -> Document | None:
+        """The cached document at once, frozen; None if it is not in this process or has to be completed."""
+        if kind in ("agent", "system"):
+            return None
+        document = self._reading.peek(kind, id, min_position)
+        return None if document is None else self._opened(kind, document)
+
+    async def _projected(self, kind: str, id: str, min_position: int) -> Document:
         match kind:
             case "system":
                 return await self.system(min_position=min_position)
@@ -85,7 +130,32 @@ class Queries:
             case "agent":
                 return await self.agent(id, min_position=min_position)
             case _:
-                return await self._projected(kind, id, min_position)
+                return await self._reading.document(kind, id, min_position)
+
+    async def _cached(self, kind: str, id: str, min_position: int) -> Document:
+        """A task's trail belongs to its version, so it is kept with it; presence and figures are of the moment."""
+        try:
+            document = await self._reading.shared(
+                kind, id, self._with_trail if kind == "task" else _as_it_is, min_position
+            )
+        except NotFound:
+            if kind == "system":
+                return frozen(await self.system())
+            raise
+        match kind:
+            case "agent":
+                return frozen(await self._with_presence({**document, "capacity": dict(document["capacity"])}))
+            case "system":
+                return frozen(await self._with_figures(document))
+            case _:
+                return self._opened(kind, document)
+
+    def _opened(self, kind: str, document: Document) -> Document:
+        """With what depends on the moment of asking: a running task's time so far."""
+        if kind != "task" or document["state"] != "running":
+            return document
+        metrics = dict(document["execution_metrics"])
+        return frozen(tasks.as_of({**document, "execution_metrics": metrics}, self._clock()))
 
     async def state_at(self, kind: str, id: str, cut: Cut = NOW) -> Document:
         """The document as the events up to a cut give it, read models aside.
@@ -118,7 +188,7 @@ class Queries:
         else:
             folded = await self._at_cut.fold("system", SYSTEM_ID, cut, now)
             document, moment = folded.document, Moment(folded.whole_position, folded.moment)
-        await self._require_position(moment.position)
+        await self._reading.require_position(moment.position)
         figures = await self._past_figures.at(moment.position, moment.at, self._midnight(moment.at))
         return systems.as_of(document, figures)
 
@@ -140,29 +210,15 @@ class Queries:
 
     async def reached(self) -> int:
         """The position up to which the read models are."""
-        return (await self._store.checkpoint()).position
+        return await self._reading.reached()
 
-    async def _projected(self, kind: str, id: str, min_position: int) -> Document:
-        glance = await self._hot.get(kind, id, min_position)
-        if glance.body is not None:
-            return decode(glance.body)
-        if min_position:
-            await self._require_position(min_position)
-        document = await self._store.document(kind, id)
-        if document is None:
-            raise nothing_there(kind, id)
-        if glance.seen is not None:
-            await self._hot.offer(document, glance.seen)
-        return decode(document.body)
-
-    async def _require_position(self, position: int) -> None:
-        reached = await self.reached()
-        if reached < position:
-            raise NotProjectedYet(
-                f"The read models are at position {reached} and {position} was asked for; try again.",
-                position=reached,
-                asked=position,
-            )
+    async def _require_recorded(self, position: int) -> None:
+        """The log itself has nothing to wait for. Raises NotProjectedYet."""
+        if not position:
+            return
+        head = await self._at_cut.moment(NOW, self._clock())
+        if head.position < position:
+            raise not_yet(head.position, position)
 
     async def _with_trail(self, document: Document) -> Document:
         """The end of it: a task may have told of its progress a million times, and its history is there for that."""
@@ -197,3 +253,7 @@ class Queries:
 
     def _midnight(self, now: datetime) -> datetime:
         return now.astimezone(self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+async def _as_it_is(document: Document) -> Document:
+    return document

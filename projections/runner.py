@@ -30,8 +30,8 @@ W = TypeVar("W", bound=ProjectionWriter)
 class Runner(ABC, Generic[W]):
     """The part that all projections share; what one batch is, each says by itself.
 
-    Without a signal, the log is looked at every `poll_seconds`. `batch_size` is how many events are applied at once when
-    far behind. `until` is the position to end at: that of a command's last event.
+    Without a signal, the log is looked at every `poll_seconds`. `batch_size` is how many events are applied at once
+    when far behind. `until` is the position to end at: that of a command's last event.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Servers, tenants and logs for the tests: one pair of servers a session, one tenant a test.
 
 DORA_STATE_TEST_DATABASE_URL and DORA_STATE_TEST_REDIS_URL name other servers to test on, such as an older
-PostgreSQL.
+PostgreSQL; DORA_STATE_TEST_REDIS_SERVER is the program of those that a test starts for itself.
 """
 
 import asyncio

@@ -137,15 +137,30 @@ def show(
     version: AsOfVersion = None,
     at: AsOfTime = None,
     position: AsOfPosition = None,
+    consistency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="cached, projected (what the read models have now) or live (folded from the log). "
+            "Else the read models are brought to the log's end first.",
+        ),
+    ] = None,
+    min_position: Annotated[
+        int | None, typer.Option("--min-position", metavar="P", help="A state that includes position P.")
+    ] = None,
+    wait: Annotated[
+        float | None, typer.Option("--wait", metavar="SECONDS", help="How long that may take; 5 by default.")
+    ] = None,
     timeline: Timeline = False,
     html: Page = None,
     as_json: Json = False,
 ) -> int:
     """Show a state, now or in the past."""
-    from dora_state.cli.arguments import check_id, check_kind, make_cut
+    from dora_state.cli.arguments import check_freshness, check_id, check_kind, make_cut
 
     cut = make_cut(version, at, position, ("--version", "--at", "--position"))
     checked = check_id(check_kind(kind), id)
+    freshness = check_freshness(consistency, min_position, wait, now=cut.is_now and not timeline and html is None)
 
     if timeline or html is not None:
         return _timeline(context, kind, checked, cut, html, as_json)
@@ -153,7 +168,7 @@ def show(
     from dora_state.cli.running import run
     from dora_state.cli.show import show
 
-    return run(show(_settings(context), kind, checked, cut, Output(as_json=as_json)))
+    return run(show(_settings(context), kind, checked, cut, freshness, Output(as_json=as_json)))
 
 
 @app.command()

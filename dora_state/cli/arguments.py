@@ -3,7 +3,9 @@
 import difflib
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from domain.errors import InvalidInput
 from domain.log import NOW, START, Cut
@@ -11,6 +13,9 @@ from domain.system import SYSTEM_ID
 from domain.values import MAX_ID_LENGTH
 
 KINDS = ("workflow", "task", "agent", "pool", "system")
+Consistency = Literal["cached", "projected", "live"]
+CONSISTENCIES: tuple[Consistency, ...] = ("cached", "projected", "live")
+LONGEST_WAIT = 86_400.0
 _NUMBERED = re.compile("([vp]?)(-?[0-9]{1,30})")
 
 
@@ -71,6 +76,32 @@ def parse_cut(text: str, name: str, *, versions: bool = True) -> Cut:
     return make_cut(
         None if kind == "p" else int(digits), None, int(digits) if kind == "p" else None, (name, name, name)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh a state is to be. Without a consistency, the read models are brought up first."""
+
+    consistency: Consistency | None = None
+    min_position: int = 0
+    wait: float = 5.0
+
+
+def check_freshness(consistency: str | None, min_position: int | None, wait: float | None, *, now: bool) -> Freshness:
+    """`now`: whether the state of now is asked for; others are folded from the log in any case."""
+    given = {"--consistency": consistency, "--min-position": min_position, "--wait": wait}
+    names = [name for name, value in given.items() if value is not None]
+    if names and not now:
+        raise InvalidInput(f"{' and '.join(names)} can be asked of the state of now only: leave out the rest.")
+    if consistency is not None and consistency not in CONSISTENCIES:
+        raise InvalidInput(f"There is no consistency {consistency!r}: use one of {', '.join(CONSISTENCIES)}.")
+    if min_position is not None and min_position < 1:
+        raise InvalidInput(f"--min-position counts from 1, so {min_position} is none.", value=min_position)
+    if wait is not None and min_position is None:
+        raise InvalidInput("--wait for what? Give --min-position P too.")
+    if wait is not None and not 0 <= wait <= LONGEST_WAIT:
+        raise InvalidInput(f"--wait takes 0 to {LONGEST_WAIT:g} seconds, not {wait:g}.", value=wait)
+    return Freshness(consistency, min_position or 0, Freshness().wait if wait is None else wait)
 
 
 def check_types(types: list[str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from domain.errors import DoraStateError, LogError
 from domain.log import Cut
 from domain.system import SYSTEM
+from dora_state.cli.arguments import Freshness
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
 from dora_state.cli.views import VIEWS
@@ -16,15 +17,33 @@ PATIENCE = 5.0
 """Seconds that the read models get to come up to the log's end."""
 
 
-async def show(settings: Settings, kind: str, id: str, cut: Cut, output: Output) -> int:
-    """Raises NotFound, CutOutOfRange."""
+async def show(settings: Settings, kind: str, id: str, cut: Cut, freshness: Freshness, output: Output) -> int:
+    """Raises NotFound, CutOutOfRange, NotProjectedYet."""
     async with open_state_manager(settings, say=say, create=False) as manager:
-        document = await (_now(manager, kind, id) if cut.is_now else _then(manager, kind, id, cut))
+        if not cut.is_now:
+            document = await _then(manager, kind, id, cut)
+        elif freshness == Freshness():
+            document = await _now(manager, kind, id)
+        else:
+            document = await _as_fresh(manager, kind, id, freshness)
     if output.as_json:
         output.json_document(document)
     else:
         output.show(*VIEWS[kind](document))
     return Exit.DONE
+
+
+async def _as_fresh(manager: StateManager, kind: str, id: str, freshness: Freshness) -> dict[str, Any]:
+    """Without a consistency, whoever waits for a position helps to bring the read models there, as `show` does."""
+    if freshness.consistency is None:
+        await manager.catch_up(freshness.min_position, freshness.wait)
+    return await manager.state(
+        kind,
+        id,
+        consistency=freshness.consistency or "projected",
+        min_position=freshness.min_position,
+        patience=0.0 if freshness.consistency is None else freshness.wait,
+    )
 
 
 async def _then(manager: StateManager, kind: str, id: str, cut: Cut) -> dict[str, Any]:

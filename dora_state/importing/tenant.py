@@ -89,8 +89,8 @@ async def _import_at_rest(platform: Platform) -> UUID | None:
 async def empty_tenant(platform: Platform) -> None:
     """Drop what an import left, the copies in Redis included."""
     await drop_tenant(platform.servers.database_url, platform.settings.tenant)
-    if platform.redis_copies is not None:
-        await platform.redis_copies.clear()
+    if platform.caches.redis_copies is not None:
+        await platform.caches.redis_copies.clear()
     await migrate(platform.servers.database_url, platform.settings.tenant)
 
 

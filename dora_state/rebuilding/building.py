@@ -88,6 +88,8 @@ class Building:
                     position = await self._catch_up(switch.running)
                     found = None if self.compared is None else self.compared + await self._compare_rest(position)
                     await self._require_agreement(found, accept_differences)
+                    if self.projection is STATES:
+                        await self._platform.hot.turn(position)
                     await switch.exchange(self._schema, keep_as=keep_as)
                 self.compared = found
                 return position

@@ -125,6 +125,25 @@ def test_show_has_each_kind_for_people_and_for_programs(
     assert max(map(len, for_people.out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("consistency", ["cached", "projected", "live"])
+def test_show_is_as_fresh_as_asked(dora_state: CommandLine, submitted: Ended, consistency: str) -> None:
+    position = submitted.json_lines[-1]["position"] or max(one["position"] or 0 for one in submitted.json_lines)
+    asked = ("show", "workflow", "wf-1", "--min-position", str(position), "--json")
+    brought_up = dora_state(*asked)
+    assert (brought_up.code, brought_up.err) == (0, "")
+    fresh = dora_state(*asked, "--consistency", consistency)
+    assert (fresh.code, fresh.err) == (0, "")
+    assert fresh.json == brought_up.json
+
+
+@pytest.mark.usefixtures("submitted")
+@pytest.mark.parametrize("more", [(), ("--consistency", "projected"), ("--consistency", "live")])
+def test_show_says_how_far_it_is_where_that_is_not_far_enough(dora_state: CommandLine, more: tuple[str, ...]) -> None:
+    ended = dora_state("show", "workflow", "wf-1", "--min-position", "1000000", "--wait", "0.1", *more)
+    assert (ended.code, ended.out) == (4, "")
+    assert "and 1000000 was asked for; try again." in ended.err
+
+
 @pytest.mark.usefixtures("submitted")
 def test_show_tells_the_past_by_version_position_and_time(dora_state: CommandLine, submitted: Ended) -> None:
     at_version = dora_state("show", "workflow", "wf-1", "--version", "3", "--json").json

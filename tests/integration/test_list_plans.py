@@ -82,7 +82,9 @@ class Explained(PostgresReadModels):
     def __post_init__(self) -> None:
         super().__init__(self.pool)
 
-    async def _rows(self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS) -> list[Any]:
+    async def _rows(
+        self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS, *, prepare: bool = False
+    ) -> list[Any]:
         explain = b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + read_models._query(name, words)
         async with self.pool.connection() as connection:
             ((told,),) = await (await connection.execute(explain, facts, prepare=False)).fetchall()

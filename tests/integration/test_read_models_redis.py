@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
+from infrastructure.available import available
 from infrastructure.hot_copies import Guarded
 from projections.batch import Batch
 from projections.documents.values import decode
@@ -47,8 +49,8 @@ async def test_all_keys_carry_the_tenant_as_their_cluster_tag(side: ReadSide) ->
 
 async def test_a_copy_is_never_replaced_by_an_older_one(side: ReadSide) -> None:
     await side.hot.mirror(empty_batch(0, 9), Counter())
-    await side.hot.offer(StoredDocument("task", "t", 9, b'{"new":1}'), 9)
-    await side.hot.offer(StoredDocument("task", "t", 5, b'{"old":1}'), 9)
+    await side.offer(StoredDocument("task", "t", 9, b'{"new":1}'))
+    await side.offer(StoredDocument("task", "t", 5, b'{"old":1}'))
     assert (await side.hot.get("task", "t")).body == b'{"new":1}'
 
 
@@ -59,10 +61,10 @@ async def test_what_was_read_before_a_change_is_not_kept_after_it(side: ReadSide
     glance = await side.hot.get("task", "t")
     old = await side.store.document("task", "t")
     assert old is not None
-    assert glance.seen is not None
     side.log.tell_all(*full_task("t")[3:])
     await side.project(batch_size=1)
-    await side.hot.offer(old, glance.seen)
+    await side.hot.offer(old, glance)
+    await side.hot.settled()
     assert (await side.queries().task("t"))["state"] == "running"
 
 
@@ -73,6 +75,7 @@ async def test_far_behind_documents_are_not_copied_but_old_copies_are_not_believ
     await side.project(batch_size=1)
     assert (await side.hot.get("task", "t")).body is None
     assert (await side.queries().task("t"))["stream_version"] == len(full_task("t"))
+    await side.hot.settled()
     body = (await side.hot.get("task", "t")).body
     assert body is not None
     assert decode(body)["stream_version"] == len(full_task("t"))
@@ -87,6 +90,7 @@ async def test_emptied_redis_is_filled_again_by_reading(side: ReadSide) -> None:
     await side.project()
     assert (await side.hot.get("workflow", "wf-1")).body is None
     await side.queries().workflow("wf-1")
+    await side.hot.settled()
     assert (await side.hot.get("workflow", "wf-1")).body is not None
 
 
@@ -103,6 +107,7 @@ async def test_a_redis_restored_from_an_old_copy_is_not_believed(side: ReadSide)
     side.log.tell(*pending_task("u", 1))
     await side.project()
     assert (await side.queries().task("t"))["state"] == "running"
+    await side.hot.settled()
     assert (await side.hot.get("task", "t")).body is not None, "what was read again is believed again"
 
 
@@ -113,7 +118,7 @@ async def string_keys(side: ReadSide) -> list[bytes]:
 
 async def test_copies_of_an_earlier_life_of_the_tenant_are_forgotten(side: ReadSide) -> None:
     await side.hot.mirror(empty_batch(0, 900), Counter())
-    await side.hot.offer(StoredDocument("task", "t", 899, b'{"state":"of another life"}'), 900)
+    await side.offer(StoredDocument("task", "t", 899, b'{"state":"of another life"}'))
     side.log.tell_all(*full_task("t"))
     await side.project()
     assert (await side.queries().task("t"))["state"] == "running"
@@ -122,7 +127,7 @@ async def test_copies_of_an_earlier_life_of_the_tenant_are_forgotten(side: ReadS
 async def test_a_late_copy_of_an_earlier_batch_changes_nothing(side: ReadSide) -> None:
     await side.hot.mirror(empty_batch(0, 5), Counter())
     await side.hot.mirror(empty_batch(5, 9), Counter({("task", "running"): 3}))
-    await side.hot.offer(StoredDocument("task", "t", 9, b'{"new":1}'), 9)
+    await side.offer(StoredDocument("task", "t", 9, b'{"new":1}'))
     await side.hot.mirror(empty_batch(0, 5), Counter({("task", "running"): 1}))
     assert (await side.hot.get("task", "t")).seen == 9
     assert (await side.hot.get("task", "t")).body == b'{"new":1}'
@@ -170,6 +175,39 @@ async def test_a_redis_that_does_not_answer_holds_nobody_up(side: ReadSide) -> N
     assert (await side.queries().workflow("wf-1"))["state"] == "failed"
     assert time.monotonic() - begun < 1
     await side.redis.client_unpause()
+
+
+async def test_a_cancellation_that_the_pool_loses_is_heard_all_the_same() -> None:
+    """`asyncio.wait_for` of Python 3.11, by which psycopg_pool waits, loses one that comes with the connection."""
+
+    async def ask() -> str:
+        with available(), suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "read on"
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+
+
+async def test_who_cleans_up_after_a_cancellation_can_still_ask() -> None:
+    asked: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with available():
+                await asyncio.sleep(0)
+            asked.append("asked")
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait({working})
+    assert asked == ["asked"]
 
 
 @pytest.mark.parametrize("said", ["", "socket_timeout=5"])

@@ -49,6 +49,9 @@ class MemoryReadModels:
         held = self.documents.get((kind, id))
         return None if held is None else StoredDocument(kind, id, held.position, held.body)
 
+    async def counts(self) -> Counts:
+        return self.counted
+
     async def asked(self) -> dict[str, Asked]:
         return dict(self.asks)
 
@@ -63,7 +66,7 @@ class MemoryReadModels:
             self._put(batch)
         if done:
             self.asks.pop(stream_id)
-        return self.counts
+        return self.counted
 
     async def write(self, batch: Batch) -> Counts:
         self.writes += 1
@@ -76,7 +79,7 @@ class MemoryReadModels:
         self._written.set()
         if self.writes in self.lose_after:
             raise ReadModelsUnavailable("lost after it was written")
-        return self.counts
+        return self.counted
 
     def _put(self, batch: Batch) -> None:
         for document in batch.documents:

@@ -14,7 +14,7 @@ from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
 from projections.lists import Lists
-from projections.ports import HotCopies
+from projections.ports import HotCopies, StoredDocument
 from projections.projector import Projector
 from projections.queries import Queries
 from tests.support.told_log import START, ToldLog
@@ -52,6 +52,11 @@ class ReadSide:
         await projector.catch_up(len(self.log.events), timeout=30)
         await projector.release()
 
+    async def offer(self, document: StoredDocument) -> None:
+        """As a reader does who has just found it, and wait until it is kept."""
+        await self.hot.offer(document, await self.hot.get(document.kind, document.id))
+        await self.hot.settled()
+
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         async with self.pool.connection() as connection:
             return await (await connection.execute(query.encode(), arguments or None)).fetchall()
@@ -65,5 +70,6 @@ async def read_side(database_url: str, tenant: str, redis_url: str) -> AsyncIter
         try:
             yield side
         finally:
+            await side.hot.settled()
             await side.hot.clear()
             await redis.aclose()

@@ -60,6 +60,12 @@ def _tenant(**changes: object) -> TenantVitals:
     return replace(TENANT, **changes)  # type: ignore[arg-type]  # the names are checked by `replace`
 
 
+def near(*, wanted: bool = False, listening: bool = False, failing: bool = False) -> checks.Check:
+    """The check of a process that reads, beside a cache that is well."""
+    vitals = checks.NearVitals(wanted, listening, failing, usable=False, documents=0, bytes=0, levels={})
+    return checks.judge_near(vitals, checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
+
+
 def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> TenantVitals:
     """One of two projections is."""
     behind = ProjectionVitals("actions", checkpoint, since, halt, since if halt else None)
@@ -124,6 +130,11 @@ def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> Tenant
             "dora-state --tenant t import xes FILE --continue",
         ),
         (checks.judge_cache("Away."), "unhealthy", "Away."),
+        (checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 99, 99, full=True)), "warning", "Valkey is full"),
+        (near(wanted=True), "warning", "Valkey 9 answers in 1.0 ms, but changes are not heard of"),
+        (near(failing=True), "warning", "Valkey 9 answers in 1.0 ms, but failed this process"),
+        (near(wanted=True, listening=True), "healthy", "Valkey 9 answers in 1.0 ms."),
+        (near(), "healthy", "Valkey 9 answers in 1.0 ms."),
         (checks.judge_cache(CacheVitals(0.5, "Valkey", "9", 1, 0)), "warning", "Valkey 9 answers in 500.0 ms"),
         (checks.judge_memory(MemoryVitals(100, 5, 1)), "warning", "memory"),
         (checks.judge_memory(MemoryVitals(100, 1, 1)), "unhealthy", "memory"),

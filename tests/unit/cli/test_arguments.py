@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.log import NOW, Cut
-from dora_state.cli.arguments import check_id, check_kind, make_cut, parse_cut, parse_time
+from dora_state.cli.arguments import Freshness, check_freshness, check_id, check_kind, make_cut, parse_cut, parse_time
 
 NAMES = ("--version", "--at", "--position")
 
@@ -71,3 +71,27 @@ def test_the_system_needs_no_id_and_all_others_do() -> None:
 def test_what_can_be_no_id_is_refused(id: str) -> None:
     with pytest.raises(InvalidInput, match="no id of a task"):
         check_id("task", id)
+
+
+def test_without_a_word_a_state_is_as_fresh_as_it_can_be() -> None:
+    assert check_freshness(None, None, None, now=True) == check_freshness(None, None, None, now=False) == Freshness()
+    assert check_freshness("cached", 7, 0.5, now=True) == Freshness("cached", 7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("consistency", "min_position", "wait", "now", "said"),
+    [
+        ("fresh", None, None, True, "no consistency 'fresh': use one of cached, projected, live"),
+        ("cached", None, None, False, "--consistency can be asked of the state of now only"),
+        (None, 3, 2.0, False, "--min-position and --wait can be asked of the state of now only"),
+        (None, 0, None, True, "counts from 1, so 0 is none"),
+        (None, None, 2.0, True, "--wait for what"),
+        (None, 3, -1.0, True, "takes 0 to 86400 seconds, not -1"),
+        (None, 3, float("nan"), True, "takes 0 to 86400 seconds, not nan"),
+    ],
+)
+def test_what_can_not_be_asked_of_freshness_is_said(
+    consistency: str | None, min_position: int | None, wait: float | None, now: bool, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        check_freshness(consistency, min_position, wait, now=now)

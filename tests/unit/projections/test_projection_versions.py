@@ -28,5 +28,5 @@ async def test_what_is_written_changes_with_the_version_only() -> None:
         written.update(repr((key, document.position, document.state, document.columns, document.body)).encode())
     for position in sorted(store.attempts):
         written.update(repr(store.attempts[position]).encode())
-    written.update(repr((sorted(store.counts.items()), sorted(RENDERINGS))).encode())
+    written.update(repr((sorted(store.counted.items()), sorted(RENDERINGS))).encode())
     assert WRITTEN[STATES.name, STATES.version] == written.hexdigest()

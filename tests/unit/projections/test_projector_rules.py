@@ -98,7 +98,7 @@ def test_whatever_the_events_and_the_batching_and_the_losses_the_read_models_are
     documents, dead, counts = expected(log)
     assert bodies(store) == documents
     assert set(store.dead_letters) == dead
-    assert +store.counts == counts
+    assert +store.counted == counts
     assert store.position == len(log.events)
 
 

@@ -1,0 +1,72 @@
+"""A process's figures as metrics for Prometheus, gathered when somebody asks."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from infrastructure.near import NearDocuments
+from infrastructure.read_meter import BOUNDS, LevelFigures, ReadMeter
+
+
+class ReadCollector(Collector):
+    """The metrics of one tenant's reads in this process. L1's latencies are of one look in 256."""
+
+    def __init__(self, tenant: str, meter: ReadMeter, near: NearDocuments) -> None:
+        self._tenant = tenant
+        self._meter = meter
+        self._near = near
+
+    def collect(self) -> Iterator[Metric]:
+        near = self._near.figures
+        self._meter.told(near)
+        looks = CounterMetricFamily(
+            "dora_state_reads", "Documents looked for, by level and outcome.", labels=("tenant", "level", "outcome")
+        )
+        size = CounterMetricFamily(
+            "dora_state_read_bytes", "Bytes of the documents found in Redis and PostgreSQL.", labels=("tenant", "level")
+        )
+        times = HistogramMetricFamily(
+            "dora_state_read_seconds", "How long a look took, hit or miss.", labels=("tenant", "level")
+        )
+        for level, figures in self._meter.levels.items():
+            looks.add_metric((self._tenant, level, "hit"), figures.hits)
+            looks.add_metric((self._tenant, level, "miss"), figures.misses)
+            times.add_metric((self._tenant, level), _buckets(figures), figures.seconds)
+            if level != "l1":
+                size.add_metric((self._tenant, level), figures.bytes)
+        yield from (looks, size, times)
+        yield _gauge("dora_state_l1_bytes", "Memory of the documents kept in this process.", self._tenant, near.bytes)
+        yield _gauge("dora_state_l1_documents", "Documents kept in this process.", self._tenant, self._near.count)
+        usable = int(self._near.usable)
+        yield _gauge("dora_state_l1_usable", "1 while changes are heard of, else 0.", self._tenant, usable)
+        gone = CounterMetricFamily(
+            "dora_state_l1_dropped", "Documents that went from this process, by why.", labels=("tenant", "why")
+        )
+        gone.add_metric((self._tenant, "changed"), near.invalidated)
+        gone.add_metric((self._tenant, "room"), near.evicted)
+        yield gone
+
+
+def new_registry(tenant: str, meter: ReadMeter, near: NearDocuments) -> CollectorRegistry:
+    """A registry with the metrics of one platform; whoever serves metrics reads it."""
+    registry = CollectorRegistry()
+    registry.register(ReadCollector(tenant, meter, near))
+    return registry
+
+
+def _buckets(figures: LevelFigures) -> list[tuple[str, float]]:
+    """Prometheus counts in each bucket what is in those below it, too."""
+    so_far, buckets = 0, []
+    for bound, times in zip((*BOUNDS, float("inf")), figures.times, strict=True):
+        so_far += times
+        buckets.append((floatToGoString(bound), float(so_far)))  # type: ignore[no-untyped-call]  # it has no types
+    return buckets
+
+
+def _gauge(name: str, told: str, tenant: str, value: float) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(name, told, labels=("tenant",))
+    gauge.add_metric((tenant,), value)
+    return gauge
