@@ -94,7 +94,7 @@ class MemoryReadModels:
             self.dead_letters[letter.position] = letter
 
     @property
-    def counts(self) -> Counter[tuple[str, str]]:
+    def counted(self) -> Counter[tuple[str, str]]:
         return Counter((document.kind, document.state) for document in self.documents.values())
 
     async def reach(self, position: int) -> None:

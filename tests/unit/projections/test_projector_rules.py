@@ -209,7 +209,7 @@ async def test_a_document_that_cannot_be_rendered_stays_as_it_was_and_is_parked(
     assert store.documents["task", "t"].position == 1
     assert "nothing to show" in store.dead_letters[2].error
     assert store.documents["agent", "policy-analyzer-001"].position == len(log.events)
-    assert store.counts["task", "created"] == 1
+    assert store.counted["task", "created"] == 1
 
 
 @pytest.mark.parametrize(("type_name", "schema_version"), [("TaskTeleported", 1), ("TaskScheduled", 2)])
