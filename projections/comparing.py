@@ -1,5 +1,6 @@
 """Compares rebuilt tables with those that run, while these go on; and the rest of them while nobody writes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -110,8 +111,9 @@ class Comparing:
         for table in self._projection.facts:
             for first in range(after, until, WINDOW):
                 window = first, min(first + WINDOW, until)
-                running = await self._running.blocks(table, *window, BLOCK)
-                rebuilt = await self._rebuilt.blocks(table, *window, BLOCK)
+                running, rebuilt = await asyncio.gather(
+                    self._running.blocks(table, *window, BLOCK), self._rebuilt.blocks(table, *window, BLOCK)
+                )
                 for block in sorted(running.keys() | rebuilt.keys()):
                     if running.get(block) == rebuilt.get(block):
                         self.comparison.compared += running[block][0]

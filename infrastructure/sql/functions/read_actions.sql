@@ -25,6 +25,7 @@ BEGIN
     FROM events e
     CROSS JOIN LATERAL (
         SELECT CASE WHEN p_careful THEN readable(e.metadata) ELSE convert_from(e.metadata, 'UTF8')::jsonb END AS told
+        OFFSET 0  -- made once, and not for each time that it is named
     ) AS t
     WHERE e.position > p_after AND e.position <= v_end AND e.following = 0
         AND e.recorded_at >= v_from AND e.recorded_at < v_until;
