@@ -79,12 +79,15 @@ class Comparing:
         self.comparison = Comparison()
 
     async def up_to(self, position: int, advance: Callable[[int], None] = lambda _: None) -> None:
-        """What neither side changed after a position that both have reached. `advance` hears of each row."""
+        """What neither side changed after a position that both have reached. `advance` hears how many rows more."""
         for table in self._projection.documents:
-            pairs = _pairs(_documents(self._running, table), _documents(self._rebuilt, table))
+            pairs, told = _pairs(_documents(self._running, table), _documents(self._rebuilt, table)), 0
             async for running, rebuilt in pairs:
                 self._document(table, running, rebuilt, position)
-                advance(1)
+                told += 1
+                if told % PAGE == 0:
+                    advance(PAGE)
+            advance(told % PAGE)
         await self._facts(0, position, advance)
 
     async def after(self, position: int, until: int, stream_ids: Sequence[str]) -> None:

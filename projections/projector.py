@@ -14,7 +14,7 @@ from projections.errors import ProjectionHalted
 from projections.folding import Folding
 from projections.ports import Checkpoint, Counts, HotCopies, ReadModelStore, ReadModelWriter, Signal
 from projections.projection import STATES
-from projections.runner import Runner
+from projections.runner import GROWS, Runner
 from projections.states import States
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,8 @@ log = logging.getLogger(__name__)
 LAST_VERSION = 2**63 - 1
 FIRST = 500
 """Events of the first batch, of which nobody knows how large they are."""
-GROWS = 8
-"""A batch grows to so many times its usual size while the projector is far behind,"""
 BYTES_AT_ONCE = 16_000_000
-"""and while the data of its events stays below so many bytes."""
+"""A batch grows while the data of its events stays below so many bytes."""
 
 
 class Projector(Runner[ReadModelWriter]):
@@ -100,7 +98,7 @@ class Projector(Runner[ReadModelWriter]):
 
     def _next_size(self, records: Sequence[RecordedEvent], *, behind: bool) -> int:
         """Far behind, more at once: of what moved several times within a batch, one document is written."""
-        most = min(2 * self._size, GROWS * self._batch_size) if behind else self._batch_size
+        most = min(2 * self._size, GROWS * self._batch_size) if behind else max(self._size, self._batch_size)
         held = sum(len(record.data) for record in records) / len(records)
         return max(1, min(most, int(BYTES_AT_ONCE / max(held, 1))))
 

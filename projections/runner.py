@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,11 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """How often the log is looked at without being told."""
 LONGEST_PAUSE = 5.0
+GROWS = 8
+"""A batch grows to so many times its usual size while the projection is far behind."""
+BUSY = 500
+LONGEST_BREATH = 0.5
+"""Events of a batch from which on there is a breath after it, and its seconds at most."""
 W = TypeVar("W", bound=ProjectionWriter)
 
 
@@ -51,6 +57,7 @@ class Runner(ABC, Generic[W]):
         self._appended = (signal or ProcessSignal()).listener()
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
+        self._largest = GROWS * batch_size
         self._until = until
         self._lease = AsyncExitStack()
         self._writer: W | None = None
@@ -94,6 +101,7 @@ class Runner(ABC, Generic[W]):
         pause = 0.0
         try:
             while not stop.is_set():
+                begun = time.monotonic()
                 try:
                     applied = await self.run_once()
                 except CheckpointMoved as moved:
@@ -109,8 +117,17 @@ class Runner(ABC, Generic[W]):
                 pause = 0.0
                 if not applied:
                     await _first_of(stop.wait(), self._appended.wait(self._poll_seconds))
+                elif (breath := self._breath(applied, time.monotonic() - begun)) > 0:
+                    await _first_of(stop.wait(), asyncio.sleep(breath))
         finally:
             await self.release()
+
+    def _breath(self, applied: int, took: float) -> float:
+        """Where so much comes, leave time to those from whom it comes, and do more at once: that costs less for each.
+
+        None where little comes, nor for who is so far behind that the batches are as large as they get.
+        """
+        return min(2 * took, LONGEST_BREATH) if BUSY <= applied < self._largest else 0.0
 
     async def catch_up(self, position: int, timeout: float | None = None) -> None:
         """Until the projection includes the event at `position`, whoever applies it.
