@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-time lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -47,6 +47,9 @@ bench-time: $(INSTALLED) ## Measure what the past costs: folds, states at any mo
 
 bench-projections: $(INSTALLED) ## Measure the read models: rebuilds, how soon they know, what they cost the write side
 	@$(BIN)/python -m benchmarks projections $(ARGS)
+
+bench-reads: $(INSTALLED) ## Measure what is asked: documents at each level, lists and boards with a million tasks
+	@$(BIN)/python -m benchmarks reads boards $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)

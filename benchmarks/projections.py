@@ -15,6 +15,7 @@ from benchmarks.filling import opened, tell_lives
 from benchmarks.rows import Row, row
 from benchmarks.stage import Stage, open_stage
 from benchmarks.watching import Memory
+from dora_state.memory import spare_the_collector
 from dora_state.rebuilding import Wish, rebuild
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
@@ -58,6 +59,7 @@ async def rebuilds(stage: Stage, events: int, of_the_peer: int, rounds: int) -> 
         peers.eventsourcing_projections(stage.url, of_the_peer // LIFE, LIFE) as peer,
     ):
         await tell_lives(manager.platform.log, events // LIFE, LIFE)
+        spare_the_collector()  # as `dora-state rebuild` does
         for _ in range(rounds):
             begun = time.perf_counter()
             await rebuild_all(manager, Memory(events))

@@ -22,6 +22,8 @@ from projections.queries import Queries
 
 NAME = "reads"
 WORKFLOWS = 300
+SIZES = (0, 8)
+"""Tasks of a workflow: documents of about one and of four kilobytes."""
 ASKED = 3_000
 ROUNDS = 7
 LOOKS = 20_000
@@ -31,11 +33,11 @@ Ask = Callable[[int], Awaitable[object]]
 async def run(quick: bool) -> list[Row]:
     async with open_stage() as stage, reading(stage) as (platform, redis):
         asked, rounds = (ASKED // 10, 2) if quick else (ASKED, ROUNDS)
-        return [
-            *await near(platform, rounds),
-            *await copies(platform, redis, asked, rounds),
-            *await tables(platform, asked, rounds),
-        ]
+        rows = await near(platform, rounds)
+        for tasks in SIZES:
+            rows += await copies(platform, redis, tasks, asked, rounds)
+            rows += await tables(platform, tasks, asked, rounds)
+        return rows
 
 
 @asynccontextmanager
@@ -46,14 +48,13 @@ async def reading(stage: Stage) -> AsyncIterator[tuple[Platform, Redis]]:
     stop = asyncio.Event()
     async with open_platform(settings, warm=True) as platform:
         manager = StateManager(platform, default_actor="bench")
-        for number in range(WORKFLOWS):
-            await manager.submit(
-                {"type": "CreateWorkflow", "data": {"workflow_id": f"w-{number}", "definition_id": "d"}}
-            )
+        for tasks in SIZES:
+            for number in range(WORKFLOWS):
+                await make(manager, _name(tasks, number), tasks)
         await manager.catch_up()
         projecting = asyncio.create_task(platform.projector.run(stop))
-        while platform.caches.near.peek("workflow", "w-0") is None:
-            await manager.state("workflow", "w-0", consistency="cached")
+        while platform.caches.near.peek("workflow", _name(SIZES[-1], 0)) is None:
+            await manager.state("workflow", _name(SIZES[-1], 0), consistency="cached")
             await asyncio.sleep(0.01)
         assert platform.servers.redis_url is not None
         async with open_redis(platform.servers.redis_url, tenant, settings.redis_pool_size) as redis:
@@ -62,11 +63,22 @@ async def reading(stage: Stage) -> AsyncIterator[tuple[Platform, Redis]]:
         await projecting
 
 
+def _name(tasks: int, number: int) -> str:
+    return f"of-{tasks}-{number}"
+
+
+async def make(manager: StateManager, workflow_id: str, tasks: int) -> None:
+    about = {"workflow_id": workflow_id, "definition_id": "d"}
+    await manager.submit({"type": "CreateWorkflow", "data": about})
+    for number in range(tasks):
+        await manager.submit({"type": "AddTask", "data": about | {"task_id": f"{workflow_id}-{number}"}})
+
+
 async def near(platform: Platform, rounds: int) -> list[Row]:
-    frozen, plain = [], []
+    frozen, plain, name = [], [], _name(SIZES[-1], 0)
     for _ in range(rounds):
-        frozen.append(_microseconds(lambda: platform.queries.peek("workflow", "w-0")))
-        plain.append(_microseconds(lambda: thawed(platform.queries.peek("workflow", "w-0"))))
+        frozen.append(_microseconds(lambda: platform.queries.peek("workflow", name)))
+        plain.append(_microseconds(lambda: thawed(platform.queries.peek("workflow", name))))
         await asyncio.sleep(0.1)  # others wait for the loop, too
     return [
         row(NAME, "L1", "the frozen view", "us", frozen, at_most=5),
@@ -74,34 +86,39 @@ async def near(platform: Platform, rounds: int) -> list[Row]:
     ]
 
 
-async def copies(platform: Platform, redis: Redis, asked: int, rounds: int) -> list[Row]:
+async def copies(platform: Platform, redis: Redis, tasks: int, asked: int, rounds: int) -> list[Row]:
     """The same copy, by a bare GET of the same client, and as a document."""
-    name = Keys(platform.settings.tenant).document("workflow", "w-0")
+    id = _name(tasks, 0)
+    name = Keys(platform.settings.tenant).document("workflow", id)
 
     async def ours(_: int) -> object:
-        return await platform.queries.show("workflow", "w-0")
+        return await platform.queries.show("workflow", id)
 
     async def bare(_: int) -> object:
         return await redis.get(name)
 
     measured, peer = await _in_turn(ours, bare, asked, rounds)
-    return [row(NAME, "L2", "a document, against a bare GET", "us", measured, peer, at_most=2)]
+    return [row(NAME, f"L2, {_what(tasks)}", "against a bare GET", "us", measured, peer, at_most=2)]
 
 
-async def tables(platform: Platform, asked: int, rounds: int) -> list[Row]:
+async def tables(platform: Platform, tasks: int, asked: int, rounds: int) -> list[Row]:
     queries = Queries(platform.read_models, NoHotCopies(), platform.presence, platform.log, now)
     statement = sql.load("read_models/document_of_workflow")
 
     async def ours(number: int) -> object:
-        return await queries.show("workflow", f"w-{number % WORKFLOWS}")
+        return await queries.show("workflow", _name(tasks, number % WORKFLOWS))
 
     async def bare(number: int) -> object:
         async with platform.projector_pool.connection() as connection:
-            facts = {"id": f"w-{number % WORKFLOWS}"}
+            facts = {"id": _name(tasks, number % WORKFLOWS)}
             return await (await connection.execute(statement, facts, prepare=True)).fetchone()
 
     measured, peer = await _in_turn(ours, bare, asked, rounds)
-    return [row(NAME, "L3", "a document, against a primary-key SELECT", "us", measured, peer, at_most=2)]
+    return [row(NAME, f"L3, {_what(tasks)}", "against a primary-key SELECT", "us", measured, peer, at_most=2)]
+
+
+def _what(tasks: int) -> str:
+    return f"a workflow of {tasks} tasks"
 
 
 async def _in_turn(ours: Ask, bare: Ask, asked: int, rounds: int) -> tuple[list[float], list[float]]:

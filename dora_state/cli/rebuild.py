@@ -7,6 +7,7 @@ from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
+from dora_state.memory import spare_the_collector
 from dora_state.rebuilding import RebuildReport, Wish
 from dora_state.rebuilding import go_back as go_back_to
 from dora_state.rebuilding import rebuild as build_anew
@@ -18,6 +19,7 @@ from projections.projection import PROJECTIONS, Projection
 async def rebuild(settings: Settings, name: str, wish: Wish, output: Output) -> int:
     """One projection after the other. Raises RebuildRefused, ProjectionHalted."""
     wanted = _named(name)
+    spare_the_collector()
     async with open_state_manager(settings, say=say, create=False) as manager:
         with Bars() as bars:
             reports = await build_anew(manager.platform, wanted, bars, wish)

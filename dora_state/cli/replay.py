@@ -7,6 +7,7 @@ from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number, when
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
+from dora_state.memory import spare_the_collector
 from dora_state.replaying import begin_check, replay_until
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
@@ -14,6 +15,7 @@ from dora_state.state_manager import open_state_manager
 
 async def replay(settings: Settings, cut: Cut, schema: str, anew: bool, output: Output) -> int:
     """Raises InvalidInput, CutOutOfRange, ProjectionHalted."""
+    spare_the_collector()
     async with open_state_manager(settings, say=say, create=False) as manager:
         with Bars() as bars:
             report = await replay_until(manager.platform, cut, schema, bars, anew=anew)
