@@ -23,7 +23,7 @@ from projections.projection import PROJECTIONS
 
 NAME = "projections"
 ROUNDS = 5
-LIFE = 50
+LIFE, SHORT_LIFE = 50, 8
 """Events of one task."""
 REBUILT, OF_THE_PEER, MANY = 250_000, 10_000, 1_000_000
 RATE, TASKS = 1_000, 400
@@ -71,8 +71,9 @@ async def rebuilds(stage: Stage, events: int, of_the_peer: int, rounds: int) -> 
 
 
 async def memory(stage: Stage, events: int) -> list[Row]:
+    """Of short lives: more streams than the states that are kept in memory, long before the second quarter."""
     async with opened(stage) as manager:
-        await tell_lives(manager.platform.log, events // LIFE, LIFE)
+        await tell_lives(manager.platform.log, events // SHORT_LIFE, SHORT_LIFE)
         watched = Memory(events * len(PROJECTIONS))
         await rebuild_all(manager, watched)
     case = f"rebuild of all read models, {events:,} events"

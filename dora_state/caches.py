@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from domain.errors import DoraStateError, NotFound
 from dora_state.health_checks import NearVitals
@@ -15,9 +14,6 @@ from infrastructure.read_meter import ReadMeter
 from infrastructure.redis_client import RedisClient
 from projections.ports import HotCopies, NoHotCopies
 from projections.signal import ProcessSignal
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
 
 Load = Callable[[str, str], Awaitable[object]]
 log = logging.getLogger(__name__)
@@ -50,12 +46,6 @@ class Caches:
             bytes=self.near.figures.bytes,
             levels=self.meter.told(self.near.figures),
         )
-
-    def registry(self) -> "CollectorRegistry":
-        """The metrics of this process's reads of the tenant, for whoever serves them."""
-        from infrastructure.metrics import new_registry  # here, as it takes a while to import
-
-        return new_registry(self.tenant, self.meter, self.near)
 
     @property
     def moved(self) -> ProcessSignal | None:

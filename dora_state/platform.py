@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -46,6 +46,9 @@ from projections.runner import Runner
 from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 HELD_FOR_LONG = 3
 """Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
@@ -110,6 +113,19 @@ class Platform:
     def runners(self) -> tuple[Runner[Any], ...]:
         """One a projection."""
         return self.projector, self.actions
+
+    def registry(self) -> "CollectorRegistry":
+        """The metrics of this process's work for the tenant, for whoever serves them."""
+        from infrastructure.metrics import (  # here, as it takes a while to import
+            ProjectionCollector,
+            ReadCollector,
+            new_registry,
+        )
+
+        tenant, runners = self.settings.tenant, {one.projection.name: one.figures for one in self.runners}
+        return new_registry(
+            ReadCollector(tenant, self.caches.meter, self.caches.near), ProjectionCollector(tenant, runners)
+        )
 
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -36,14 +37,14 @@ class PostgresActionWriter:
         with available():
             return await self._lead.checkpoint()
 
-    async def copy(self, start: int, limit: int, until: int | None) -> int:
+    async def copy(self, start: int, limit: int, until: int | None) -> tuple[int, datetime] | None:
         about = {"after": start, "limit": limit, "until": _LAST if until is None else until}
         try:
             position, recorded_at, *columns = await self._read(about | {"careful": False})
         except psycopg.DataError:  # some metadata is no JSON, or has a NUL in it
             position, recorded_at, *columns = await self._read(about | {"careful": True})
         if position is None or recorded_at is None:
-            return start
+            return None
         positions, times, actors, types = (column or b"" for column in columns)
         packed = {
             "positions": Int8Array.of(positions),
@@ -58,7 +59,7 @@ class PostgresActionWriter:
                 async with connection.pipeline():
                     await connection.execute(_query("insert"), packed)
                     await self._lead.move(bigint(position), timestamptz(recorded_at))
-        return bigint(position)
+        return bigint(position), timestamptz(recorded_at)
 
     async def _read(self, about: dict[str, Any]) -> list[bytes | None]:
         """One row as the server packed it."""

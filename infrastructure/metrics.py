@@ -1,6 +1,6 @@
 """A process's figures as metrics for Prometheus, gathered when somebody asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -8,7 +8,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from infrastructure.near import NearDocuments
-from infrastructure.read_meter import BOUNDS, LevelFigures, ReadMeter
+from infrastructure.read_meter import BOUNDS, ReadMeter
+from projections.running_figures import BOUNDS as LAGS
+from projections.running_figures import RunningFigures
 
 
 class ReadCollector(Collector):
@@ -34,7 +36,7 @@ class ReadCollector(Collector):
         for level, figures in self._meter.levels.items():
             looks.add_metric((self._tenant, level, "hit"), figures.hits)
             looks.add_metric((self._tenant, level, "miss"), figures.misses)
-            times.add_metric((self._tenant, level), _buckets(figures), figures.seconds)
+            times.add_metric((self._tenant, level), _buckets(BOUNDS, figures.times), figures.seconds)
             if level != "l1":
                 size.add_metric((self._tenant, level), figures.bytes)
         yield from (looks, size, times)
@@ -50,17 +52,47 @@ class ReadCollector(Collector):
         yield gone
 
 
-def new_registry(tenant: str, meter: ReadMeter, near: NearDocuments) -> CollectorRegistry:
+class ProjectionCollector(Collector):
+    """The metrics of one tenant's projections, as far as this process has run them."""
+
+    def __init__(self, tenant: str, runners: Mapping[str, RunningFigures]) -> None:
+        self._tenant = tenant
+        self._runners = runners
+
+    def collect(self) -> Iterator[Metric]:
+        names = ("tenant", "projection")
+        events = CounterMetricFamily("dora_state_projected_events", "Events applied here.", labels=names)
+        busy = CounterMetricFamily("dora_state_projecting_seconds", "Time spent on batches.", labels=names)
+        failed = CounterMetricFamily(
+            "dora_state_projection_failures", "Batches that failed, by the error's code.", labels=(*names, "code")
+        )
+        position = GaugeMetricFamily("dora_state_projection_position", "The last position applied here.", labels=names)
+        lag = HistogramMetricFamily(
+            "dora_state_projection_lag_seconds", "Age of a batch's last event when it was kept.", labels=names
+        )
+        for name, figures in self._runners.items():
+            about = (self._tenant, name)
+            events.add_metric(about, figures.events)
+            busy.add_metric(about, figures.seconds)
+            position.add_metric(about, figures.position)
+            lag.add_metric(about, _buckets(LAGS, figures.lags), figures.lag_seconds)
+            for code, count in figures.failures.items():
+                failed.add_metric((*about, code), count)
+        yield from (events, busy, failed, position, lag)
+
+
+def new_registry(*collectors: Collector) -> CollectorRegistry:
     """A registry with the metrics of one platform; whoever serves metrics reads it."""
     registry = CollectorRegistry()
-    registry.register(ReadCollector(tenant, meter, near))
+    for collector in collectors:
+        registry.register(collector)
     return registry
 
 
-def _buckets(figures: LevelFigures) -> list[tuple[str, float]]:
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
     """Prometheus counts in each bucket what is in those below it, too."""
     so_far, buckets = 0, []
-    for bound, times in zip((*BOUNDS, float("inf")), figures.times, strict=True):
+    for bound, times in zip((*bounds, float("inf")), counts, strict=True):
         so_far += times
         buckets.append((floatToGoString(bound), float(so_far)))  # type: ignore[no-untyped-call]  # it has no types
     return buckets

@@ -30,10 +30,10 @@ class Action:
 
 
 class ActionWriter(ProjectionWriter, Protocol):
-    async def copy(self, start: int, limit: int, until: int | None) -> int:
+    async def copy(self, start: int, limit: int, until: int | None) -> tuple[int, datetime] | None:
         """Write the actions after a position: those of the next so many events, and none after `until`.
 
-        Gives the position of the last one, or `start` where there is none. Also raises LogError.
+        Gives the position and time of the last one, None where there is none. Also raises LogError.
         """
         ...
 
@@ -59,7 +59,10 @@ class ActionsRunner(Runner[ActionWriter]):
 
     async def _apply(self, writer: ActionWriter) -> int:
         before = self._position
-        self._position = await writer.copy(before, self._batch_size, self._until)
+        last = await writer.copy(before, self._batch_size, self._until)
+        if last is None:
+            return 0
+        self._position, self._recorded_at = last
         return self._position - before
 
 

@@ -14,7 +14,7 @@ from projections.errors import ProjectionHalted
 from projections.folding import Folding
 from projections.ports import Checkpoint, Counts, HotCopies, ReadModelStore, ReadModelWriter, Signal
 from projections.projection import STATES
-from projections.runner import GROWS, Runner
+from projections.runner import BUSY, GROWS, Runner
 from projections.states import States
 
 log = logging.getLogger(__name__)
@@ -87,12 +87,15 @@ class Projector(Runner[ReadModelWriter]):
         )
         self._size = self._next_size(records, behind=batch.behind)
         await Folding(self._states, self._catalogue, self._parked, batch).apply(known)
-        if batch.behind and len(known) == len(records):
+        whole = len(known) == len(records)
+        if whole and batch.behind:
             self._ahead = asyncio.ensure_future(self._read_log(batch.end))
         self._counts = counts = await writer.write(batch)
-        self._position = batch.end
+        self._position, self._recorded_at = batch.end, batch.ended_at
         for letter in batch.dead_letters:
             log.error("Parked event %d of %s: %s", letter.position, letter.stream_id, letter.error)
+        if whole and len(known) < BUSY and not batch.behind:
+            self._ahead = asyncio.ensure_future(self._read_log(batch.end))  # what came meanwhile
         await self._hot.mirror(batch, counts)
         return len(known)
 

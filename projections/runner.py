@@ -5,9 +5,10 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from domain.errors import Archived, LogUnavailable, without_advice
+from domain.errors import Archived, DoraStateError, LogUnavailable, without_advice
 from domain.log import EventReader
 from projections.errors import (
     CheckpointMoved,
@@ -18,6 +19,7 @@ from projections.errors import (
 )
 from projections.ports import Checkpoint, ProjectionStore, ProjectionWriter, Signal
 from projections.projection import Projection
+from projections.running_figures import RunningFigures
 from projections.signal import ProcessSignal
 
 log = logging.getLogger(__name__)
@@ -62,11 +64,13 @@ class Runner(ABC, Generic[W]):
         self._lease = AsyncExitStack()
         self._writer: W | None = None
         self._position = 0
+        self._recorded_at: datetime | None = None
+        self.figures = RunningFigures()
         self._alone = asyncio.Lock()
 
     @abstractmethod
     async def _apply(self, writer: W) -> int:
-        """Write one batch and its checkpoint, and note the position; gives how many events it had."""
+        """Write one batch and its checkpoint, and note position and time; gives how many events it had."""
 
     async def _begin(self, writer: W, checkpoint: Checkpoint) -> None:
         """The projection is ours from this checkpoint on."""
@@ -84,14 +88,10 @@ class Runner(ABC, Generic[W]):
         """
         async with self._alone:
             try:
-                writer = self._writer or await self._take_over()
-                if writer is None:
-                    return 0
-                applied = await self._apply(writer)
-                if not applied:
-                    await self._rest(writer)
-                return applied
-            except BaseException:
+                return await self._run_once()
+            except BaseException as error:
+                if isinstance(error, DoraStateError):
+                    self.figures.failures[error.code] += 1
                 # The writer may have lost its connection.
                 await self._let_go()
                 raise
@@ -161,6 +161,19 @@ class Runner(ABC, Generic[W]):
         """Let another run it."""
         async with self._alone:
             await self._let_go()
+
+    async def _run_once(self) -> int:
+        writer = self._writer or await self._take_over()
+        if writer is None:
+            return 0
+        begun = time.monotonic()
+        applied = await self._apply(writer)
+        if applied:
+            lag = time.time() - self._recorded_at.timestamp() if self._recorded_at is not None else 0.0
+            self.figures.applied(applied, time.monotonic() - begun, self._position, lag)
+        else:
+            await self._rest(writer)
+        return applied
 
     async def _take_over(self) -> W | None:
         writer = await self._lease.enter_async_context(self._store.run_alone())

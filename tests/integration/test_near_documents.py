@@ -383,13 +383,13 @@ async def test_without_redis_cached_is_what_the_read_models_have(side: ReadSide)
 async def test_metrics_tell_of_each_level(side: ReadSide, reader: NearReader) -> None:
     from prometheus_client import generate_latest
 
-    from infrastructure.metrics import new_registry
+    from infrastructure.metrics import ReadCollector, new_registry
 
     await side.hot.clear()
     await side.hot.begin(len(side.log.events), 0)
     await reader.filled("workflow", "wf-1")
     await reader.cached("workflow", "wf-1")
-    told = generate_latest(new_registry(side.tenant, reader.meter, reader.near)).decode()
+    told = generate_latest(new_registry(ReadCollector(side.tenant, reader.meter, reader.near))).decode()
     figures = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
     labels = f'tenant="{side.tenant}"'
     for level in ("l1", "l2", "l3"):

@@ -310,12 +310,17 @@ HARDSHIPS = (_nothing, _nothing, _flush, _restart, _stop_a_while, _fill, _lose_c
 
 
 async def test_metrics_of_a_process_can_be_served(house: House, tenant: str) -> None:
-    registry = house.reader.caches.registry()
+    registry = house.reader.registry()
     labels = {"tenant": tenant, "level": "l1", "outcome": "hit"}
     before = registry.get_sample_value("dora_state_reads_total", labels)
     await house.near("workflow", "w-0")
     assert registry.get_sample_value("dora_state_reads_total", labels) != before
     assert registry.get_sample_value("dora_state_l1_usable", {"tenant": tenant}) == 1
+    states = {"tenant": tenant, "projection": "states"}
+    registry, position = house.writer.registry(), (await house.writer.log.head()).position
+    assert registry.get_sample_value("dora_state_projected_events_total", states) == position
+    assert registry.get_sample_value("dora_state_projection_position", states) == position
+    assert registry.get_sample_value("dora_state_projection_lag_seconds_count", states) != 0
 
 
 async def _never(*_: object) -> None:
