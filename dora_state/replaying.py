@@ -134,6 +134,7 @@ async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Check
         for runner in platform.runners:
             await runner.catch_up(moment.position, CATCH_UP_SECONDS)
             await runner.release()
+            await runner.require_version()
         parked = await platform.read_models.parked()
     return Checking(platform, parked, moment.position, None if cut.is_now else moment.position, progress)
 

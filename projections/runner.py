@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -137,7 +137,10 @@ class Runner(ABC, Generic[W]):
         try:
             async with asyncio.timeout(timeout):
                 while (await self.reached()) < position:
-                    if not await self.run_once() and (await self.reached()) < position:
+                    with suppress(CheckpointMoved):
+                        if await self.run_once():
+                            continue
+                    if (await self.reached()) < position:
                         await asyncio.sleep(0.01)
         except TimeoutError:
             reached = (await self._store.checkpoint()).position
@@ -150,6 +153,10 @@ class Runner(ABC, Generic[W]):
     async def checkpoint(self) -> Checkpoint:
         """Where the projection is, whoever runs it."""
         return await self._store.checkpoint()
+
+    async def require_version(self) -> None:
+        """Raises ProjectionChanged where another version of the projection wrote what is there."""
+        self._require_version(await self.checkpoint())
 
     async def reached(self) -> int:
         """The last position that the projection includes."""

@@ -16,12 +16,13 @@ from dora_state.rebuilding import RebuildReport, Wish, building, go_back, outdat
 from dora_state.replaying import begin_check
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.database import Connection
+from infrastructure.hot_copies import Keys
 from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.rebuilds import rebuilding as rebuilding_alone
 from infrastructure.rebuilds import schemas_beside
 from projections.documents import RENDERINGS
 from projections.documents.values import Document
-from projections.errors import CheckpointNotInLog, ProjectionChanged, RebuildRefused
+from projections.errors import CheckpointMoved, CheckpointNotInLog, ProjectionChanged, RebuildRefused
 from projections.projection import ACTIONS, PROJECTIONS, STATES, Projection
 from projections.projector import Projector
 from tests.integration.test_replay import BrokenOff, Silent, admin, begin, give, manager, read_models, story
@@ -42,6 +43,18 @@ async def projecting(manager: StateManager) -> AsyncIterator[None]:
     finally:
         stop.set()
         await asyncio.gather(*running)
+
+
+async def until_copied(manager: StateManager) -> None:
+    """Until there is a copy in Redis of the document that is broken."""
+    platform = manager.platform
+    assert platform.redis is not None
+    await platform.redis.delete(Keys(platform.settings.tenant).document("task", "t1"))
+    async with asyncio.timeout(20):
+        while (await manager.platform.hot.get("task", "t1", 0)).body != b"{}":
+            with suppress(KeyError):
+                await manager.state("task", "t1")
+            await asyncio.sleep(0.05)
 
 
 async def tell(manager: StateManager, stories: int) -> int:
@@ -177,7 +190,10 @@ async def test_differences_are_named_and_only_switched_to_when_they_are_accepted
     ):
         await rebuild_one(manager, STATES, Silent(), PLAIN)
     assert await generation(admin) == 0, "it was switched to"
-    report = await rebuild_one(manager, STATES, Silent(), Wish(accept_differences=True))
+    async with projecting(manager):
+        await until_copied(manager)
+        report = await rebuild_one(manager, STATES, Silent(), Wish(accept_differences=True))
+        assert (await manager.state("task", "t1"))["task_id"] == "t1", "a copy of the old tables is believed"
     assert report.events == 0, "what was built is not used"
     assert report.compared is not None
     assert report.compared.differing == 3
@@ -324,8 +340,9 @@ async def test_a_runner_that_has_the_old_tables_in_mind_writes_nothing_into_the_
     async with open_state_manager(manager.platform.settings, default_actor="test") as other:
         await rebuild_one(other, STATES, Silent(), PLAIN)
     await give(manager, ("StartWorkflow", {"workflow_id": "late"}))
-    with suppress(Exception):
-        await runner.run_once()  # finds out
+    await runner.run_once()  # what it has read ahead is nothing
+    with pytest.raises(CheckpointMoved, match="generation 1, term"):
+        await runner.run_once()
     await runner.catch_up((await manager.platform.log.head()).position, 10)
     await runner.release()
     await require_sound(manager)

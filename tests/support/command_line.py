@@ -39,7 +39,8 @@ class CommandLine:
     """Runs commands in one home. Variables of our own that the surroundings have set don't reach it."""
 
     def __init__(self, home: Path, *, directory: Path = ROOT, **variables: str) -> None:
-        """`directory` is where they run."""
+        """`directory` is where they run. `program` may be another one that takes the same arguments."""
+        self.program = ["-m", "dora_state"]
         self._directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
         self._environment = kept | {"DORA_STATE_HOME": str(home), "COLUMNS": "80"} | variables
@@ -71,7 +72,7 @@ class CommandLine:
         )
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "dora_state", *arguments]
+        return [sys.executable, *self.program, *arguments]
 
 
 def lines(*commands: dict[str, Any]) -> str:
