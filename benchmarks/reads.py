@@ -16,8 +16,8 @@ from dora_state.state_manager import StateManager
 from infrastructure import sql
 from infrastructure.hot_copies import Keys
 from infrastructure.redis_client import open_redis
+from projections.cache_ports import NoHotCopies
 from projections.documents.frozen import thawed
-from projections.ports import NoHotCopies
 from projections.queries import Queries
 
 NAME = "reads"

@@ -12,7 +12,7 @@ from infrastructure.hot_copies import RedisHotCopies, UseBook
 from infrastructure.near import NearDocuments, Tracking
 from infrastructure.read_meter import ReadMeter
 from infrastructure.redis_client import RedisClient
-from projections.ports import HotCopies, NoHotCopies
+from projections.cache_ports import HotCopies, NoHotCopies
 from projections.signal import ProcessSignal
 
 Load = Callable[[str, str], Awaitable[object]]

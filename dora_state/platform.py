@@ -36,9 +36,9 @@ from infrastructure.redis_client import RedisClient, open_redis
 from infrastructure.snapshots import PostgresSnapshots
 from projections.actions import ActionsRunner
 from projections.audits import Audits
+from projections.cache_ports import HotCopies, NoHotCopies
 from projections.differences import Differences
 from projections.history import History
-from projections.ports import HotCopies, NoHotCopies
 from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from infrastructure.near.near_copies import NearFigures
-from projections.ports import Level
+from projections.cache_ports import Level
 
 BOUNDS = (1e-6, 2.5e-6, 5e-6, 1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0)
 """Of latencies, in seconds: from a look in memory to a server that is away."""

@@ -8,11 +8,12 @@ from domain.errors import CorruptLog
 from domain.folding import FOLDER, Folder
 from domain.log import Cut, EventReader, RecordedEvent
 from projections.batch import Batch
+from projections.cache_ports import HotCopies
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
 from projections.errors import ProjectionHalted
 from projections.folding import Folding
-from projections.ports import Checkpoint, Counts, HotCopies, ReadModelStore, ReadModelWriter, Signal
+from projections.ports import Checkpoint, Counts, ReadModelStore, ReadModelWriter, Signal
 from projections.projection import STATES
 from projections.runner import BUSY, GROWS, Runner
 from projections.states import States

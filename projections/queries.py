@@ -8,6 +8,7 @@ from domain.folding import FOLDER, Folder
 from domain.log import NOW, Cut, EventReader, RecordedEvent
 from domain.system import SYSTEM_ID
 from domain.workflow import ACTIVE
+from projections.cache_ports import NO_METER, NO_NEAR_COPIES, HotCopies, Meter, NearCopies
 from projections.documents import agent as agents
 from projections.documents import audit
 from projections.documents import system as systems
@@ -17,17 +18,7 @@ from projections.documents.values import Document, decode, encode
 from projections.errors import NotProjectedYet
 from projections.figures import PastFigures
 from projections.folded import Moment, StateAtCut
-from projections.ports import (
-    NO_METER,
-    NO_NEAR_COPIES,
-    Clock,
-    HotCopies,
-    Meter,
-    NearCopies,
-    PresenceBoard,
-    ReadModelStore,
-    Signal,
-)
+from projections.ports import Clock, PresenceBoard, ReadModelStore, Signal
 from projections.reading import Consistency, Reading, not_yet
 
 UTC_ZONE = ZoneInfo("UTC")

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from projections.cache_ports import HotCopies, Meter, NearCopies
 from projections.documents.frozen import frozen
 from projections.documents.values import Document, decode
 from projections.errors import NotProjectedYet, nothing_there
 from projections.flights import Flights
-from projections.ports import HotCopies, Meter, NearCopies, ReadModelStore, Signal
+from projections.ports import ReadModelStore, Signal
 
 Consistency = Literal["cached", "projected", "live"]
 CONSISTENCIES: tuple[Consistency, ...] = ("cached", "projected", "live")

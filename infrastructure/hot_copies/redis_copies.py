@@ -16,7 +16,8 @@ from infrastructure.hot_copies.keys import SCRIPT_KEYS, Keys, stamp
 from infrastructure.hot_copies.values import believed, handed, standing
 from infrastructure.redis_scripts import BEGIN, COPY_BATCH, END_BATCH, OFFER, TEND, TURN
 from projections.batch import Batch
-from projections.ports import NOTHING_SEEN, Counts, Glance, StoredDocument
+from projections.cache_ports import NOTHING_SEEN, Glance
+from projections.ports import Counts, StoredDocument
 
 FIRST_LIFE = 900
 """Seconds that a copy lives which nobody asks for; what is asked lives longer (`use.py`)."""

@@ -374,7 +374,7 @@ async def test_live_is_the_fold_also_where_the_read_models_lag(side: ReadSide, r
 
 
 async def test_without_redis_cached_is_what_the_read_models_have(side: ReadSide) -> None:
-    from projections.ports import NoHotCopies
+    from projections.cache_ports import NoHotCopies
 
     queries = side.queries(NoHotCopies())
     assert await queries.show("task", "done", consistency="cached") == await side.queries().task("done")

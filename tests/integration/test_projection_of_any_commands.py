@@ -15,8 +15,8 @@ from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_pool
 from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.read_models import PostgresReadModels
+from projections.cache_ports import NoHotCopies
 from projections.checking import Checker
-from projections.ports import NoHotCopies
 from projections.projection import STATES
 from projections.projector import Projector
 from tests.support.any_commands import TASKS, any_command

@@ -13,9 +13,10 @@ from infrastructure.checking import PostgresKept
 from infrastructure.database import Pool
 from infrastructure.event_store import PostgresEventLog
 from projections.batch import Batch
+from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
-from projections.ports import Counts, NoHotCopies
+from projections.ports import Counts
 from projections.projector import Projector
 from tests.support.postgres import connected
 from tests.support.read_side import ReadSide, read_side

@@ -12,8 +12,8 @@ from domain.log import Cut
 from domain.task import TaskCancelled, TaskFailed
 from domain.workflow import WorkflowCompleted, WorkflowCreated, WorkflowStarted
 from infrastructure.presence import PresenceBook
+from projections.cache_ports import NoHotCopies
 from projections.errors import NotProjectedYet, ReadModelsUnavailable
-from projections.ports import NoHotCopies
 from tests.support import spec_shapes as shapes
 from tests.support.read_side import ReadSide, read_side
 from tests.support.stories import (

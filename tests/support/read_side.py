@@ -13,8 +13,9 @@ from infrastructure.database import Pool, Role, open_pool
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
+from projections.cache_ports import HotCopies
 from projections.lists import Lists
-from projections.ports import HotCopies, StoredDocument
+from projections.ports import StoredDocument
 from projections.projector import Projector
 from projections.queries import Queries
 from tests.support.told_log import START, ToldLog

@@ -2,8 +2,8 @@
 
 from hashlib import sha256
 
+from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS
-from projections.ports import NoHotCopies
 from projections.projection import STATES
 from projections.projector import Projector
 from tests.support.memory_read_models import MemoryReadModels

@@ -14,10 +14,10 @@ from domain.all_events import AGGREGATES, CATALOGUE
 from domain.folding import Folder
 from domain.task import TASK, Task, TaskAssigned, TaskCancelled, TaskCompleted, TaskScheduled, TaskStarted
 from domain.workflow import WorkflowCreated, WorkflowStarted, WorkflowTaskChanged
+from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS, status
 from projections.documents.values import Document, decode
 from projections.errors import ProjectionHalted, ReadModelsUnavailable
-from projections.ports import NoHotCopies
 from projections.projector import Projector
 from tests.support.any_events import COMMANDS
 from tests.support.memory_read_models import MemoryReadModels

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from domain.errors import LogUnavailable
+from projections.cache_ports import NoHotCopies
 from projections.errors import NotProjectedYet
-from projections.ports import NoHotCopies
 from projections.projector import Projector
 from projections.signal import ProcessSignal
 from tests.support.memory_read_models import MemoryReadModels
