@@ -294,11 +294,15 @@ class StateManager:
         zone = ZoneInfo(self.platform.settings.time_zone)
         return await RateHistory(self.platform.read_models, now, zone).rates(per, begin, end, agent_id=agent_id)
 
-    async def catch_up(self, position: int | None = None, timeout: float = 30.0) -> bool:
-        """Bring the read models up to a position (the log's end if none is named); false if there's no time."""
+    async def catch_up(self, position: int | None = None, timeout: float = 30.0, *, everything: bool = False) -> bool:
+        """Bring the states up to a position (the log's end if none is named); false if there's no time.
+
+        `everything`: all projections, and not only what documents are read from.
+        """
         target = position if position is not None else (await self.platform.log.head()).position
         try:
-            await self.platform.projector.catch_up(target, timeout)
+            for runner in self.platform.runners if everything else (self.platform.projector,):
+                await runner.catch_up(target, timeout)
         except NotProjectedYet:
             return False
         return True

@@ -48,7 +48,7 @@ async def submit(settings: Settings, file: str, actor: str, output: Output) -> i
                     say(f"Stopped after the answer to line {run.told}; what follows it may have been recorded.")
                 raise
         run.summarise()
-        if not await manager.catch_up():
+        if not await manager.catch_up(everything=True):
             say("The read models are behind; they come up as soon as a worker or another command runs.")
         return run.exit_code()
 

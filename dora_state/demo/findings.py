@@ -33,7 +33,7 @@ class Findings:
 
 async def find_out(manager: StateManager, played: Played) -> Findings:
     """Ask as anybody would, once the read models are where the log is. Raises DemoStopped if they don't get there."""
-    if not await manager.catch_up():
+    if not await manager.catch_up(everything=True):
         raise DemoStopped("The read models did not catch up with the log in time; try again on a quieter machine.")
     run = played.run
     picture = await take_picture(manager, run)

@@ -17,6 +17,7 @@ from dora_state.importing.report import ImportReport, Resume
 from dora_state.importing.tenant import ImportRefused, Unfinished, alone, empty_tenant, inspect_tenant, other_file
 from dora_state.platform import Platform, Say, now, open_on, open_servers, quiet
 from dora_state.progress import Progress
+from dora_state.replaying import run_up_to
 from dora_state.settings import Settings
 from infrastructure.migrations import migrate
 from infrastructure.xes.sort import sort_xes
@@ -125,16 +126,10 @@ async def _import(
 async def _catch_up(platform: Platform, progress: Progress) -> None:
     """What the read models still lack when the last event is recorded."""
     target = (await platform.log.head()).position
-    done = (await platform.read_models.checkpoint()).position
-    progress.begin("read models", target - done)
-    while done < target:
-        await platform.projector.run_once()
-        reached = (await platform.read_models.checkpoint()).position
-        progress.advance(reached - done)
-        if reached == done:
-            await asyncio.sleep(0.05)
-        done = reached
-    progress.end()
+    for runner in platform.runners:
+        progress.begin(f"read models: {runner.projection.name}", target - await runner.reached())
+        await run_up_to(runner, target, progress)
+        progress.end()
 
 
 @contextmanager
