@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.errors import Archived
 from domain.log import Cut
 from dora_state.platform import Platform
 from dora_state.progress import Progress
@@ -132,7 +133,11 @@ async def begin_check(platform: Platform, cut: Cut, progress: Progress) -> Check
     parked: set[str] = set()
     if cut.is_now:
         for runner in platform.runners:
-            await runner.catch_up(moment.position, CATCH_UP_SECONDS)
+            try:
+                await runner.catch_up(moment.position, CATCH_UP_SECONDS)
+            except Archived:  # it never got so far, and is compared up to where it is
+                if runner is platform.projector:
+                    raise
             await runner.release()
             await runner.require_version()
         parked = await platform.read_models.parked()

@@ -37,6 +37,10 @@ class PostgresActionWriter:
         with available():
             return await self._lead.checkpoint()
 
+    async def require_same(self) -> None:
+        with available():
+            await self._lead.require_same()
+
     async def copy(self, start: int, limit: int, until: int | None) -> tuple[int, datetime] | None:
         about = {"after": start, "limit": limit, "until": _LAST if until is None else until}
         try:

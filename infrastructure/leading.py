@@ -1,14 +1,14 @@
 """The lead of a projection: who has it moves the checkpoint, in its own term.
 
 Whoever dies loses the advisory lock with its session, and another takes over at once. Whoever is stopped keeps the
-lock, is not heard of for `LEASE_SECONDS`, and another takes over without the lock, in a new term: when it wakes up,
-all that it would write is refused.
+lock, is not heard of for `LEASE_SECONDS`, and another takes over without the lock, in a new term, and ends the session
+of the silent one, which may be in the midst of a batch: when it wakes up, it has no connection to write on.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import psycopg
@@ -53,13 +53,22 @@ class Lead:
         actual = await find_checkpoint(self.connection, self._projection, "lock")
         expected = actual.position if start is None else start
         if (actual.position, actual.generation, actual.term) != (expected, self._generation, self._term):
-            raise CheckpointMoved(
-                f"The projection {self._projection.name} is at position {actual.position}, generation"
-                f" {actual.generation}, term {actual.term}, and not at {expected}, {self._generation}, {self._term} any"
-                " more; nothing was written.",
-                expected=expected,
-                actual=actual.position,
-            )
+            raise self._moved(actual, expected)
+
+    async def require_same(self) -> None:
+        """Raises CheckpointMoved where another has taken over, or other tables took the place of these."""
+        actual = await find_checkpoint(self.connection, self._projection)
+        if (actual.generation, actual.term) != (self._generation, self._term):
+            raise self._moved(actual, actual.position)
+
+    def _moved(self, actual: Checkpoint, expected: int) -> CheckpointMoved:
+        return CheckpointMoved(
+            f"The projection {self._projection.name} is at position {actual.position}, generation {actual.generation},"
+            f" term {actual.term}, and not at {expected}, {self._generation}, {self._term} any more; nothing was"
+            " written.",
+            expected=expected,
+            actual=actual.position,
+        )
 
     async def move(self, position: int, recorded_at: datetime) -> None:
         """Within the same transaction."""
@@ -95,11 +104,14 @@ async def lead(pool: Pool, projection: Projection) -> AsyncIterator[Lead | None]
             if row is None:
                 yield None
                 return
-            about["term"] = term = int(row[0])  # type: ignore[call-overload]  # rows are of any type
+            term, silent_pid, silent_start = row
+            about["term"] = term
+            if silent_pid is not None:
+                await _end_session(connection, silent_pid, silent_start)
             beating = asyncio.create_task(_beat(pool, about), name=f"lead of {projection.name}")
             try:
                 await connection.execute(_query("write_lightly"))
-                yield Lead(connection, projection, term)
+                yield Lead(connection, projection, int(term))  # type: ignore[call-overload]  # rows are of any type
             finally:
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
@@ -134,6 +146,15 @@ async def _beat(pool: Pool, about: dict[str, object]) -> None:
                         return
         except DoraStateError as error:
             log.debug("It could not be said who runs a projection: %s", error)
+
+
+async def _end_session(connection: Connection, pid: object, start: object) -> None:
+    """Where the login may not do that, whoever was stopped in the midst of a batch has to wake up or die first."""
+    log.warning("Whoever ran a projection was not heard of; its session %s is ended.", pid)
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        async with connection.transaction():
+            await connection.execute(_query("own_rights"))
+            await connection.execute(_query("end_session"), {"pid": pid, "start": start})
 
 
 async def _ended(connection: Connection, about: dict[str, object]) -> None:

@@ -76,6 +76,10 @@ class PostgresReadModelWriter:
         with available():
             return await self._lead.checkpoint()
 
+    async def require_same(self) -> None:
+        with available():
+            await self._lead.require_same()
+
     async def parked(self) -> set[str]:
         with available():
             rows = await (await self._connection.execute(_query("parked"))).fetchall()

@@ -4,7 +4,7 @@
 checkpoint of their own, so that work on them can be broken off and gone on with.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,8 +19,9 @@ from projections.projection import PROJECTIONS, Projection
 
 READ_MODELS = "01"
 """The migrations that make read models begin so."""
-PATIENCE = "500ms"
-"""How long the exchange waits for readers: others wait behind it meanwhile."""
+PATIENCE, LONGER_PATIENCE = "500ms", "1500ms"
+"""How long the exchange waits for others, who wait behind it meanwhile: the longer one, in which PostgreSQL has an
+automatic vacuum give way (after its deadlock_timeout of a second), now and then."""
 
 
 def next_schema(projection: Projection, tenant: str) -> str:
@@ -73,19 +74,22 @@ class Rebuild:
                 if script.name.startswith(READ_MODELS):
                     await self._connection.execute(script.text)
 
-    async def drop(self) -> None:
-        """Forget what was built."""
-        await self._connection.execute(_named("setup/drop_schema", schema=self.next))
+    async def analyze(self, schema: str) -> None:
+        """So that what is switched to is asked well from the first question on."""
+        await self._look(schema)
+        await self._connection.execute(_named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
 
     @asynccontextmanager
-    async def switching(self) -> AsyncIterator["Switch"]:
+    async def switching(self, *, longer: bool = False) -> AsyncIterator["Switch"]:
         """A transaction in which whoever runs the projection waits with its next write.
 
         Raises psycopg's LockNotAvailable where readers hold on to the tables for too long: try again a little later.
         """
         await self._look(self._tenant)
         async with self._connection.transaction():
-            await self._connection.execute(sql.load("rebuilds/patience"), {"patience": PATIENCE})
+            await self._connection.execute(
+                sql.load("rebuilds/patience"), {"patience": LONGER_PATIENCE if longer else PATIENCE}
+            )
             running = await find_checkpoint(self._connection, self._projection, "lock")
             yield Switch(self._connection, self._projection, self._tenant, self._between, running)
 
@@ -109,11 +113,18 @@ class Switch:
         self._between = between
         self.running = running
 
-    async def exchange(self, schema: str, *, keep_as: str | None) -> None:
-        """The tables of a schema take the place of those that run, which stay as another schema or go for good."""
+    async def exchange(
+        self, schema: str, *, keep_as: str | None, locked: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """The tables of a schema take the place of those that run, which stay as another schema or go for good.
+
+        `locked` is called when nothing can be in the way any more.
+        """
         connection, tables = self._connection, ", ".join(self._projection.tables)
         await self._look(self._tenant)
         await connection.execute(_named("rebuilds/lock_tables", tables=tables))
+        if locked is not None:
+            await locked()
         await self._look(schema)
         built = await find_checkpoint(connection, self._projection)
         between = self._between

@@ -71,7 +71,7 @@ async def wrong_actions(reader: EventReader, kept: KeptActions, until: int) -> A
 
     What is archived is not compared.
     """
-    position = await _readable_from(reader)
+    position = min(await _readable_from(reader), until)
     while position < until:
         events = await reader.read_log(after_position=position, limit=PAGE)
         told = {

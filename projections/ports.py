@@ -68,6 +68,10 @@ class ProjectionWriter(Protocol):
 
     async def checkpoint(self) -> Checkpoint: ...
 
+    async def require_same(self) -> None:
+        """Raises CheckpointMoved where another has taken over, or other tables took the place of these."""
+        ...
+
 
 W_co = TypeVar("W_co", bound=ProjectionWriter, covariant=True)
 

@@ -179,6 +179,7 @@ class Runner(ABC, Generic[W]):
             lag = time.time() - self._recorded_at.timestamp() if self._recorded_at is not None else 0.0
             self.figures.applied(applied, time.monotonic() - begun, self._position, lag)
         else:
+            await writer.require_same()
             await self._rest(writer)
         return applied
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import psycopg
 
@@ -82,15 +83,15 @@ class Building:
 
     async def switch(self, keep_as: str | None, *, accept_differences: bool) -> int:
         """Gives the position of what runs from here on. Raises RebuildRefused, LogUnavailable."""
-        for _ in range(SWITCHES):
+        await self.rebuild.analyze(self._schema)
+        for attempt in range(SWITCHES):
             try:
-                async with self.rebuild.switching() as switch:
+                async with self.rebuild.switching(longer=attempt % 4 == 3) as switch:
                     position = await self._catch_up(switch.running)
                     found = None if self.compared is None else self.compared + await self._compare_rest(position)
                     await self._require_agreement(found, accept_differences)
-                    if self.projection is STATES:
-                        await self._platform.hot.turn(position)
-                    await switch.exchange(self._schema, keep_as=keep_as)
+                    turn = partial(self._platform.hot.turn, position) if self.projection is STATES else None
+                    await switch.exchange(self._schema, keep_as=keep_as, locked=turn)
                 self.compared = found
                 return position
             except psycopg.errors.LockNotAvailable:
@@ -173,8 +174,11 @@ async def build(platform: Platform, buildings: Sequence[Building], progress: Pro
             for one in running:
                 one.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        before, head = head, (await platform.log.head()).position
-        behind = head - before if head - before > NEARLY else 0
+        before, head, last = head, (await platform.log.head()).position, behind
+        behind = head - before
+        if behind <= NEARLY or behind > last / 2:
+            break  # what is left is applied while those that run wait: it would not become much less
+        progress.begin(f"build {names}: what came meanwhile", behind * len(buildings))
     progress.end()
 
 

@@ -71,8 +71,8 @@ async def test_what_was_read_before_a_change_is_not_kept_after_it(side: ReadSide
 async def test_far_behind_documents_are_not_copied_but_old_copies_are_not_believed(side: ReadSide) -> None:
     side.log.tell_all(*full_task("t")[:3])
     await side.project()
-    side.log.tell_all(*full_task("t")[3:])
-    await side.project(batch_size=1)
+    side.log.tell_all(*full_task("t")[3:10])
+    await side.project(batch_size=1)  # batches of one, two and four events, all of them full
     assert (await side.hot.get("task", "t")).body is None
     assert (await side.queries().task("t"))["stream_version"] == len(full_task("t"))
     await side.hot.settled()

@@ -188,6 +188,45 @@ async def test_who_runs_the_projections_and_is_stopped_loses_them_and_wakes_up_h
     assert workers.line("replay", "--check").code == 0
 
 
+STOPPED_IN_ITS_MIDST = """
+import asyncio, os, signal
+from infrastructure import leading
+from dora_state.settings import load_settings
+from dora_state.worker import run_worker
+
+expect = leading.Lead.expect
+
+async def expect_and_stop(lead, *arguments):
+    await expect(lead, *arguments)
+    print("stops", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+leading.Lead.expect = expect_and_stop
+asyncio.run(run_worker(load_settings(), asyncio.Event()))
+"""
+
+
+async def test_who_is_stopped_in_the_midst_of_a_batch_holds_up_nobody(workers: Workers, manager: StateManager) -> None:
+    await begin(manager)
+    workers.line.program = ["-c", STOPPED_IN_ITS_MIDST]
+    sleeper = workers.line.start()
+    try:
+        assert sleeper.stdout is not None
+        assert await asyncio.to_thread(sleeper.stdout.readline) == b"stops\n"
+        workers.line.program = ["-m", "dora_state"]
+        with workers("projector") as heir:
+            await due(manager, "t1")
+            await until_projected(manager)
+            sleeper.send_signal(signal.SIGCONT)
+            await due(manager, "t2")
+            await until_projected(manager)
+            assert heir.end().code == 0
+    finally:
+        sleeper.kill()
+        await asyncio.to_thread(sleeper.communicate)
+    assert workers.line("replay", "--check").code == 0
+
+
 async def test_a_projection_of_an_earlier_version_is_built_anew_where_that_is_wanted(
     tmp_path: Path, database_url: str, redis_url: str, tenant: str, manager: StateManager, admin: Connection
 ) -> None:

@@ -42,6 +42,9 @@ class MemoryReadModels:
     async def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.position, self.recorded_at, STATES.version)
 
+    async def require_same(self) -> None:
+        return None
+
     async def parked(self) -> set[str]:
         return {letter.stream_id for letter in self.dead_letters.values()}
 

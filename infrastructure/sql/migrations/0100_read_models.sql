@@ -193,21 +193,28 @@ CREATE TABLE kept_counts (
 );
 
 -- How far each projection is: the last position applied, always between two commands, and when it was recorded; the version of
--- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place. Whoever
--- runs the projection has a term of its own, until `held_until` unless it says that it is still there; `locked` tells whether it
--- has the advisory lock too, which goes with its session.
+-- the projection that applied it; and which tables these are, as a number that rises when rebuilt ones take their place.
 CREATE TABLE checkpoints (
     name        text PRIMARY KEY,
     position    bigint NOT NULL,
     recorded_at timestamptz,
     version     integer NOT NULL DEFAULT 0,
-    generation  integer NOT NULL DEFAULT 0,
-    term        bigint NOT NULL DEFAULT 0,
-    held_until  timestamptz NOT NULL DEFAULT '-infinity',
-    locked      boolean NOT NULL DEFAULT false
+    generation  integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- Who runs each projection: in which term, until when unless it says that it is still there, by which session, and whether it
+-- has the advisory lock too, which goes with the session. Apart from the checkpoints, so that nothing that is written holds it up.
+CREATE TABLE leads (
+    name          text PRIMARY KEY,
+    term          bigint NOT NULL DEFAULT 0,
+    held_until    timestamptz NOT NULL DEFAULT '-infinity',
+    locked        boolean NOT NULL DEFAULT false,
+    backend_pid   integer,
+    backend_start timestamptz
 ) WITH (fillfactor = 50);
 
 INSERT INTO checkpoints (name, position) VALUES ('states', 0), ('actions', 0);
+INSERT INTO leads (name) VALUES ('states'), ('actions');
 
 -- Events that their document could not take, and all that follow of the same stream.
 CREATE TABLE dead_letters (
@@ -223,9 +230,9 @@ CREATE INDEX dead_letters_by_stream ON dead_letters (stream_id, version);
 
 GRANT SELECT
     ON workflows, tasks, agents, pools, reservations, systems, attempts, completions, counts, task_facets, task_cells, rates,
-    kept_counts, checkpoints, dead_letters
+    kept_counts, checkpoints, leads, dead_letters
     TO dora_state_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
     ON workflows, tasks, agents, pools, reservations, systems, attempts, completions, counts, task_facets, task_cells, rates,
-    kept_counts, checkpoints, dead_letters
+    kept_counts, checkpoints, leads, dead_letters
     TO dora_state_projector;

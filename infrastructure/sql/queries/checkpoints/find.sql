@@ -1,2 +1,5 @@
 -- How far a projection is, which version of it, which generation of its tables, and in whose term.
-SELECT position, recorded_at, version, generation, term FROM checkpoints WHERE name = %(name)s
+SELECT c.position, c.recorded_at, c.version, c.generation, l.term
+FROM checkpoints AS c
+INNER JOIN leads AS l ON l.name = c.name
+WHERE c.name = %(name)s

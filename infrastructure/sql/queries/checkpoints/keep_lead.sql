@@ -1,4 +1,4 @@
 -- We are still there. No answer: another took over.
-UPDATE checkpoints SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+UPDATE leads SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE name = %(name)s AND term = %(term)s
 RETURNING true

@@ -1,2 +1,1 @@
-RESET synchronous_commit;
-RESET idle_in_transaction_session_timeout
+RESET synchronous_commit
