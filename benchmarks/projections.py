@@ -82,7 +82,8 @@ async def memory(stage: Stage, events: int) -> list[Row]:
 
 
 async def rebuild_all(manager: StateManager, progress: Memory) -> None:
-    await rebuild(manager.platform, list(PROJECTIONS.values()), progress, Wish())
+    async for _ in rebuild(manager.platform, list(PROJECTIONS.values()), progress, Wish()):
+        pass
 
 
 # --- how soon they know ----------------------------------------------------------------------------------------
@@ -141,10 +142,10 @@ async def visible(stage: Stage, seconds: float, rounds: int) -> list[Row]:
 
 
 def _all(found: Iterable[float | None]) -> list[float]:
-    taken = [one for one in found if one is not None]
-    if len(taken) < 2:
-        raise RuntimeError("Nothing was seen.")
-    return taken
+    taken = list(found)
+    if len(taken) < 2 or None in taken:
+        raise RuntimeError("Something was never seen.")
+    return [one for one in taken if one is not None]
 
 
 @asynccontextmanager

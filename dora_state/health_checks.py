@@ -15,6 +15,7 @@ from infrastructure.vitals import (
     ProjectionVitals,
     TenantVitals,
 )
+from projections.projection import PROJECTIONS
 
 Status = Literal["healthy", "warning", "unhealthy"]
 Figure = str | int | float | bool | None
@@ -149,6 +150,15 @@ def _judged(one: ProjectionVitals, tenant: TenantVitals, clock: datetime, name: 
     if one.halt_reason is not None and one.halted_since is not None:
         message = f"The projection {one.name} has halted, {behind} events behind, since {iso(one.halted_since)}. "
         return figures, Check("unhealthy", message + one.halt_reason)
+    ours = PROJECTIONS[one.name].version
+    if one.checkpoint and one.version and one.version != ours:
+        what = (
+            f"build it anew with `{_line(name, f'rebuild {one.name}')}`"
+            if one.version < ours
+            else "a later one runs it"
+        )
+        message = f"The projection {one.name} is of version {one.version} and this release has version {ours}: {what}."
+        return figures, Check("warning", message)
     if not behind:
         return figures, Check("healthy", f"The read models are at the log's end, position {tenant.position}.")
     status = _graded(seconds, LAG, LONG_LAG)

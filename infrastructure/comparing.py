@@ -8,6 +8,12 @@ from infrastructure.available import available
 from infrastructure.database import Connections
 from projections.comparing import Blocks, Row
 
+_TELLING = {
+    **dict.fromkeys(("counts", "task_facets", "task_cells"), "count <> 0"),
+    "rates": "completed + failed + timed_out + cancelled + workflows <> 0",
+}
+"""Which rows say something: a count that has fallen to 0 may stand there or not."""
+
 
 class PostgresSide:
     """The port Side, on connections that see one schema."""
@@ -28,8 +34,9 @@ class PostgresSide:
         rows = await self._rows("blocks", table, after=after, until=until, size=size)
         return {block: (count, digest) for block, count, digest in rows}
 
-    async def counts(self, table: str) -> set[str]:
-        return {row for (row,) in await self._rows("counts", table)}
+    async def whole(self, table: str) -> tuple[int, str]:
+        ((count, digest),) = await self._rows("whole", table)
+        return count, digest
 
     async def parked(self) -> set[str]:
         return {stream_id for (stream_id,) in await self._rows("parked", "dead_letters")}
@@ -37,6 +44,7 @@ class PostgresSide:
     async def _rows(self, query: str, table: str, **facts: Any) -> list[Any]:
         """The table's name is one of a projection's own."""
         text = sql.load(f"comparing/{query}").replace(b"{table}", table.encode())
+        text = text.replace(b"{telling}", _TELLING.get(table, "true").encode())
         with available():
             async with self._connections.connection() as connection:
                 return await (await connection.execute(text, facts or None)).fetchall()

@@ -60,6 +60,7 @@ class ProjectionVitals:
     unapplied_since: datetime | None = None
     halt_reason: str | None = None
     halted_since: datetime | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

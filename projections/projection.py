@@ -8,19 +8,19 @@ class Projection:
     """`version` rises whenever the same events come to give other rows: what an earlier one wrote is then built anew.
 
     `documents` are the tables of documents by id, `facts` those of rows by the position of the event that they tell of,
-    `counts` small ones that follow from the others, and `more` whatever else follows from events.
+    `sums` those that follow from the others whatever the batches were, and `more` whatever else follows from events.
     """
 
     name: str
     version: int
     documents: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
-    counts: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
-        return self.documents + self.facts + self.counts + self.more
+        return self.documents + self.facts + self.sums + self.more
 
 
 STATES = Projection(
@@ -28,8 +28,8 @@ STATES = Projection(
     version=1,
     documents=("workflows", "tasks", "agents", "pools", "systems"),
     facts=("attempts", "completions"),
-    counts=("counts",),
-    more=("kept_counts", "dead_letters", "reservations", "task_facets", "task_cells", "rates"),
+    sums=("counts", "task_facets", "task_cells", "rates", "reservations"),
+    more=("kept_counts", "dead_letters"),
 )
 """The five documents, ended attempts, counts, rates, and the reservations of all pools."""
 

@@ -63,7 +63,7 @@ class Reading:
         if found is not None:
             return found
         key = (kind, id, min_position)
-        return await self._filling.join(key, lambda: self._fill(kind, id, complete, min_position), fresh=False)
+        return await self._filling.join(key, lambda: self._fill(kind, id, complete, min_position))
 
     async def reached(self) -> int:
         """The position up to which the read models are."""

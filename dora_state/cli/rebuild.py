@@ -22,9 +22,8 @@ async def rebuild(settings: Settings, name: str, wish: Wish, output: Output) -> 
     spare_the_collector()
     async with open_state_manager(settings, say=say, create=False) as manager:
         with Bars() as bars:
-            reports = await build_anew(manager.platform, wanted, bars, wish)
-    for report in reports:
-        _tell(report, "was built anew up to", output)
+            async for report in build_anew(manager.platform, wanted, bars, wish):
+                _tell(report, "was built anew up to", output)
     return Exit.DONE
 
 

@@ -17,6 +17,7 @@ from dora_state.cli.submissions import Piece, Splitter
 from dora_state.memory import spare_the_collector
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
+from projections.errors import ProjectionHalted
 
 IN_FLIGHT = 64
 """Commands that may be under way at once: enough for groups, and little to lose sight of."""
@@ -48,8 +49,11 @@ async def submit(settings: Settings, file: str, actor: str, output: Output) -> i
                     say(f"Stopped after the answer to line {run.told}; what follows it may have been recorded.")
                 raise
         run.summarise()
-        if not await manager.catch_up(everything=True):
-            say("The read models are behind; they come up as soon as a worker or another command runs.")
+        try:
+            if not await manager.catch_up(everything=True):
+                say("The read models are behind; they come up as soon as a worker or another command runs.")
+        except ProjectionHalted as halt:  # what was submitted is recorded all the same
+            say(f"The read models are behind: {halt.message}")
         return run.exit_code()
 
 

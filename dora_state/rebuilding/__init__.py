@@ -1,6 +1,6 @@
 """Rebuilds: a projection is built anew beside the one that runs, compared with it, and switched to at once."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
@@ -55,8 +55,9 @@ async def outdated(platform: Platform) -> list[Projection]:
 
 async def rebuild(
     platform: Platform, projections: Sequence[Projection], progress: Progress, wish: Wish
-) -> list[RebuildReport]:
+) -> AsyncIterator[RebuildReport]:
     """Build, compare, switch. Goes on with what another run began; builds them all at once, and then switches to each.
+    Gives the report of each when it is switched to.
 
     Raises RebuildRefused where another process is at it or the comparison finds differences (what was built stays, and
     those that run do too), ProjectionHalted at an event that this release does not know, LogUnavailable and LogError.
@@ -65,16 +66,29 @@ async def rebuild(
         buildings = []
         for projection in projections:
             alone = await stack.enter_async_context(_alone(platform, projection))
+            if wish.keep_old:
+                await alone.find(alone.kept)
+            if not wish.accept_differences:
+                await _refuse_later(alone, projection)
             found = await alone.find(alone.next)
             if found is None or wish.anew or not await is_usable(platform, projection, found):
                 await alone.make()
             building = Building.open(platform, projection, alone, alone.next)
             buildings.append(await stack.enter_async_context(building))
         await build(platform, buildings, progress)
-        return [
-            await _switch(building, building.rebuild.kept if wish.keep_old else None, progress, wish)
-            for building in buildings
-        ]
+        for one in buildings:
+            yield await _switch(one, one.rebuild.kept if wish.keep_old else None, progress, wish)
+
+
+async def _refuse_later(alone: Rebuild, projection: Projection) -> None:
+    """What a later release wrote is not replaced unawares."""
+    running = await alone.running()
+    if running.position and running.version > projection.version:
+        raise RebuildRefused(
+            f"The projection {projection.name} is of version {running.version}, which a later release wrote, and this"
+            f" release has version {projection.version}: leave it to that one, or replace it with --accept-differences.",
+            version=running.version,
+        )
 
 
 async def go_back(platform: Platform, projection: Projection, progress: Progress) -> RebuildReport:
@@ -87,7 +101,7 @@ async def go_back(platform: Platform, projection: Projection, progress: Progress
         kept = await alone.find(alone.kept)
         if kept is None:
             raise RebuildRefused(f"Nothing was kept of the projection {name}: rebuild it with --keep-old.")
-        if kept.version != projection.version:
+        if kept.position and kept.version != projection.version:
             raise RebuildRefused(
                 f"What was kept of the projection {name} is of version {kept.version}, and this release has version"
                 f" {projection.version}: go back with the release that wrote it.",

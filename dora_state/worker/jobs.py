@@ -50,7 +50,7 @@ async def rebuild_outdated(place: Workplace) -> None:
     if place.platform.settings.rebuild != "auto":
         return
     if wanted := await outdated(place.platform):
-        for report in await rebuild(place.platform, wanted, Unwatched(), Wish()):
+        async for report in rebuild(place.platform, wanted, Unwatched(), Wish()):
             place.say(f"The projection {report.projection} was built anew up to position {report.position}.")
 
 

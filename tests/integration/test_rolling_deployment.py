@@ -77,5 +77,8 @@ async def test_the_earlier_one_goes_on_until_the_later_one_has_rebuilt_and_write
             assert (await manager.platform.read_models.checkpoint()).version == STATES.version + 1
     assert later.line("replay", "--check").code == 0
     assert earlier.line("replay", "--check").code == 4
-    assert earlier.line("rebuild", "states").code == 0
+    refused = earlier.line("rebuild", "states")
+    assert refused.code == 1
+    assert "which a later release wrote" in refused.one_sentence()
+    assert earlier.line("rebuild", "states", "--accept-differences").code == 0
     assert earlier.line("replay", "--check").code == 0

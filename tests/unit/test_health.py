@@ -66,6 +66,10 @@ def near(*, wanted: bool = False, listening: bool = False, failing: bool = False
     return checks.judge_near(vitals, checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
 
 
+def _of_version(version: int) -> TenantVitals:
+    return _tenant(projections=(ProjectionVitals("states", 10, version=version), ProjectionVitals("actions", 10)))
+
+
 def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> TenantVitals:
     """One of two projections is."""
     behind = ProjectionVitals("actions", checkpoint, since, halt, since if halt else None)
@@ -102,6 +106,11 @@ def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> Tenant
             checks.judge_projection(_behind(4, NOW - timedelta(hours=1)), NOW, "t"),
             "unhealthy",
             "dora-state --tenant t worker",
+        ),
+        (
+            checks.judge_projection(_of_version(99), NOW, "t"),
+            "warning",
+            "this release has version 1: a later one runs it",
         ),
         (
             checks.judge_projection(_behind(9, NOW, "Event 10 is new."), NOW, "t"),

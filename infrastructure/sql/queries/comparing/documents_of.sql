@@ -1,2 +1,2 @@
--- Some documents, each as a digest of its text.
-SELECT id, position, md5(document::text) FROM {table} WHERE id = ANY (%(ids)s)
+-- Some documents, each as a digest of its text and of all that it is found by.
+SELECT id, position, md5(one::text) FROM {table} AS one WHERE id = ANY (%(ids)s)
