@@ -86,7 +86,7 @@ async def _refuse_later(alone: Rebuild, projection: Projection) -> None:
     if running.position and running.version > projection.version:
         raise RebuildRefused(
             f"The projection {projection.name} is of version {running.version}, which a later release wrote, and this"
-            f" release has version {projection.version}: leave it to that one, or replace it with --accept-differences.",
+            f" one has version {projection.version}: leave it alone, or replace it with --accept-differences.",
             version=running.version,
         )
 
