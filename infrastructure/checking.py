@@ -45,6 +45,9 @@ class PostgresKept:
         rows = await self._rows("counts", {}) + await self._rows("facets", {"limit": FINDINGS_TOLD})
         return [(kind, state, counted, there) for kind, state, counted, there in rows]
 
+    async def misplaced(self) -> list[str]:
+        return [f"{kind}-{id}" for kind, id in await self._rows("misplaced", {"limit": FINDINGS_TOLD})]
+
     async def misheld(self) -> list[str]:
         return [str(pool_id) for (pool_id,) in await self._rows("reservations", {"limit": FINDINGS_TOLD})]
 

@@ -62,6 +62,10 @@ class Kept(Protocol):
         """
         ...
 
+    async def misplaced(self) -> list[str]:
+        """Documents that are found by something else than what they say, by their streams."""
+        ...
+
     async def misheld(self) -> list[str]:
         """Pools of which other reservations are kept than their documents show."""
         ...
@@ -151,6 +155,8 @@ class Checker:
                 yield Finding("document", stream_id, "there is one, and the log knows no such stream")
             for kind, state, counted, there in await self._kept.miscounted():
                 yield Finding("count", f"{kind} {state}", f"{counted} were counted, and there are {there}")
+            for stream_id in await self._kept.misplaced():
+                yield Finding("columns", stream_id, "it is found by something else than what its document says")
             for pool_id in await self._kept.misheld():
                 yield Finding(
                     "reservations", f"pool-{pool_id}", "those kept by themselves are not those of its document"

@@ -228,6 +228,10 @@ async def checked(manager: StateManager, monkeypatch: pytest.MonkeyPatch) -> Sta
             "pool-q",
             "the log knows no such stream",
         ),
+        ("UPDATE tasks SET deadline = now() WHERE id = 't1'", "columns", "task-t1", "is found by something else"),
+        ("UPDATE workflows SET priority = 'low' WHERE id = 'w1'", "columns", "workflow-w1", "is found by"),
+        ("UPDATE agents SET available_slots = 9", "columns", "agent-a", "is found by something else"),
+        ("UPDATE pools SET next_expiry = now()", "columns", "pool-p", "is found by something else"),
         ("UPDATE counts SET count = count + 1 WHERE kind = 'agent'", "count", "agent healthy", "2 were counted"),
         (
             "UPDATE task_facets SET count = 7 WHERE facet = 'workflow' AND value = 'w1' AND state = 'completed'",
