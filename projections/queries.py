@@ -19,7 +19,7 @@ from projections.errors import NotProjectedYet
 from projections.figures import PastFigures
 from projections.folded import Moment, StateAtCut
 from projections.ports import Clock, PresenceBoard, ReadModelStore, Signal
-from projections.reading import Consistency, Reading, not_yet
+from projections.reading import Consistency, Reading
 
 UTC_ZONE = ZoneInfo("UTC")
 RATE_WINDOW = timedelta(minutes=15)
@@ -209,7 +209,11 @@ class Queries:
             return
         head = await self._at_cut.moment(NOW, self._clock())
         if head.position < position:
-            raise not_yet(head.position, position)
+            raise NotProjectedYet(
+                f"The log ends at position {head.position} and {position} was asked for; try again.",
+                position=head.position,
+                asked=position,
+            )
 
     async def _with_trail(self, document: Document) -> Document:
         """The end of it: a task may have told of its progress a million times, and its history is there for that."""

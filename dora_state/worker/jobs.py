@@ -49,7 +49,7 @@ async def rebuild_outdated(place: Workplace) -> None:
     """Nothing unless the settings want it: a projection of another version has halted, and that says what to do."""
     if place.platform.settings.rebuild != "auto":
         return
-    if wanted := await outdated(place.platform):
+    if (wanted := await outdated(place.platform)) and not place.stop.is_set():
         async for report in rebuild(place.platform, wanted, Unwatched(), Wish()):
             place.say(f"The projection {report.projection} was built anew up to position {report.position}.")
 
