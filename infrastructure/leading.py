@@ -100,7 +100,8 @@ async def lead(pool: Pool, projection: Projection) -> AsyncIterator[Lead | None]
     with available():
         async with pool.connection() as connection, _locked(connection, projection) as locked:
             about = {"name": projection.name, "seconds": LEASE_SECONDS}
-            row = await (await connection.execute(_query("take_lead"), about | {"locked": locked})).fetchone()
+            asked = about | {"locked": locked, "session_start": await _session_start(connection)}
+            row = await (await connection.execute(_query("take_lead"), asked)).fetchone()
             if row is None:
                 yield None
                 return
@@ -146,6 +147,13 @@ async def _beat(pool: Pool, about: dict[str, object]) -> None:
                         return
         except DoraStateError as error:
             log.debug("It could not be said who runs a projection: %s", error)
+
+
+async def _session_start(connection: Connection) -> object:
+    async with connection.transaction():
+        await connection.execute(_query("own_rights"))
+        row = await (await connection.execute(_query("own_session"))).fetchone()
+    return None if row is None else row[0]
 
 
 async def _end_session(connection: Connection, pid: object, start: object) -> None:

@@ -4,7 +4,7 @@
 UPDATE leads AS l
 SET term = l.term + 1, locked = %(locked)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s),
     backend_pid = pg_backend_pid(),
-    backend_start = (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid())
+    backend_start = %(session_start)s
 FROM (
     SELECT name, held_until, locked, backend_pid, backend_start FROM leads WHERE name = %(name)s FOR UPDATE SKIP LOCKED
 ) AS found
