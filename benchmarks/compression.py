@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import zstandard
 from rich.console import Console
@@ -81,8 +82,8 @@ def main() -> None:
                 str(level),
                 f"{len(small):,}",
                 f"{1 - len(small) / len(body):.0%}",
-                f"{microseconds(lambda body=body, one=compressor: one.compress(body)):.1f}",  # type: ignore[misc]
-                f"{microseconds(lambda small=small: decompressor.decompress(small)):.1f}",  # type: ignore[misc]
+                f"{microseconds(partial(compressor.compress, body)):.1f}",
+                f"{microseconds(partial(decompressor.decompress, small)):.1f}",
             )
     Console(width=100).print(table)
 

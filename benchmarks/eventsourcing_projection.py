@@ -6,6 +6,7 @@ events a second.
 
 import sys
 import time
+from abc import abstractmethod
 from typing import Any
 
 import orjson
@@ -20,8 +21,10 @@ AT_ONCE = 500
 
 
 class TaskRows(TrackingRecorder):
-    def upsert(self, task_id: str, note: str, tracking: Tracking) -> None:
-        raise NotImplementedError
+    """A view as the library wants it declared, apart from how it is kept."""
+
+    @abstractmethod
+    def upsert(self, task_id: str, note: str, tracking: Tracking) -> None: ...
 
 
 class PostgresTaskRows(PostgresTrackingRecorder, TaskRows):

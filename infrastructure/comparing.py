@@ -39,12 +39,14 @@ class PostgresSide:
         return count, digest
 
     async def parked(self) -> set[str]:
-        return {stream_id for (stream_id,) in await self._rows("parked", "dead_letters")}
+        with available():
+            async with self._connections.connection() as connection:
+                rows = await (await connection.execute(sql.load("read_models/parked"))).fetchall()
+        return {str(stream_id) for (stream_id,) in rows}
 
     async def _rows(self, query: str, table: str, **facts: Any) -> list[Any]:
         """The table's name is one of a projection's own."""
-        text = sql.load(f"comparing/{query}").replace(b"{table}", table.encode())
-        text = text.replace(b"{telling}", _TELLING.get(table, "true").encode())
+        text = sql.named(f"comparing/{query}", table=table, telling=_TELLING.get(table, "true"))
         with available():
             async with self._connections.connection() as connection:
                 return await (await connection.execute(text, facts or None)).fetchall()

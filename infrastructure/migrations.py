@@ -93,7 +93,7 @@ async def drop_tenant(database_url: str, tenant: str) -> None:
             await _lock(connection)
             await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
             for name in (schema, *schemas_beside(tenant)):
-                await connection.execute(_for_schema("setup/drop_schema", name))
+                await connection.execute(sql.named("setup/drop_schema", schema=name))
             await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
 
 
@@ -148,11 +148,6 @@ async def _is_current(connection: Connection, tenant: str, schema: str) -> bool:
     return True
 
 
-def _for_schema(query: str, schema: str) -> bytes:
-    """A statement that must name its schema, which is a checked name."""
-    return sql.load(query).replace(b"{schema}", schema.encode())
-
-
 async def _value(connection: Connection, query: str, *arguments: object) -> object:
     cursor = await connection.execute(sql.load(query), arguments or None)
     row = await cursor.fetchone()
@@ -162,7 +157,7 @@ async def _value(connection: Connection, query: str, *arguments: object) -> obje
 async def _bring_up(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> list[str]:
     await assume(connection, schema, Role.MIGRATOR)
     if not await _value(connection, "setup/schema_exists", f"{schema}.migrations"):
-        await connection.execute(_for_schema("setup/schema", schema))
+        await connection.execute(sql.named("setup/schema", schema=schema))
     runs = await _pending(connection, schema, numbered, repeatable)
     for run in runs:
         await _run(connection, run)

@@ -38,10 +38,7 @@ _LETTER_FIELDS = ("position", "stream_id", "version", "type", "error")
 
 def _query(name: str, words: Mapping[str, str] = NO_WORDS) -> bytes:
     """The statement, with words of ours in its places for them."""
-    query = sql.load(f"read_models/{name}")
-    for place, word in words.items():
-        query = query.replace(f"{{{place}}}".encode(), word.encode())
-    return query
+    return sql.named(f"read_models/{name}", **words)
 
 
 def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:

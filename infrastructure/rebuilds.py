@@ -66,9 +66,9 @@ class Rebuild:
     async def make(self) -> None:
         """An empty set of tables to build into, in place of what may be there."""
         async with self._connection.transaction():
-            await self._connection.execute(_named("setup/drop_schema", schema=self.next))
-            await self._connection.execute(_named("replays/schema", schema=self.next))
-            await self._connection.execute(_named("rebuilds/mark", schema=self.next))
+            await self._connection.execute(sql.named("setup/drop_schema", schema=self.next))
+            await self._connection.execute(sql.named("replays/schema", schema=self.next))
+            await self._connection.execute(sql.named("rebuilds/mark", schema=self.next))
             await self._look(self.next)
             for script in sql.scripts("migrations"):
                 if script.name.startswith(READ_MODELS):
@@ -77,7 +77,7 @@ class Rebuild:
     async def analyze(self, schema: str) -> None:
         """So that what is switched to is asked well from the first question on."""
         await self._look(schema)
-        await self._connection.execute(_named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
+        await self._connection.execute(sql.named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
 
     @asynccontextmanager
     async def switching(self, *, longer: bool = False) -> AsyncIterator["Switch"]:
@@ -122,30 +122,30 @@ class Switch:
         """
         connection, tables = self._connection, ", ".join(self._projection.tables)
         await self._look(self._tenant)
-        await connection.execute(_named("rebuilds/lock_tables", tables=tables))
+        await connection.execute(sql.named("rebuilds/lock_tables", tables=tables))
         if locked is not None:
             await locked()
         await self._look(schema)
         built = await find_checkpoint(connection, self._projection)
         between = self._between
-        await connection.execute(_named("rebuilds/make_schema", schema=between))
+        await connection.execute(sql.named("rebuilds/make_schema", schema=between))
         await self._move(self._tenant, between)
         await self._move(schema, self._tenant)
         await self._move(between, schema)
-        await connection.execute(_named("setup/drop_schema", schema=between))
+        await connection.execute(sql.named("setup/drop_schema", schema=between))
         await self._set("take_over", self._tenant, built)
         await self._set("give_way", schema, self.running)
         if keep_as is None:
-            await connection.execute(_named("setup/drop_schema", schema=schema))
+            await connection.execute(sql.named("setup/drop_schema", schema=schema))
         elif keep_as != schema:
-            await connection.execute(_named("setup/drop_schema", schema=keep_as))
-            await connection.execute(_named("rebuilds/rename_schema", schema=schema, name=keep_as))
+            await connection.execute(sql.named("setup/drop_schema", schema=keep_as))
+            await connection.execute(sql.named("rebuilds/rename_schema", schema=schema, name=keep_as))
         await self._look(self._tenant)
 
     async def _move(self, source: str, target: str) -> None:
         await self._look(source)
         for table in self._projection.tables:
-            await self._connection.execute(_named("rebuilds/move_table", table=table, schema=target))
+            await self._connection.execute(sql.named("rebuilds/move_table", table=table, schema=target))
 
     async def _set(self, query: str, schema: str, checkpoint: Checkpoint) -> None:
         await self._look(schema)
@@ -178,11 +178,3 @@ async def rebuilding(database_url: str, tenant: str, projection: Projection) -> 
             yield Rebuild(connection, tenant, projection)
         except psycopg.Error as error:
             raise refused(database_url, error) from None
-
-
-def _named(query: str, **names: str) -> bytes:
-    """A statement with names in it, which are made of a projection's and a checked tenant's."""
-    text = sql.load(query)
-    for place, name in names.items():
-        text = text.replace(b"{%s}" % place.encode(), name.encode())
-    return text

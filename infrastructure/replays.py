@@ -48,7 +48,7 @@ async def prepare(database_url: str, schema: str, wanted: Replay, *, anew: bool 
             await assume(connection, check_schema(schema), Role.MIGRATOR)
             found = await _find(connection, schema)
             if found is not None and anew:
-                await connection.execute(_named("setup/drop_schema", schema))
+                await connection.execute(sql.named("setup/drop_schema", schema=schema))
                 found = None
             if found is None:
                 await _make(connection, schema, wanted)
@@ -83,7 +83,7 @@ async def _find(connection: Connection, schema: str) -> Replay | None:
 
 async def _make(connection: Connection, schema: str, wanted: Replay) -> None:
     async with connection.transaction():
-        await connection.execute(_named("replays/schema", schema))
+        await connection.execute(sql.named("replays/schema", schema=schema))
         for script in sql.scripts("migrations"):
             if script.name.startswith(READ_MODELS):
                 await connection.execute(script.text)
@@ -96,11 +96,6 @@ async def finish(pool: Pool) -> None:
     """The read models are complete."""
     async with pool.connection() as connection:
         await connection.execute(sql.load("replays/finish"))
-
-
-def _named(query: str, schema: str) -> bytes:
-    """A statement that must name its schema, which is a checked name."""
-    return sql.load(query).replace(b"{schema}", schema.encode())
 
 
 async def _value(connection: Connection, query: str, *arguments: object) -> object:
