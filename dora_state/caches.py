@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from domain.errors import DoraStateError, NotFound
-from dora_state.health_checks import NearVitals
 from infrastructure.hot_copies import RedisHotCopies, UseBook
 from infrastructure.near import NearDocuments, Tracking
 from infrastructure.read_meter import ReadMeter
@@ -17,6 +16,19 @@ from projections.signal import ProcessSignal
 
 Load = Callable[[str, str], Awaitable[object]]
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NearVitals:
+    """How a process reads: `wanted` documents near, `listening` for changes, `failing` without Redis just now."""
+
+    wanted: bool
+    listening: bool
+    failing: bool
+    usable: bool
+    documents: int
+    bytes: int
+    levels: Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)

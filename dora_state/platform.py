@@ -1,7 +1,7 @@
 """The composition root: the one place where ports meet their adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +23,10 @@ from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from dora_state.caches import Caches, caching, make_caches
+from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
-from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
@@ -53,12 +53,7 @@ if TYPE_CHECKING:
 HELD_FOR_LONG = 3
 """Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
 
-Say = Callable[[str], None]
 S = TypeVar("S", bound=AggregateState)
-
-
-def quiet(_: str) -> None:
-    """For those who want no word on the screen."""
 
 
 def now() -> datetime:
@@ -68,19 +63,6 @@ def now() -> datetime:
 def new_id() -> UUID:
     """Ids rise with time, which keeps the indexes of a long log small in memory."""
     return uuid7()
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Where PostgreSQL and Redis are. The URLs hold secrets and are never shown.
-
-    `broker_url` is the Redis by which workers hand jobs to each other; without one they stay in their process.
-    """
-
-    database_url: str
-    redis_url: str | None
-    embedded: EmbeddedServers | None
-    broker_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,34 +145,6 @@ class Heartbeats:
                 self._presence.heard(one.agent_id, one.seen_at, one.usage, one.queue_size)
             else:
                 self._presence.seen(one.agent_id, one.seen_at)
-
-
-@asynccontextmanager
-async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Servers]:
-    """The servers that the settings name, else our own, stopped by the last process that leaves."""
-    broker_url = settings.broker_url.get_secret_value() if settings.broker_url else None
-    if settings.database_url is not None:
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        yield Servers(settings.database_url.get_secret_value(), redis_url, None, broker_url or redis_url)
-        return
-    embedded = EmbeddedServers(settings.home, say=say)
-    try:
-        # A start can't be interrupted half way; who is cancelled meanwhile leaves when it is done.
-        await whole(asyncio.to_thread(embedded.start))
-        redis_url = embedded.redis_url
-        yield Servers(embedded.database_url, redis_url, embedded, broker_url or redis_url)
-    finally:
-        await whole(asyncio.to_thread(embedded.stop))
-
-
-async def whole(work: Coroutine[Any, Any, object]) -> None:
-    """Wait for the end of what can't be cut short, also when cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 @asynccontextmanager

@@ -18,7 +18,8 @@ from domain.system import SYSTEM_ID
 from domain.values import Priority
 from dora_state.effects import Effect, effect_of
 from dora_state.exporting import begin_export
-from dora_state.platform import Platform, Say, new_id, now, open_platform, quiet
+from dora_state.platform import Platform, new_id, now, open_platform
+from dora_state.servers import Say, quiet
 from dora_state.settings import Settings, load_settings
 from projections import changes
 from projections.differences import Difference

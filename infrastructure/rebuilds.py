@@ -50,7 +50,7 @@ class Rebuild:
 
     async def running(self) -> Checkpoint:
         """Where those that run are."""
-        await self._look(self._tenant)
+        await _look(self._connection, self._tenant)
         return await find_checkpoint(self._connection, self._projection)
 
     async def find(self, schema: str) -> Checkpoint | None:
@@ -60,7 +60,7 @@ class Rebuild:
             return None
         if not ours:
             raise RebuildRefused(f"There is a schema {schema} that no rebuild made: rename it, and try again.")
-        await self._look(schema)
+        await _look(self._connection, schema)
         return await find_checkpoint(self._connection, self._projection)
 
     async def make(self) -> None:
@@ -69,14 +69,14 @@ class Rebuild:
             await self._connection.execute(sql.named("setup/drop_schema", schema=self.next))
             await self._connection.execute(sql.named("replays/schema", schema=self.next))
             await self._connection.execute(sql.named("rebuilds/mark", schema=self.next))
-            await self._look(self.next)
+            await _look(self._connection, self.next)
             for script in sql.scripts("migrations"):
                 if script.name.startswith(READ_MODELS):
                     await self._connection.execute(script.text)
 
     async def analyze(self, schema: str) -> None:
         """So that what is switched to is asked well from the first question on."""
-        await self._look(schema)
+        await _look(self._connection, schema)
         await self._connection.execute(sql.named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
 
     @asynccontextmanager
@@ -85,16 +85,13 @@ class Rebuild:
 
         Raises psycopg's LockNotAvailable where readers hold on to the tables for too long: try again a little later.
         """
-        await self._look(self._tenant)
+        await _look(self._connection, self._tenant)
         async with self._connection.transaction():
             await self._connection.execute(
                 sql.load("rebuilds/patience"), {"patience": LONGER_PATIENCE if longer else PATIENCE}
             )
             running = await find_checkpoint(self._connection, self._projection, "lock")
             yield Switch(self._connection, self._projection, self._tenant, self._between, running)
-
-    async def _look(self, schema: str) -> None:
-        await self._connection.execute(sql.load("rebuilds/look"), {"path": search_path(schema)})
 
     async def _value(self, query: str, **facts: Any) -> Any:
         row = await (await self._connection.execute(sql.load(f"rebuilds/{query}"), facts)).fetchone()
@@ -121,11 +118,11 @@ class Switch:
         `locked` is called when nothing can be in the way any more.
         """
         connection, tables = self._connection, ", ".join(self._projection.tables)
-        await self._look(self._tenant)
+        await _look(self._connection, self._tenant)
         await connection.execute(sql.named("rebuilds/lock_tables", tables=tables))
         if locked is not None:
             await locked()
-        await self._look(schema)
+        await _look(self._connection, schema)
         built = await find_checkpoint(connection, self._projection)
         between = self._between
         await connection.execute(sql.named("rebuilds/make_schema", schema=between))
@@ -140,15 +137,15 @@ class Switch:
         elif keep_as != schema:
             await connection.execute(sql.named("setup/drop_schema", schema=keep_as))
             await connection.execute(sql.named("rebuilds/rename_schema", schema=schema, name=keep_as))
-        await self._look(self._tenant)
+        await _look(self._connection, self._tenant)
 
     async def _move(self, source: str, target: str) -> None:
-        await self._look(source)
+        await _look(self._connection, source)
         for table in self._projection.tables:
             await self._connection.execute(sql.named("rebuilds/move_table", table=table, schema=target))
 
     async def _set(self, query: str, schema: str, checkpoint: Checkpoint) -> None:
-        await self._look(schema)
+        await _look(self._connection, schema)
         about = {
             "name": self._projection.name,
             "position": checkpoint.position,
@@ -158,8 +155,10 @@ class Switch:
         }
         await self._connection.execute(sql.load(f"rebuilds/{query}"), about)
 
-    async def _look(self, schema: str) -> None:
-        await self._connection.execute(sql.load("rebuilds/look"), {"path": search_path(schema)})
+
+async def _look(connection: Connection, schema: str) -> None:
+    """What is asked for from here on is that of a schema."""
+    await connection.execute(sql.load("rebuilds/look"), {"path": search_path(schema)})
 
 
 @asynccontextmanager

@@ -36,18 +36,18 @@ class Flights(Generic[T]):
     """Work in progress that asks others, by what it is for: of each one piece runs at most, and one waits for its end.
 
     Who comes when a flight has begun takes the next one, as what it brings may be older than the question: an answer
-    includes all that was there when it was asked for. `fresh=False` is for those who don't mind. When the one who
-    does the work is cancelled, another of those who wait does it.
+    includes all that was there when it was asked for. When the one who does the work is cancelled, another of those
+    who wait does it.
     """
 
     def __init__(self) -> None:
         self._last: dict[Hashable, _Flight[T]] = {}
 
-    async def join(self, key: Hashable, work: Callable[[], Awaitable[T]], *, fresh: bool = True) -> T:
+    async def join(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives, or the same work of another who asked before it began."""
         while True:
             flight = self._last.get(key)
-            if flight is None or (fresh and flight.begun):
+            if flight is None or flight.begun:
                 return await self._fly(key, work, flight)
             flight.passengers += 1
             try:

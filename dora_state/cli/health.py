@@ -4,7 +4,7 @@ from dora_state.cli.exits import Exit
 from dora_state.cli.formats import state, table
 from dora_state.cli.output import Output, say
 from dora_state.health import HealthReport, check_servers, check_without_servers
-from dora_state.platform import open_servers
+from dora_state.servers import open_servers
 from dora_state.settings import Settings
 from infrastructure.embedded import EmbeddedServerError
 

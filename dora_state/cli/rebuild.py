@@ -31,10 +31,9 @@ async def go_back(settings: Settings, name: str, output: Output) -> int:
     """Raises RebuildRefused, ProjectionHalted."""
     wanted = _named(name)
     async with open_state_manager(settings, say=say, create=False) as manager:
-        for projection in wanted:
-            with Bars() as bars:
-                report = await go_back_to(manager.platform, projection, bars)
-            _tell(report, "is again the one that was kept, brought up to", output)
+        with Bars() as bars:
+            async for report in go_back_to(manager.platform, wanted, bars):
+                _tell(report, "is again the one that was kept, brought up to", output)
     return Exit.DONE
 
 

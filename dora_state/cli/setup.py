@@ -2,7 +2,7 @@
 
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
-from dora_state.platform import open_servers
+from dora_state.servers import open_servers
 from dora_state.settings import Settings
 from infrastructure.database import Role, open_pool
 from infrastructure.event_store import PostgresEventLog

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
 from dora_state.memory import spare_the_collector
-from dora_state.platform import Say, now
+from dora_state.platform import now
+from dora_state.servers import Say
 from dora_state.settings import Settings
 from dora_state.worker import WorkerRole, run_worker
 

@@ -15,7 +15,8 @@ from dora_state.demo.report import next_commands, show_report
 from dora_state.demo.scenario import story
 from dora_state.demo.stage import Audience, DemoStopped, Nobody, play
 from dora_state.demo.teller import Teller
-from dora_state.platform import Say, now
+from dora_state.platform import now
+from dora_state.servers import Say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
 

@@ -15,9 +15,10 @@ from dora_state.importing.importer import Importer
 from dora_state.importing.projecting import project_meanwhile
 from dora_state.importing.report import ImportReport, Resume
 from dora_state.importing.tenant import ImportRefused, Unfinished, alone, empty_tenant, inspect_tenant, other_file
-from dora_state.platform import Platform, Say, now, open_on, open_servers, quiet
+from dora_state.platform import Platform, now, open_on
 from dora_state.progress import Progress
 from dora_state.replaying import run_up_to
+from dora_state.servers import Say, open_servers, quiet
 from dora_state.settings import Settings
 from infrastructure.migrations import migrate
 from infrastructure.xes.sort import sort_xes

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from pydantic import SecretStr
 
-from dora_state.platform import Servers
+from dora_state.servers import Servers
 from dora_state.settings import Settings
 
 MODULE = "dora_state.importing.projecting_child"

@@ -7,7 +7,8 @@ import sys
 
 from domain.errors import DoraStateError
 from dora_state.importing.projecting import STOP_SECONDS
-from dora_state.platform import Servers, open_on
+from dora_state.platform import open_on
+from dora_state.servers import Servers
 from dora_state.settings import load_settings
 
 COLLECT_EVERY = 50_000

@@ -91,27 +91,39 @@ async def _refuse_later(alone: Rebuild, projection: Projection) -> None:
         )
 
 
-async def go_back(platform: Platform, projection: Projection, progress: Progress) -> RebuildReport:
-    """Bring those that were kept up to now, and switch to them; those that run are kept in their place.
+async def go_back(
+    platform: Platform, projections: Sequence[Projection], progress: Progress
+) -> AsyncIterator[RebuildReport]:
+    """Bring those that were kept up to now, and switch to them; those that run are kept in their place. Gives the
+    report of each when it is switched to.
 
-    Raises RebuildRefused where none are kept, or another release has to do it.
+    Raises RebuildRefused, with nothing switched, where none are kept of one or another release has to do it.
     """
-    name = projection.name
-    async with _alone(platform, projection) as alone:
-        kept = await alone.find(alone.kept)
-        if kept is None:
-            raise RebuildRefused(f"Nothing was kept of the projection {name}: rebuild it with --keep-old.")
-        if kept.position and kept.version != projection.version:
-            raise RebuildRefused(
-                f"What was kept of the projection {name} is of version {kept.version}, and this release has version"
-                f" {projection.version}: go back with the release that wrote it.",
-                version=kept.version,
-            )
-        if not await is_usable(platform, projection, kept):
-            raise RebuildRefused(f"What was kept of the projection {name} was made from another log: rebuild it.")
-        async with Building.open(platform, projection, alone, alone.kept) as building:
-            await build(platform, [building], progress)
-            return await _switch(building, alone.kept, progress, Wish(accept_differences=True))
+    async with AsyncExitStack() as stack:
+        buildings = []
+        for projection in projections:
+            alone = await stack.enter_async_context(_alone(platform, projection))
+            await _require_kept(platform, alone, projection)
+            building = Building.open(platform, projection, alone, alone.kept)
+            buildings.append(await stack.enter_async_context(building))
+        await build(platform, buildings, progress)
+        for one in buildings:
+            yield await _switch(one, one.rebuild.kept, progress, Wish(accept_differences=True))
+
+
+async def _require_kept(platform: Platform, alone: Rebuild, projection: Projection) -> None:
+    """What was kept can run again with this release."""
+    name, kept = projection.name, await alone.find(alone.kept)
+    if kept is None:
+        raise RebuildRefused(f"Nothing was kept of the projection {name}: rebuild it with --keep-old.")
+    if kept.position and kept.version != projection.version:
+        raise RebuildRefused(
+            f"What was kept of the projection {name} is of version {kept.version}, and this release has version"
+            f" {projection.version}: go back with the release that wrote it.",
+            version=kept.version,
+        )
+    if not await is_usable(platform, projection, kept):
+        raise RebuildRefused(f"What was kept of the projection {name} was made from another log: rebuild it.")
 
 
 def _alone(platform: Platform, projection: Projection) -> AbstractAsyncContextManager[Rebuild]:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-from dora_state.platform import Platform, Say, now, open_platform, quiet, whole
+from dora_state.platform import Platform, now, open_platform
+from dora_state.servers import Say, quiet, whole
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
 from dora_state.worker.chores import ACTOR

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from dora_state.platform import Platform, Say
+from dora_state.platform import Platform
+from dora_state.servers import Say
 from dora_state.state_manager import StateManager
 from projections.lists import Lists
 

@@ -14,7 +14,10 @@ from domain.log import NOW
 from dora_state import platform
 from dora_state.rebuilding import RebuildReport, Wish, building, go_back, outdated, rebuild
 from dora_state.replaying import begin_check
+from dora_state.servers import quiet
 from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.worker.jobs import rebuild_outdated
+from dora_state.worker.workplace import Workplace
 from infrastructure.database import Connection
 from infrastructure.hot_copies import Keys
 from infrastructure.migrations import drop_tenant, migrate
@@ -76,6 +79,11 @@ async def project(manager: StateManager) -> int:
 async def rebuild_one(manager: StateManager, projection: Projection, progress: Silent, wish: Wish) -> RebuildReport:
     (report,) = [one async for one in rebuild(manager.platform, [projection], progress, wish)]
     return report
+
+
+async def go_back_to_kept(manager: StateManager, *projections: Projection) -> RebuildReport:
+    reports = [one async for one in go_back(manager.platform, projections, Silent())]
+    return reports[-1]
 
 
 async def require_sound(manager: StateManager) -> None:
@@ -234,7 +242,7 @@ async def test_a_document_that_had_stopped_goes_on_and_one_that_stops_is_not_swi
 async def test_what_is_kept_can_be_gone_back_to(manager: StateManager, admin: Connection, tenant: str) -> None:
     await tell(manager, 2)
     with pytest.raises(RebuildRefused, match="Nothing was kept of the projection states"):
-        await go_back(manager.platform, STATES, Silent())
+        await go_back_to_kept(manager, STATES)
     await admin.execute("COMMENT ON TABLE tasks IS 'the first'")
     report = await rebuild_one(manager, STATES, Silent(), Wish(keep_old=True))
     assert report.kept_as == f"kept_states_{tenant}"
@@ -242,16 +250,54 @@ async def test_what_is_kept_can_be_gone_back_to(manager: StateManager, admin: Co
     await story(manager, 7)
     more = await project(manager) - report.position
 
-    back = await go_back(manager.platform, STATES, Silent())
+    back = await go_back_to_kept(manager, STATES)
     assert back.events == more, "it was not brought up"
     assert await value(admin, "SELECT obj_description('tasks'::regclass)") == "the first"
     assert await generation(admin) == 2
     await require_sound(manager)
-    await go_back(manager.platform, STATES, Silent())
+    await go_back_to_kept(manager, STATES)
     assert await value(admin, "SELECT obj_description('tasks'::regclass)") is None
     await rows(admin, f"UPDATE kept_states_{tenant}.checkpoints SET version = 0 RETURNING 1")
     with pytest.raises(RebuildRefused, match="of version 0, and this release has version 1"):
-        await go_back(manager.platform, STATES, Silent())
+        await go_back_to_kept(manager, STATES)
+
+
+async def test_all_are_gone_back_to_or_none(manager: StateManager, admin: Connection) -> None:
+    await tell(manager, 1)
+    for projection in PROJECTIONS.values():
+        await rebuild_one(manager, projection, Silent(), Wish(keep_old=True))
+    before = await generation(admin)
+    await rows(admin, f"UPDATE kept_actions_{manager.platform.settings.tenant}.checkpoints SET version = 0 RETURNING 1")
+    with pytest.raises(RebuildRefused, match="What was kept of the projection actions is of version 0"):
+        await go_back_to_kept(manager, STATES, ACTIONS)
+    assert await generation(admin) == before, "one of them was switched"
+
+
+async def test_an_automatic_rebuild_is_broken_off_when_the_worker_leaves_and_gone_on_with_later(
+    manager: StateManager, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(manager, 1)
+    await rows(admin, "UPDATE checkpoints SET version = 0 RETURNING 1")
+    settings = manager.platform.settings.model_copy(update={"rebuild": "auto"})
+    place = Workplace(replace(manager.platform, settings=settings), manager, manager.lists, asyncio.Event(), quiet)
+    paused = asyncio.Event()
+
+    async def pause(*_: object) -> None:
+        paused.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(building.Building, "run_up_to", pause)
+        job = asyncio.create_task(rebuild_outdated(place))
+        await paused.wait()
+        place.stop.set()
+        await job
+    assert await outdated(manager.platform) == [STATES, ACTIONS]
+
+    place.stop.clear()
+    await rebuild_outdated(place)
+    assert await outdated(manager.platform) == []
+    await require_sound(manager)
 
 
 @pytest.mark.parametrize(

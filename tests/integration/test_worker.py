@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from domain.errors import LogUnavailable, without_advice
-from dora_state.platform import Say, now, quiet
+from dora_state.platform import now
+from dora_state.servers import Say, quiet
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.worker import run_worker, running

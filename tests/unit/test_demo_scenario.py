@@ -22,7 +22,7 @@ from dora_state.demo.report import health_parts
 from dora_state.demo.scenario import RollBack, Step, story
 from dora_state.demo.stage import DemoStopped
 from dora_state.health import HealthReport
-from dora_state.platform import Say
+from dora_state.servers import Say
 from dora_state.settings import Settings
 
 BEGAN = datetime(2026, 11, 23, 10, 30, 0, 250_000, tzinfo=UTC)

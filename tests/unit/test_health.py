@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from dora_state import health_checks as checks
-from dora_state.health import HealthReport
-from dora_state.health_checks import Check, Status
+from dora_state.caches import NearVitals
+from dora_state.health import HealthReport, cache, database, machine, tenant
+from dora_state.health.judging import Check, Status
 from infrastructure.vitals import (
     CacheVitals,
     DatabaseVitals,
@@ -40,18 +40,18 @@ DATABASE = DatabaseVitals(0.01, 0.001, SERVER, 0.0, None, TENANT)
 
 def test_all_is_well_when_all_figures_are() -> None:
     found = [
-        checks.judge_database(DATABASE, "t"),
-        checks.judge_transactions(DATABASE),
-        checks.judge_snapshots(DATABASE),
-        checks.judge_projection(TENANT, NOW, "t"),
-        checks.judge_months(TENANT, NOW, "t"),
-        checks.judge_clock(DATABASE, TENANT),
-        checks.judge_dead_letters(TENANT),
-        checks.judge_mode(TENANT, "t"),
-        checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)),
-        checks.judge_cache(None),
-        checks.judge_memory(MemoryVitals(100, 50, 1)),
-        checks.judge_disk(DiskVitals(Path("/"), 100, 50)),
+        database.judge_database(DATABASE, "t"),
+        database.judge_transactions(DATABASE),
+        database.judge_snapshots(DATABASE),
+        tenant.judge_projection(TENANT, NOW, "t"),
+        tenant.judge_months(TENANT, NOW, "t"),
+        database.judge_clock(DATABASE, TENANT),
+        tenant.judge_dead_letters(TENANT),
+        tenant.judge_mode(TENANT, "t"),
+        cache.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)),
+        cache.judge_cache(None),
+        machine.judge_memory(MemoryVitals(100, 50, 1)),
+        machine.judge_disk(DiskVitals(Path("/"), 100, 50)),
     ]
     assert {check.status for check in found} == {"healthy"}
 
@@ -60,10 +60,10 @@ def _tenant(**changes: object) -> TenantVitals:
     return replace(TENANT, **changes)  # type: ignore[arg-type]  # the names are checked by `replace`
 
 
-def near(*, wanted: bool = False, listening: bool = False, failing: bool = False) -> checks.Check:
+def near(*, wanted: bool = False, listening: bool = False, failing: bool = False) -> Check:
     """The check of a process that reads, beside a cache that is well."""
-    vitals = checks.NearVitals(wanted, listening, failing, usable=False, documents=0, bytes=0, levels={})
-    return checks.judge_near(vitals, checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
+    vitals = NearVitals(wanted, listening, failing, usable=False, documents=0, bytes=0, levels={})
+    return cache.judge_near(vitals, cache.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
 
 
 def _of_version(version: int) -> TenantVitals:
@@ -79,76 +79,78 @@ def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> Tenant
 @pytest.mark.parametrize(
     ("check", "status", "word"),
     [
-        (checks.judge_database(replace(DATABASE, tenant=None), "t"), "unhealthy", "dora-state --tenant t init"),
+        (database.judge_database(replace(DATABASE, tenant=None), "t"), "unhealthy", "dora-state --tenant t init"),
         (
-            checks.judge_database(replace(DATABASE, server=replace(SERVER, read_only=True)), "t"),
+            database.judge_database(replace(DATABASE, server=replace(SERVER, read_only=True)), "t"),
             "warning",
             "standby",
         ),
         (
-            checks.judge_database(replace(DATABASE, server=replace(SERVER, connections=95)), "t"),
+            database.judge_database(replace(DATABASE, server=replace(SERVER, connections=95)), "t"),
             "warning",
             "95 of 100",
         ),
-        (checks.judge_transactions(replace(DATABASE, transaction_seconds=1.0)), "warning", "1000.0 ms"),
-        (checks.judge_transactions(replace(DATABASE, transaction_seconds=9.0)), "unhealthy", "9000.0 ms"),
+        (database.judge_transactions(replace(DATABASE, transaction_seconds=1.0)), "warning", "1000.0 ms"),
+        (database.judge_transactions(replace(DATABASE, transaction_seconds=9.0)), "unhealthy", "9000.0 ms"),
         (
-            checks.judge_snapshots(replace(DATABASE, oldest=OldestTransaction(7, "psql", "idle in transaction", 99.0))),
+            database.judge_snapshots(
+                replace(DATABASE, oldest=OldestTransaction(7, "psql", "idle in transaction", 99.0))
+            ),
             "warning",
             "process 7, psql",
         ),
         (
-            checks.judge_projection(_behind(4, NOW - timedelta(seconds=60)), NOW, "t"),
+            tenant.judge_projection(_behind(4, NOW - timedelta(seconds=60)), NOW, "t"),
             "warning",
             "6 events behind",
         ),
         (
-            checks.judge_projection(_behind(4, NOW - timedelta(hours=1)), NOW, "t"),
+            tenant.judge_projection(_behind(4, NOW - timedelta(hours=1)), NOW, "t"),
             "unhealthy",
             "dora-state --tenant t worker",
         ),
         (
-            checks.judge_projection(_of_version(99), NOW, "t"),
+            tenant.judge_projection(_of_version(99), NOW, "t"),
             "warning",
             "this release has version 1: a later one runs it",
         ),
         (
-            checks.judge_projection(_behind(9, NOW, "Event 10 is new."), NOW, "t"),
+            tenant.judge_projection(_behind(9, NOW, "Event 10 is new."), NOW, "t"),
             "unhealthy",
             "actions has halted, 1 events behind, since 2024-01-17T10:00:00Z. Event 10 is new.",
         ),
-        (checks.judge_projection(_behind(9, NOW), NOW, "t"), "healthy", "1 events behind"),
-        (checks.judge_months(_tenant(months_end=NOW + timedelta(days=9)), NOW, "t"), "warning", "9 days"),
-        (checks.judge_months(_tenant(months_end=NOW), NOW, "t"), "unhealthy", "0 days"),
-        (checks.judge_months(_tenant(months_end=None), NOW, "t"), "unhealthy", "0 days"),
-        (checks.judge_clock(replace(DATABASE, clock_offset=-5.0), TENANT), "warning", "differ by 5.0 s"),
+        (tenant.judge_projection(_behind(9, NOW), NOW, "t"), "healthy", "1 events behind"),
+        (tenant.judge_months(_tenant(months_end=NOW + timedelta(days=9)), NOW, "t"), "warning", "9 days"),
+        (tenant.judge_months(_tenant(months_end=NOW), NOW, "t"), "unhealthy", "0 days"),
+        (tenant.judge_months(_tenant(months_end=None), NOW, "t"), "unhealthy", "0 days"),
+        (database.judge_clock(replace(DATABASE, clock_offset=-5.0), TENANT), "warning", "differ by 5.0 s"),
         (
-            checks.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=10))),
+            database.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=10))),
             "warning",
             "10.0 s ahead",
         ),
         (
-            checks.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=90))),
+            database.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=90))),
             "unhealthy",
             "nothing can be appended",
         ),
-        (checks.judge_dead_letters(_tenant(dead_letters=2)), "warning", "2 events"),
+        (tenant.judge_dead_letters(_tenant(dead_letters=2)), "warning", "2 events"),
         (
-            checks.judge_mode(_tenant(import_id=UUID(int=1)), "t"),
+            tenant.judge_mode(_tenant(import_id=UUID(int=1)), "t"),
             "warning",
             "dora-state --tenant t import xes FILE --continue",
         ),
-        (checks.judge_cache("Away."), "unhealthy", "Away."),
-        (checks.judge_cache(CacheVitals(0.001, "Valkey", "9", 99, 99, full=True)), "warning", "Valkey is full"),
+        (cache.judge_cache("Away."), "unhealthy", "Away."),
+        (cache.judge_cache(CacheVitals(0.001, "Valkey", "9", 99, 99, full=True)), "warning", "Valkey is full"),
         (near(wanted=True), "warning", "Valkey 9 answers in 1.0 ms, but changes are not heard of"),
         (near(failing=True), "warning", "Valkey 9 answers in 1.0 ms, but failed this process"),
         (near(wanted=True, listening=True), "healthy", "Valkey 9 answers in 1.0 ms."),
         (near(), "healthy", "Valkey 9 answers in 1.0 ms."),
-        (checks.judge_cache(CacheVitals(0.5, "Valkey", "9", 1, 0)), "warning", "Valkey 9 answers in 500.0 ms"),
-        (checks.judge_memory(MemoryVitals(100, 5, 1)), "warning", "memory"),
-        (checks.judge_memory(MemoryVitals(100, 1, 1)), "unhealthy", "memory"),
-        (checks.judge_disk(DiskVitals(Path("/"), 100, 5)), "warning", "free"),
-        (checks.judge_disk(DiskVitals(Path("/"), 100, 1)), "unhealthy", "free"),
+        (cache.judge_cache(CacheVitals(0.5, "Valkey", "9", 1, 0)), "warning", "Valkey 9 answers in 500.0 ms"),
+        (machine.judge_memory(MemoryVitals(100, 5, 1)), "warning", "memory"),
+        (machine.judge_memory(MemoryVitals(100, 1, 1)), "unhealthy", "memory"),
+        (machine.judge_disk(DiskVitals(Path("/"), 100, 5)), "warning", "free"),
+        (machine.judge_disk(DiskVitals(Path("/"), 100, 1)), "unhealthy", "free"),
     ],
 )
 def test_what_is_wrong_is_said(check: Check, status: str, word: str) -> None:
@@ -185,7 +187,9 @@ def _process(name: str, first: int, last: int, most: int | None = None) -> Proce
 
 
 def test_the_process_that_grew_most_is_told_and_all_are_figures() -> None:
-    found = checks.judge_memory(MEMORY, [_process("a:1", 70, 72, 90), _process("b:2", 70, 71), _process("c:3", 90, 60)])
+    found = machine.judge_memory(
+        MEMORY, [_process("a:1", 70, 72, 90), _process("b:2", 70, 71), _process("c:3", 90, 60)]
+    )
     assert found.status == "healthy"
     assert found.message == (
         "5.0 of 10.0 GB of memory are available. Process a:1 has grown from 70 to 72 MB within 58 minutes."
@@ -204,7 +208,7 @@ def test_the_process_that_grew_most_is_told_and_all_are_figures() -> None:
 
 @pytest.mark.parametrize("processes", [[], [_process("a:1", 70, 70, 900), _process("b:2", 900, 60)]])
 def test_where_no_process_has_grown_none_is_told(processes: list[ProcessMemory]) -> None:
-    found = checks.judge_memory(MEMORY, processes)
+    found = machine.judge_memory(MEMORY, processes)
     assert (found.status, found.message) == ("healthy", "5.0 of 10.0 GB of memory are available.")
 
 
@@ -220,19 +224,19 @@ def test_where_no_process_has_grown_none_is_told(processes: list[ProcessMemory])
     ],
 )
 def test_a_process_that_grows_fast_is_warned_of(first: int, last: int, status: str) -> None:
-    assert checks.judge_memory(MEMORY, [_process("a:1", first, last)]).status == status
+    assert machine.judge_memory(MEMORY, [_process("a:1", first, last)]).status == status
 
 
 def test_who_is_warned_of_is_told_rather_than_one_that_grew_by_more_and_was_large() -> None:
-    found = checks.judge_memory(MEMORY, [_process("large:1", 2000, 2900), _process("small:2", 100, 400)])
+    found = machine.judge_memory(MEMORY, [_process("large:1", 2000, 2900), _process("small:2", 100, 400)])
     assert found.status == "warning"
     assert "Process small:2 has grown from 100 to 400 MB" in found.message
 
 
 def test_growth_makes_no_better_of_a_machine_without_memory_and_is_told_where_it_does_not_tell() -> None:
     grown = [_process("a:1", 100, 400)]
-    assert checks.judge_memory(MemoryVitals(100, 1, 1), grown).status == "unhealthy"
-    found = checks.judge_memory(MemoryVitals(None, None, None), grown)
+    assert machine.judge_memory(MemoryVitals(100, 1, 1), grown).status == "unhealthy"
+    found = machine.judge_memory(MemoryVitals(None, None, None), grown)
     assert found.status == "warning"
     assert found.message.startswith("This machine does not tell how much memory it has. Process a:1 has grown")
 

@@ -10,22 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 from domain.errors import DoraStateError
-from dora_state.health_checks import (
-    Check,
-    Status,
-    judge_cache,
-    judge_clock,
-    judge_database,
-    judge_dead_letters,
-    judge_disk,
-    judge_memory,
-    judge_mode,
-    judge_months,
-    judge_near,
-    judge_projection,
-    judge_snapshots,
-    judge_transactions,
-)
+from dora_state.health.cache import judge_cache, judge_near
+from dora_state.health.database import judge_clock, judge_database, judge_snapshots, judge_transactions
+from dora_state.health.judging import Check, Status
+from dora_state.health.machine import judge_disk, judge_memory
+from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
 from dora_state.platform import Platform
 from dora_state.settings import Settings
 from infrastructure.vitals import (
