@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded ser
 test: $(INSTALLED) ## Run all tests, and show branch coverage
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
-test-long: $(INSTALLED) ## Run the tests that take minutes: memory of an import, more seeds of what may go wrong
+test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
 	@$(BIN)/python -m pytest tests/long $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)

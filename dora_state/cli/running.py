@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -53,6 +54,8 @@ async def _watched(work: Coroutine[Any, Any, int], on_signal: Callable[[], None]
         elif on_signal is not None:
             on_signal()
         else:
+            # The driver tells of each query that is broken off half way; whoever breaks off knows.
+            logging.getLogger("psycopg").setLevel(logging.ERROR)
             task.cancel()
 
     loop = asyncio.get_running_loop()
