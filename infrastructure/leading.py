@@ -157,12 +157,14 @@ async def _session_start(connection: Connection) -> object:
 
 
 async def _end_session(connection: Connection, pid: object, start: object) -> None:
-    """Where the login may not do that, whoever was stopped in the midst of a batch has to wake up or die first."""
-    log.warning("Whoever ran a projection was not heard of; its session %s is ended.", pid)
+    """Where it is another login's session, the server itself ends what that has begun, after ten seconds."""
+    ended = None
     with suppress(psycopg.errors.InsufficientPrivilege):
         async with connection.transaction():
             await connection.execute(_query("own_rights"))
-            await connection.execute(_query("end_session"), {"pid": pid, "start": start})
+            ended = await (await connection.execute(_query("end_session"), {"pid": pid, "start": start})).fetchone()
+    if ended is not None:
+        log.warning("Whoever ran a projection was not heard of; its session %s was ended.", pid)
 
 
 async def _ended(connection: Connection, about: dict[str, object]) -> None:

@@ -63,7 +63,7 @@ async def _counts(connection: Connection) -> Counts:
 
 
 class PostgresReadModelWriter:
-    """Writes on the connection that holds the projectors' lock: without the lock there is no connection."""
+    """Writes on the connection of whoever has the lead, in its term."""
 
     def __init__(self, lead: Lead) -> None:
         self._lead = lead

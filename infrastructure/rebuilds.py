@@ -4,8 +4,9 @@
 checkpoint of their own, so that work on them can be broken off and gone on with.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -17,11 +18,13 @@ from projections.errors import RebuildRefused
 from projections.ports import Checkpoint
 from projections.projection import PROJECTIONS, Projection
 
+IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 READ_MODELS = "01"
 """The migrations that make read models begin so."""
 PATIENCE, LONGER_PATIENCE = "500ms", "1500ms"
 """How long the exchange waits for others, who wait behind it meanwhile: the longer one, in which PostgreSQL has an
 automatic vacuum give way (after its deadlock_timeout of a second), now and then."""
+STAY_SECONDS = 0.5
 
 
 def next_schema(projection: Projection, tenant: str) -> str:
@@ -53,6 +56,19 @@ class Rebuild:
         await _look(self._connection, self._tenant)
         return await find_checkpoint(self._connection, self._projection)
 
+    async def require_alone(self) -> None:
+        """Raises RebuildRefused where views of others read the tables: they would go with them."""
+        await _look(self._connection, self._tenant)
+        facts = {"tables": list(self._projection.tables)}
+        views = await (await self._connection.execute(sql.load("rebuilds/dependents"), facts)).fetchall()
+        if views:
+            names = ", ".join(str(name) for (name,) in views)
+            raise RebuildRefused(
+                f"Other views read the tables of the projection {self._projection.name}, which are to be replaced"
+                f" ({names}): drop them first, and make them anew afterwards.",
+                views=[str(name) for (name,) in views],
+            )
+
     async def find(self, schema: str) -> Checkpoint | None:
         """Where the tables of a schema are; None if it does not exist. Raises RebuildRefused if it is not ours."""
         ours = await self._value("is_ours", schema=schema)
@@ -75,18 +91,21 @@ class Rebuild:
                     await self._connection.execute(script.text)
 
     async def analyze(self, schema: str) -> None:
-        """So that what is switched to is asked well from the first question on."""
+        """So that what is switched to is asked well from the first question on; where others hold on to it, later."""
         await _look(self._connection, schema)
-        await self._connection.execute(sql.named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
+        with suppress(psycopg.errors.LockNotAvailable):
+            async with self._connection.transaction():
+                await self._connection.execute(sql.load("rebuilds/patience"), {"patience": PATIENCE})
+                await self._connection.execute(sql.named("rebuilds/analyze", tables=", ".join(self._projection.tables)))
 
     @asynccontextmanager
     async def switching(self, *, longer: bool = False) -> AsyncIterator["Switch"]:
         """A transaction in which whoever runs the projection waits with its next write.
 
-        Raises psycopg's LockNotAvailable where readers hold on to the tables for too long: try again a little later.
+        Raises one of IN_THE_WAY where readers hold on to the tables for too long: try again a little later.
         """
         await _look(self._connection, self._tenant)
-        async with self._connection.transaction():
+        async with self._connection.transaction(), _staying(self._connection):
             await self._connection.execute(
                 sql.load("rebuilds/patience"), {"patience": LONGER_PATIENCE if longer else PATIENCE}
             )
@@ -117,9 +136,11 @@ class Switch:
 
         `locked` is called when nothing can be in the way any more.
         """
-        connection, tables = self._connection, ", ".join(self._projection.tables)
-        await _look(self._connection, self._tenant)
-        await connection.execute(sql.named("rebuilds/lock_tables", tables=tables))
+        connection = self._connection
+        # Those that run come last, so that nobody waits for them while somebody holds on to others.
+        replaced = [keep_as] if keep_as not in (None, schema) and await self._is_there(keep_as) else []
+        for one in (schema, *replaced, self._tenant):
+            await self._lock(one)
         if locked is not None:
             await locked()
         await _look(self._connection, schema)
@@ -139,6 +160,16 @@ class Switch:
             await connection.execute(sql.named("rebuilds/rename_schema", schema=schema, name=keep_as))
         await _look(self._connection, self._tenant)
 
+    async def _is_there(self, schema: str) -> bool:
+        return (
+            await (await self._connection.execute(sql.load("rebuilds/is_ours"), {"schema": schema})).fetchone()
+            is not None
+        )
+
+    async def _lock(self, schema: str) -> None:
+        await _look(self._connection, schema)
+        await self._connection.execute(sql.named("rebuilds/lock_tables", tables=", ".join(self._projection.tables)))
+
     async def _move(self, source: str, target: str) -> None:
         await _look(self._connection, source)
         for table in self._projection.tables:
@@ -154,6 +185,27 @@ class Switch:
             "generation": checkpoint.generation,
         }
         await self._connection.execute(sql.load(f"rebuilds/{query}"), about)
+
+
+@asynccontextmanager
+async def _staying(connection: Connection) -> AsyncIterator[None]:
+    """The server does not take us for stopped while something is done elsewhere."""
+    done = asyncio.Event()
+    staying = asyncio.create_task(_stay(connection, done))
+    try:
+        yield
+    finally:
+        done.set()  # a query that is cancelled would take the transaction with it
+        await asyncio.gather(staying, return_exceptions=True)
+
+
+async def _stay(connection: Connection, done: asyncio.Event) -> None:
+    while not done.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STAY_SECONDS):
+                await done.wait()
+                return
+        await connection.execute(sql.load("rebuilds/still_here"))
 
 
 async def _look(connection: Connection, schema: str) -> None:

@@ -17,7 +17,7 @@ from projections.projection import PROJECTIONS, Projection
 
 
 async def rebuild(settings: Settings, name: str, wish: Wish, output: Output) -> int:
-    """One projection after the other. Raises RebuildRefused, ProjectionHalted."""
+    """Builds them at the same time, and switches to one after the other. Raises RebuildRefused, ProjectionHalted."""
     wanted = _named(name)
     spare_the_collector()
     async with open_state_manager(settings, say=say, create=False) as manager:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from commands.envelope import Answer, Problem
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, LogUnavailable
 from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, OutputClosed, OutputFailed, say
 from dora_state.cli.progress import Bars
@@ -17,7 +17,7 @@ from dora_state.cli.submissions import Piece, Splitter
 from dora_state.memory import spare_the_collector
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
-from projections.errors import ProjectionHalted
+from projections.errors import ProjectionHalted, ReadModelsUnavailable
 
 IN_FLIGHT = 64
 """Commands that may be under way at once: enough for groups, and little to lose sight of."""
@@ -52,8 +52,8 @@ async def submit(settings: Settings, file: str, actor: str, output: Output) -> i
         try:
             if not await manager.catch_up(everything=True):
                 say("The read models are behind; they come up as soon as a worker or another command runs.")
-        except ProjectionHalted as halt:  # what was submitted is recorded all the same
-            say(f"The read models are behind: {halt.message}")
+        except (ProjectionHalted, ReadModelsUnavailable, LogUnavailable) as behind:  # what was submitted is recorded
+            say(f"The read models are behind: {behind.message}")
         return run.exit_code()
 
 

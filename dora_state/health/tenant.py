@@ -49,7 +49,10 @@ def _judged(one: ProjectionVitals, tenant: TenantVitals, clock: datetime, name: 
             f"build it anew with `{line(name, f'rebuild {one.name}')}`" if one.version < ours else "a later one runs it"
         )
         message = f"The projection {one.name} is of version {one.version} and this release has version {ours}: {what}."
-        return figures, Check("warning", message)
+        status = max("warning", graded(seconds, LAG, LONG_LAG), key=lambda found: SEVERITY[found])
+        if status == "unhealthy":
+            message = f"{message[:-1]}; now nobody does, and it is {behind} events behind, {seconds:.0f} s."
+        return figures, Check(status, message)
     if not behind:
         return figures, Check("healthy", f"The read models are at the log's end, position {tenant.position}.")
     status = graded(seconds, LAG, LONG_LAG)

@@ -66,6 +66,7 @@ async def rebuild(
         buildings = []
         for projection in projections:
             alone = await stack.enter_async_context(_alone(platform, projection))
+            await alone.require_alone()
             if wish.keep_old:
                 await alone.find(alone.kept)
             if not wish.accept_differences:
@@ -103,6 +104,7 @@ async def go_back(
         buildings = []
         for projection in projections:
             alone = await stack.enter_async_context(_alone(platform, projection))
+            await alone.require_alone()
             await _require_kept(platform, alone, projection)
             building = Building.open(platform, projection, alone, alone.kept)
             buildings.append(await stack.enter_async_context(building))
@@ -132,6 +134,7 @@ def _alone(platform: Platform, projection: Projection) -> AbstractAsyncContextMa
 
 async def _switch(building: Building, keep_as: str | None, progress: Progress, wish: Wish) -> RebuildReport:
     await building.compare(progress)
+    await building.follow(progress)
     position = await building.switch(keep_as, accept_differences=wish.accept_differences)
     return RebuildReport(
         projection=building.projection.name,

@@ -6,15 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-import psycopg
-
 from domain.errors import LogUnavailable
 from dora_state.platform import Platform
 from dora_state.progress import Progress
 from dora_state.replaying import run_up_to
 from infrastructure.comparing import PostgresSide
 from infrastructure.database import Pool, Role, open_schema_pool
-from infrastructure.rebuilds import Rebuild
+from infrastructure.rebuilds import IN_THE_WAY, Rebuild
 from projections.comparing import Comparing, Comparison
 from projections.errors import CheckpointNotInLog, RebuildRefused
 from projections.ports import Checkpoint
@@ -81,6 +79,18 @@ class Building:
         progress.end()
         self.compared = comparing.comparison
 
+    async def follow(self, progress: Progress) -> None:
+        """Apply what came while it was compared, so that little is left for the switch."""
+        while True:
+            running = (await self.rebuild.running()).position
+            behind = running - await self.reached()
+            if behind <= NEARLY:
+                return
+            progress.begin(f"build {self.projection.name}: what came meanwhile", behind)
+            runner = self._platform.runner_into(self.projection, self._pool, until=running)
+            self.events += await run_up_to(runner, running, progress)
+            progress.end()
+
     async def switch(self, keep_as: str | None, *, accept_differences: bool) -> int:
         """Gives the position of what runs from here on. Raises RebuildRefused, LogUnavailable."""
         await self.rebuild.analyze(self._schema)
@@ -94,7 +104,7 @@ class Building:
                     await switch.exchange(self._schema, keep_as=keep_as, locked=turn)
                 self.compared = found
                 return position
-            except psycopg.errors.LockNotAvailable:
+            except IN_THE_WAY:
                 await asyncio.sleep(SWITCH_PAUSE)
         raise LogUnavailable(
             f"Others hold on to the tables of the projection {self.projection.name}: end what reads them for long, and"
@@ -178,6 +188,7 @@ async def build(platform: Platform, buildings: Sequence[Building], progress: Pro
         behind = head - before
         if behind <= NEARLY or behind > last / 2:
             break  # what is left is applied while those that run wait: it would not become much less
+        progress.end()
         progress.begin(f"build {names}: what came meanwhile", behind * len(buildings))
     progress.end()
 

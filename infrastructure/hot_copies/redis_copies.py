@@ -30,6 +30,7 @@ OFFER_PAUSE = 0.005
 """So long offers are gathered, to be made with one call."""
 CHANGES_KEPT = 10_000
 BATCH_SECONDS = 5.0
+TURN_SECONDS = 0.5
 Note = Callable[[str, str], None]
 _Offer = tuple[StoredDocument, int, bytes]
 """The document, the glance's position and its era."""
@@ -54,6 +55,7 @@ class RedisHotCopies:
         self._first_life = first_life
         self._guarded = Guarded("reading hot copies")
         self._mirroring = Guarded("the projector", BATCH_SECONDS)
+        self._turning = Guarded("a rebuild", TURN_SECONDS)
         self._era = ""
         self._generation = 0
         self._offers: list[_Offer] = []
@@ -86,7 +88,7 @@ class RedisHotCopies:
         async def call() -> None:
             await self._redis.eval(TURN, 2, self._keys.floor, self._keys.lease)
 
-        await self._mirroring(call, None)
+        await self._turning(call, None)
 
     async def clear(self) -> None:
         """Forget all that Redis holds of this tenant."""

@@ -18,6 +18,7 @@ from dora_state.servers import quiet
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.worker.jobs import rebuild_outdated
 from dora_state.worker.workplace import Workplace
+from infrastructure import rebuilds
 from infrastructure.database import Connection
 from infrastructure.hot_copies import Keys
 from infrastructure.migrations import drop_tenant, migrate
@@ -393,3 +394,115 @@ async def test_a_runner_that_has_the_old_tables_in_mind_writes_nothing_into_the_
     await runner.catch_up((await manager.platform.log.head()).position, 10)
     await runner.release()
     await require_sound(manager)
+
+
+async def test_a_reader_of_what_was_built_is_waited_for_and_nobody_else_waits(
+    manager: StateManager, admin: Connection, database_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(manager, 1)
+    monkeypatch.setattr(building, "SWITCHES", 2)
+    turns: list[int] = []
+    monkeypatch.setattr(type(manager.platform.hot), "turn", lambda _, position: turns.append(position))
+    unpatched = building.Building.switch
+
+    async def while_it_is_read(self: building.Building, *asked: Any, **more: Any) -> int:
+        async with connected(database_url, tenant) as reader, reader.transaction():
+            await rows(reader, f"SELECT count(*) FROM {self.rebuild.next}.systems")
+            async with connected(database_url, tenant) as another:
+                await another.execute("SET lock_timeout TO '100ms'")
+                switching = asyncio.create_task(unpatched(self, *asked, **more))
+                while not switching.done():
+                    await rows(another, "SELECT count(*) FROM tasks")  # at once, or refused
+                    await asyncio.sleep(0.01)
+                return await switching
+
+    with monkeypatch.context() as patched:
+        patched.setattr(building.Building, "switch", while_it_is_read)
+        with pytest.raises(LogUnavailable, match="Others hold on to the tables of the projection states"):
+            await rebuild_one(manager, STATES, Silent(), PLAIN)
+    assert turns == [], "Redis was told of a switch that can't be"
+
+
+async def test_a_reader_and_the_switch_that_wait_for_each_other_are_told_apart_and_it_is_tried_again(
+    manager: StateManager, database_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(manager, 1)
+    monkeypatch.setattr(rebuilds, "PATIENCE", "5s")
+    monkeypatch.setattr(rebuilds, "LONGER_PATIENCE", "5s")
+    unpatched = rebuilds.Switch._lock
+    waited: list[str] = []
+
+    async with connected(database_url, tenant) as reader:
+
+        async def read() -> None:
+            """Reads tables in another order than the switch locks them in."""
+            try:
+                async with reader.transaction():
+                    await reader.execute("SET LOCAL deadlock_timeout TO '1h'")
+                    await rows(reader, "SELECT count(*) FROM tasks")
+                    await asyncio.sleep(0.5)
+                    await rows(reader, "SELECT count(*) FROM workflows")
+            finally:
+                waited.append("read")
+
+        async def lock(self: rebuilds.Switch, schema: str) -> None:
+            if schema == self._tenant and not waited:
+                waited.append("reading")
+                reading.append(asyncio.create_task(read()))
+                await asyncio.sleep(0.2)
+            await unpatched(self, schema)
+
+        reading: list[asyncio.Task[None]] = []
+        monkeypatch.setattr(rebuilds.Switch, "_lock", lock)
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
+        await asyncio.gather(*reading)
+    assert waited == ["reading", "read"]
+    await require_sound(manager)
+
+
+async def test_what_is_left_for_the_switch_may_take_its_time(
+    manager: StateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(manager, 1)
+    unpatched = building.Building._compare_rest
+
+    async def slowly(self: building.Building, until: int) -> Any:
+        await asyncio.sleep(3)  # longer than a transaction may stand idle
+        return await unpatched(self, until)
+
+    monkeypatch.setattr(building.Building, "_compare_rest", slowly)
+    await rebuild_one(manager, STATES, Silent(), PLAIN)
+    await require_sound(manager)
+
+
+async def test_what_came_while_it_was_compared_is_applied_before_the_switch(
+    manager: StateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(manager, 1)
+    monkeypatch.setattr(building, "NEARLY", 0)
+    unpatched, left = building.Building.compare, []
+
+    async def compare(self: building.Building, progress: Silent) -> None:
+        await unpatched(self, progress)
+        await story(manager, 8)
+        await project(manager)
+
+    async def switch(self: building.Building, *_: object, **__: object) -> int:
+        left.append((await self.rebuild.running()).position - await self.reached())
+        raise BrokenOff
+
+    monkeypatch.setattr(building.Building, "compare", compare)
+    monkeypatch.setattr(building.Building, "switch", switch)
+    with pytest.raises(BrokenOff):
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
+    assert left == [0]
+
+
+async def test_views_of_others_are_not_dropped_unawares(manager: StateManager, admin: Connection, tenant: str) -> None:
+    await tell(manager, 1)
+    await admin.execute(f"CREATE VIEW report_{tenant} AS SELECT id FROM tasks".encode())
+    with pytest.raises(RebuildRefused, match=rf"\(tenant_{tenant}.report_{tenant}\): drop them first"):
+        await rebuild_one(manager, STATES, Silent(), PLAIN)
+    await rebuild_one(manager, ACTIONS, Silent(), PLAIN)
+    await admin.execute(f"DROP VIEW report_{tenant}".encode())
+    await rebuild_one(manager, STATES, Silent(), PLAIN)

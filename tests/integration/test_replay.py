@@ -230,6 +230,31 @@ async def checked(manager: StateManager, monkeypatch: pytest.MonkeyPatch) -> Sta
         ),
         ("UPDATE tasks SET deadline = now() WHERE id = 't1'", "columns", "task-t1", "is found by something else"),
         ("UPDATE workflows SET priority = 'low' WHERE id = 'w1'", "columns", "workflow-w1", "is found by"),
+        (
+            "UPDATE tasks SET document = jsonb_set(document::jsonb, '{created_at}', '\"x\"')::json WHERE id = 't1'",
+            "columns",
+            "task-t1",
+            "is found by something else",
+        ),
+        (
+            "UPDATE tasks SET document = jsonb_set(document::jsonb, '{position}', '\"a\"')::json WHERE id = 't1'",
+            "columns",
+            "task-t1",
+            "is found by something else",
+        ),
+        (
+            r"""UPDATE tasks SET document = replace(document::text, '"task_id"', '"z":"\u0000","task_id"')::json
+            WHERE id = 't1'""",
+            "document",
+            "task-t1",
+            "is not what its events",
+        ),
+        (
+            "UPDATE pools SET document = jsonb_set(document::jsonb, '{reservations}', '{}')::json",
+            "document",
+            "pool-p",
+            "is not what its events",
+        ),
         ("UPDATE agents SET available_slots = 9", "columns", "agent-a", "is found by something else"),
         ("UPDATE pools SET next_expiry = now()", "columns", "pool-p", "is found by something else"),
         ("UPDATE counts SET count = count + 1 WHERE kind = 'agent'", "count", "agent healthy", "2 were counted"),

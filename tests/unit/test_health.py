@@ -66,8 +66,9 @@ def near(*, wanted: bool = False, listening: bool = False, failing: bool = False
     return cache.judge_near(vitals, cache.judge_cache(CacheVitals(0.001, "Valkey", "9", 1, 0)))
 
 
-def _of_version(version: int) -> TenantVitals:
-    return _tenant(projections=(ProjectionVitals("states", 10, version=version), ProjectionVitals("actions", 10)))
+def _of_version(version: int, checkpoint: int = 10, since: datetime | None = None) -> TenantVitals:
+    states = ProjectionVitals("states", checkpoint, since, version=version)
+    return _tenant(projections=(states, ProjectionVitals("actions", 10)))
 
 
 def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> TenantVitals:
@@ -113,6 +114,11 @@ def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> Tenant
             tenant.judge_projection(_of_version(99), NOW, "t"),
             "warning",
             "this release has version 1: a later one runs it",
+        ),
+        (
+            tenant.judge_projection(_of_version(99, 4, NOW - timedelta(hours=1)), NOW, "t"),
+            "unhealthy",
+            "a later one runs it; now nobody does, and it is 6 events behind, 3600 s",
         ),
         (
             tenant.judge_projection(_behind(9, NOW, "Event 10 is new."), NOW, "t"),

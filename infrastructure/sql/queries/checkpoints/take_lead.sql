@@ -8,7 +8,12 @@ SET term = l.term + 1, locked = %(locked)s, held_until = clock_timestamp() + mak
 FROM (
     SELECT name, held_until, locked, backend_pid, backend_start FROM leads WHERE name = %(name)s FOR UPDATE SKIP LOCKED
 ) AS found
-WHERE l.name = found.name AND (found.held_until <= clock_timestamp() OR found.locked AND %(locked)s)
+WHERE l.name = found.name AND (
+    found.held_until <= clock_timestamp()
+    -- Nobody holds it for so long: the clock was set back.
+    OR found.held_until > clock_timestamp() + make_interval(secs => 3 * %(seconds)s)
+    OR found.locked AND %(locked)s
+)
 RETURNING l.term,
-    CASE WHEN found.held_until > '-infinity' THEN found.backend_pid END AS silent_pid,
+    CASE WHEN found.held_until > '-infinity' AND found.backend_pid <> pg_backend_pid() THEN found.backend_pid END AS silent_pid,
     found.backend_start AS silent_start

@@ -1,1 +1,2 @@
-RESET synchronous_commit
+RESET synchronous_commit;
+RESET idle_in_transaction_session_timeout
