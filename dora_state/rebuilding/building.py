@@ -1,6 +1,7 @@
 """One projection that is built beside the one that runs: step by step, from an empty schema to the exchange."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -81,11 +82,13 @@ class Building:
 
     async def follow(self, progress: Progress) -> None:
         """Apply what came while it was compared, so that little is left for the switch."""
+        last = sys.maxsize
         while True:
             running = (await self.rebuild.running()).position
             behind = running - await self.reached()
-            if behind <= NEARLY:
-                return
+            if behind <= NEARLY or behind > last / 2:
+                return  # it would not become much less
+            last = behind
             progress.begin(f"build {self.projection.name}: what came meanwhile", behind)
             runner = self._platform.runner_into(self.projection, self._pool, until=running)
             self.events += await run_up_to(runner, running, progress)
