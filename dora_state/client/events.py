@@ -1,0 +1,69 @@
+"""Server-sent events of the log, over as many connections as it takes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from dora_state.client.transport import PAUSE, ServerError, ServerUnavailable, Transport
+from dora_state.state_events import StateChangeEvent
+
+
+async def follow(
+    transport: Transport, after_position: int, kinds: Iterable[str], types: Iterable[str]
+) -> AsyncIterator[StateChangeEvent]:
+    """Every event after a position, in order and each once; a connection that ends is made again where it was."""
+    params = {"after_position": after_position, "kind": list(kinds), "type": list(types)}
+    last: str | None = None
+    while True:
+        headers = {} if last is None else {"Last-Event-ID": last}
+        try:
+            async with transport.stream("GET", "/v1/events", params=params, headers=headers, timeout=None) as response:
+                async for event, id, data in _messages(response.aiter_lines()):
+                    last = id or last
+                    if event == "message" and data:
+                        yield state_change(json.loads(data))
+        except ServerUnavailable:
+            pass
+        except ServerError as error:
+            if error.reason not in ("closed", "too_many_streams", "log_unavailable"):
+                raise
+        await asyncio.sleep(PAUSE)
+
+
+async def _messages(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None, str]]:
+    """The name, the id and the data of each, as the standard for server-sent events has them."""
+    event, id, data = "message", None, []
+    async for line in lines:
+        if not line:
+            yield event, id, "\n".join(data)
+            event, id, data = "message", None, []
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "event":
+                event = value
+            case "id":
+                id = value
+            case "data":
+                data.append(value)
+
+
+def state_change(told: Mapping[str, Any]) -> StateChangeEvent:
+    kind, _, aggregate_id = told["stream_id"].partition("-")
+    metadata = told["metadata"]
+    return StateChangeEvent(
+        event_id=told["event_id"],
+        entity_type=kind,
+        entity_id=aggregate_id,
+        event_type=told["type"],
+        timestamp=datetime.fromisoformat(told["recorded_at"]),
+        version=told["version"],
+        data=told["data"],
+        metadata=metadata,
+        actor=str(metadata.get("actor") or "unknown"),
+        position=told["position"],
+        following=told.get("following", 0),
+    )

@@ -1,0 +1,102 @@
+"""Transactions over HTTP: gathered here, decided there."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from domain.errors import ConflictError
+from dora_state.client.answers import Answer
+from dora_state.states import EditableState
+
+
+class Committing(Protocol):
+    async def get(self, kind: str, aggregate_id: str) -> EditableState: ...
+
+    async def commit(self, transaction: Mapping[str, object]) -> Answer: ...
+
+
+class Transaction:
+    """Made by `Client.transaction()`. What was read is checked at the commit, so that all of it was true at once."""
+
+    def __init__(self, client: Committing, about: Mapping[str, object]) -> None:
+        self._client = client
+        self._about = about
+        self._steps: list[Mapping[str, object]] = []
+        self._expected: dict[str, int] = {}
+        self.is_open = True
+        self.answer: Answer | None = None
+
+    async def get(self, kind: str, aggregate_id: str) -> EditableState:
+        state = await self._client.get(kind, aggregate_id)
+        self._expect(kind, aggregate_id, state["stream_version"])
+        return state
+
+    async def get_workflow(self, workflow_id: str) -> EditableState:
+        return await self.get("workflow", workflow_id)
+
+    async def get_task(self, task_id: str) -> EditableState:
+        return await self.get("task", task_id)
+
+    async def get_agent(self, agent_id: str) -> EditableState:
+        return await self.get("agent", agent_id)
+
+    async def get_pool(self, pool_id: str) -> EditableState:
+        return await self.get("pool", pool_id)
+
+    async def get_system(self) -> EditableState:
+        return await self.get("system", "")
+
+    async def submit(self, type: str, **data: object) -> None:
+        """Add a command by its name."""
+        self._steps.append({"type": type, "data": plain(data)})
+
+    async def update_task_state(
+        self, task_id: str, state: str, *, reason: str | None = None, agent_id: str | None = None
+    ) -> None:
+        """Bring a task to a state by the command that does so. `agent_id` is for `assigned`."""
+        told = {"task_id": task_id, "state": str(state), "reason": reason, "agent_id": agent_id}
+        self._steps.append({"task_state": {name: value for name, value in told.items() if value is not None}})
+
+    async def set_task_outputs(self, task_id: str, outputs: Mapping[str, object]) -> None:
+        await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
+
+    async def update(self, state: EditableState, expected_version: int | None = None) -> None:
+        """Hand back a state that was changed."""
+        version = state.original["stream_version"] if expected_version is None else expected_version
+        self._expect(state.kind, state.id, version)
+        if dict(state) != state.original:
+            told = {"kind": state.kind, "id": state.id, "version": version, "state": plain(dict(state))}
+            self._steps.append({"state": told})
+
+    async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
+        await self.update(workflow, expected_version)
+
+    update_task = update_agent = update_pool = update_system = update_workflow
+
+    async def commit(self) -> Answer | None:
+        """None where there was nothing to do. Raises OptimisticLockException, CommandRefused, InvalidInput."""
+        self.is_open = False
+        if self._steps:
+            told = {**self._about, "steps": self._steps, "expected": self._expected}
+            self.answer = await self._client.commit(told)
+        return self.answer
+
+    def _expect(self, kind: str, aggregate_id: str, version: int) -> None:
+        key = kind if kind == "system" else f"{kind}:{aggregate_id}"
+        if self._expected.setdefault(key, version) != version:
+            raise ConflictError(
+                f"{key} was at version {self._expected[key]} when this transaction read it, and not at {version}.",
+                expected=version,
+                actual=self._expected[key],
+            )
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it; times without a zone are UTC."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,136 @@
+"""Requests and their answers: problems become the exceptions that they are in process, and outages are waited out."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from domain.errors import (
+    Archived,
+    ConflictError,
+    CutOutOfRange,
+    DoraStateError,
+    InvalidInput,
+    LockDeadlock,
+    LockLost,
+    LockTimeout,
+    NotFound,
+)
+
+PATIENCE = 30.0
+"""Seconds for which a server that is away or busy is asked again."""
+PAUSE = 0.2
+_AGAIN = frozenset({429, 502, 503, 504})
+_ERRORS: Mapping[str, type[DoraStateError]] = {
+    error.code: error
+    for error in (
+        Archived,
+        ConflictError,
+        CutOutOfRange,
+        InvalidInput,
+        LockDeadlock,
+        LockLost,
+        LockTimeout,
+        NotFound,
+    )
+}
+
+
+class ServerError(DoraStateError):
+    """The server could not do what was asked; its answer says why."""
+
+    def __init__(self, code: str, message: str, **facts: object) -> None:
+        super().__init__(message, **facts)
+        self.reason = code
+
+
+class ServerUnavailable(DoraStateError):
+    """The server can't be reached; what was sent may have been recorded: send it again with the same ids."""
+
+    code = "server_unavailable"
+
+
+class Transport:
+    """One server. `patience`: for how many seconds it is asked again where it is away; commands carry ids, so that
+    nothing is done twice."""
+
+    def __init__(self, http: httpx.AsyncClient, patience: float = PATIENCE) -> None:
+        self._http = http
+        self._patience = patience
+
+    async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer, whatever its status. Raises ServerUnavailable."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                response = await self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                if time.monotonic() >= until:
+                    raise ServerUnavailable(
+                        f"{self._http.base_url} can't be reached ({type(error).__name__}): start it, and send it again"
+                        " with the same ids."
+                    ) from error
+                await asyncio.sleep(PAUSE)
+                continue
+            if response.status_code not in _AGAIN or time.monotonic() >= until:
+                return response
+            await asyncio.sleep(min(_retry_after(response), max(until - time.monotonic(), 0.0)))
+
+    async def get(self, path: str, params: Mapping[str, Any]) -> Any:
+        """What stands at a path. Raises what the problem says."""
+        response = await self.ask("GET", path, params=given(params))
+        require(response)
+        return response.json()
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, **request: Any) -> AsyncIterator[httpx.Response]:
+        """An answer of any length. Raises what the problem says, and ServerUnavailable where it breaks off."""
+        try:
+            async with self._http.stream(method, path, **request) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    require(response)
+                yield response
+        except httpx.TransportError as error:
+            raise ServerUnavailable(
+                f"The answer of {self._http.base_url} broke off ({type(error).__name__})."
+            ) from error
+
+
+def given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said; times as text, true and false as JSON writes them."""
+    told: dict[str, Any] = {}
+    for name, value in params.items():
+        if value is None or value == ():
+            continue
+        told[name] = _text(value) if not isinstance(value, list | tuple) else [_text(one) for one in value]
+    return told
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def require(response: httpx.Response) -> None:
+    """Raises what a problem says."""
+    if response.status_code < 400:
+        return
+    try:
+        told = response.json()
+        code, message, facts = told["code"], told["detail"], dict(told["facts"])
+    except (ValueError, KeyError, TypeError):
+        raise ServerError("no_problem", f"The server answered {response.status_code} and did not say why.") from None
+    error = _ERRORS.get(code)
+    if error is not None:
+        raise error(message, **facts)
+    raise ServerError(code, message, **facts)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else PAUSE
