@@ -12,6 +12,7 @@ from dora_state.cli.operating_app import locks
 from dora_state.cli.options import Context, Json
 from dora_state.cli.output import Output
 from dora_state.cli.read_models_app import audit, dead_letters_app, rebuild
+from dora_state.cli.serving_app import serve
 
 if TYPE_CHECKING:
     from domain.log import Cut
@@ -35,6 +36,7 @@ app.command()(rates)
 app.command()(audit)
 app.command()(rebuild)
 app.command()(locks)
+app.command()(serve)
 app.add_typer(dead_letters_app, name="dead-letters")
 
 
