@@ -57,6 +57,10 @@ class LockSession(Protocol):
 class Locks(Protocol):
     def session(self, holder: str) -> AbstractAsyncContextManager[LockSession]: ...
 
+    async def release(self, token: int) -> None:
+        """Let go of what is held under a token, by whichever process."""
+        ...
+
     async def held(self) -> list[HeldLock]: ...
 
 

@@ -41,13 +41,13 @@ class Export:
         self._tenant = tenant
         self._format = format
         self.selection = selection
-        self._events = 0
+        self.events = 0
 
     async def pieces(self, progress: Progress | None = None) -> AsyncIterator[bytes]:
         """The whole of it, in pieces of bounded memory. Raises CorruptLog, LogError."""
 
         def tell(count: int) -> None:
-            self._events += count
+            self.events += count
             if progress is not None:
                 progress.advance(count)
 
@@ -73,7 +73,7 @@ class Export:
             after_position=chosen.after,
             until_position=chosen.until,
             until_at=chosen.at,
-            events=self._events,
+            events=self.events,
             bytes=size,
         )
 

@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
     """Seconds between two looks of the workers for what time asks for."""
 
+    http_cors: str = ""
+    """Origins, divided by commas, whose pages may ask the HTTP server from within a browser; none by default."""
+    http_rate: Annotated[float, Field(ge=0)] = 20_000.0
+    """Requests a second of one caller, each command of an array counted; 0 sets no limit."""
+    http_body_bytes: Annotated[int, Field(ge=1_024, le=64 * 2**20)] = 2 * 2**20
+    """What the body of a request may have."""
+    http_streams: Annotated[int, Field(ge=0, le=100_000)] = 2_000
+    """Streams of events that may be open at once."""
+
     @field_validator("home", mode="before")
     @classmethod
     def _blank_is_default(cls, value: object) -> object:

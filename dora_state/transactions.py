@@ -28,7 +28,8 @@ class TransactionEnded(DoraStateError):
 class Submitter(Protocol):
     """What a transaction asks of a StateManager."""
 
-    platform: Platform
+    @property
+    def platform(self) -> Platform: ...
 
     def parse(self, submission: Mapping[str, object]) -> Envelope: ...
 
@@ -60,7 +61,7 @@ class Transaction:
         """The state as of the beginning, to be changed and handed back. Raises NotFound."""
         self._require_open()
         state = await read_editable(self._manager.platform, kind, aggregate_id, Cut(position=self._begun_at))
-        self._expect(kind, aggregate_id, state["stream_version"])
+        self._expect(_stream_id(kind, aggregate_id), state["stream_version"])
         return state
 
     async def get_workflow(self, workflow_id: str) -> EditableState:
@@ -77,6 +78,11 @@ class Transaction:
 
     async def get_system(self) -> EditableState:
         return await self.get("system", SYSTEM_ID)
+
+    def expect(self, stream_id: str, version: int) -> None:
+        """A stream must be at this version at the commit; 0: it must not be there."""
+        self._require_open()
+        self._expect(stream_id, version)
 
     # --- changing -------------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Transaction:
         self._require_open()
         planned = plan(state, self._reason)
         version = state.original["stream_version"] if expected_version is None else expected_version
-        self._expect(state.kind, state.id, version)
+        self._expect(_stream_id(state.kind, state.id), version)
         self._steps += planned.steps
         if planned.derived:
             self._derived.append((state, planned.derived))
@@ -175,8 +181,7 @@ class Transaction:
                 follows = decode(RENDERINGS[state.kind].render(found.state, found.version, 0, now()))
             check_derived(state.kind, derived, follows)
 
-    def _expect(self, kind: str, aggregate_id: str, version: int) -> None:
-        stream_id = _stream_id(kind, aggregate_id)
+    def _expect(self, stream_id: str, version: int) -> None:
         known = self._expected.setdefault(stream_id, version)
         if known != version:
             raise ConflictError(

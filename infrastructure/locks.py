@@ -79,6 +79,12 @@ class PostgresLocks:
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
 
+    async def release(self, token: int) -> None:
+        """Let go of what is held under a token, in whichever process. Raises ReadModelsUnavailable."""
+        with available():
+            async with self._pool.connection() as connection:
+                await connection.execute(sql.load("locks/release"), {"token": token})
+
     async def held(self) -> list[HeldLock]:
         """All that is held, who held on longest first, each with those who wait. Raises ReadModelsUnavailable."""
         with available():

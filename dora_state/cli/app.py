@@ -13,6 +13,7 @@ from dora_state.cli.options import Context
 from dora_state.cli.output import Output
 from dora_state.cli.read_models_app import audit, dead_letters_app, rebuild
 from dora_state.cli.running_app import demo, health, init, maintain, worker
+from dora_state.cli.serving_app import serve
 from dora_state.cli.states_app import diff, history, rollback_app, show, submit, trace
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(list_app, name="list")
 for one in (
     *(init, maintain, submit, show, history, diff, trace, replay, export),
-    *(board, rates, audit, rebuild, locks, worker, health, demo),
+    *(board, rates, audit, rebuild, locks, serve, worker, health, demo),
 ):
     app.command()(one)
 app.add_typer(dead_letters_app, name="dead-letters")

@@ -14,13 +14,18 @@ from dora_state.cli.output import say
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(work: Coroutine[Any, Any, int], *, on_signal: Callable[[], None] | None = None) -> int:
+def run(
+    work: Coroutine[Any, Any, int],
+    *,
+    on_signal: Callable[[], None] | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
     """Run to the end and give the exit code.
 
     SIGINT or SIGTERM cancels the work, or calls `on_signal` if it is given and lets the work end by itself;
     a second signal leaves at once. The servers are told by the kernel, so they stop in every case.
     """
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
             return runner.run(_watched(work, on_signal))
         except _Interrupted as interrupted:

@@ -34,7 +34,9 @@ async def follow(
 
 async def _messages(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None, str]]:
     """The name, the id and the data of each, as the standard for server-sent events has them."""
-    event, id, data = "message", None, []
+    event = "message"
+    id: str | None = None
+    data: list[str] = []
     async for line in lines:
         if not line:
             yield event, id, "\n".join(data)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from dora_state.client.transport import ServerUnavailable, Transport
@@ -33,6 +33,9 @@ async def hold(transport: Transport, name: str, timeout: float, holder: str | No
         try:
             yield lock
         finally:
+            if not lock.is_lost:
+                with suppress(ServerUnavailable):  # the end of the answer lets go too
+                    await transport.ask("DELETE", f"/v1/locks/{lock.token}")
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 

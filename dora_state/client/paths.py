@@ -1,0 +1,21 @@
+"""Where things are on the server, and how times are said to it."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from domain.errors import InvalidInput
+
+KINDS = ("workflow", "task", "agent", "pool", "system")
+
+
+def path_of(kind: str, aggregate_id: str) -> str:
+    if kind not in KINDS:
+        raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
+    return "/v1/system" if kind == "system" else f"/v1/{kind}s/{quote(aggregate_id, safe='')}"
+
+
+def told(moment: datetime | None) -> str | None:
+    """Without a zone it is UTC."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat()

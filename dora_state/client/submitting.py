@@ -1,0 +1,179 @@
+"""Commands, transactions and locks."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from domain.errors import LockLost
+from dora_state.client.answers import Answer
+from dora_state.client.locks import HeldLock, hold
+from dora_state.client.paths import told
+from dora_state.client.transactions import Transaction
+from dora_state.client.transport import Transport, require
+from dora_state.refusals import require_done
+from dora_state.states import EditableState
+
+Submission = Mapping[str, object] | bytes | str
+
+
+class Submitting(ABC):
+    """Part of the client."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._holding: ContextVar[tuple[HeldLock, ...]] = ContextVar("locks that are held here", default=())
+
+    @abstractmethod
+    async def get(self, kind: str, aggregate_id: str) -> EditableState: ...
+
+    # --- commands -------------------------------------------------------------------------------------------
+
+    async def submit(self, submission: Submission) -> Answer:
+        """Submit one command and wait for its durable answer; it is sent again under its id where that was lost."""
+        response = await self._transport.ask("POST", "/v1/commands", content=_body(submission), headers=self._headers())
+        return _answer(response)
+
+    async def submit_many(self, submissions: Iterable[Submission]) -> list[Answer]:
+        """Submit commands in one request: decided in their order, each answered on its own."""
+        body = b"[" + b",".join(_body(one) for one in submissions) + b"]"
+        response = await self._transport.ask("POST", "/v1/commands", content=body, headers=self._headers())
+        require(response)
+        return [Answer.of(one) for one in response.json()]
+
+    async def rollback_workflow(
+        self,
+        workflow_id: str,
+        *,
+        to_version: int | None = None,
+        to_time: datetime | None = None,
+        to_position: int | None = None,
+        reason: str,
+        operator: str,
+        workflow_only: bool = False,
+    ) -> Answer:
+        """Restore an earlier state. Over HTTP a reason and an operator must be named."""
+        body = {"reason": reason, "operator": operator, "workflow_only": workflow_only}
+        response = await self._roll_back(workflow_id, body, to_version, to_time, to_position)
+        return _answer(response)
+
+    async def preview_rollback(
+        self,
+        workflow_id: str,
+        *,
+        to_version: int | None = None,
+        to_time: datetime | None = None,
+        to_position: int | None = None,
+        workflow_only: bool = False,
+    ) -> dict[str, Any]:
+        """What a rollback would do, and why it would be refused."""
+        body = {"dry_run": True, "workflow_only": workflow_only}
+        response = await self._roll_back(workflow_id, body, to_version, to_time, to_position)
+        require(response)
+        return dict(response.json())
+
+    async def _roll_back(
+        self,
+        workflow_id: str,
+        body: Mapping[str, object],
+        to_version: int | None,
+        to_time: datetime | None,
+        to_position: int | None,
+    ) -> httpx.Response:
+        where = {"to_version": to_version, "to_time": told(to_time), "to_position": to_position}
+        asked = {**body} | {name: value for name, value in where.items() if value is not None}
+        headers = self._headers() | {"Idempotency-Key": str(uuid4())}
+        path = f"/v1/workflows/{quote(workflow_id, safe='')}/rollback"
+        return await self._transport.ask("POST", path, content=json.dumps(asked), headers=headers)
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, actor: str | None = None, reason: str | None = None, correlation_id: str | None = None
+    ) -> AsyncIterator[Transaction]:
+        """As in process: decided at one moment, recorded as one. What was read is checked at the commit."""
+        about = {"actor": actor, "reason": reason, "correlation_id": correlation_id}
+        transaction = Transaction(self, {name: value for name, value in about.items() if value is not None})
+        yield transaction
+        if transaction.is_open:
+            await transaction.commit()
+
+    async def commit(self, transaction: Mapping[str, object]) -> Answer:
+        """What a transaction has gathered. Raises OptimisticLockException, CommandRefused, InvalidInput."""
+        headers = self._headers() | {"Idempotency-Key": str(uuid4())}
+        response = await self._transport.ask(
+            "POST", "/v1/transactions", content=json.dumps(transaction), headers=headers
+        )
+        return require_done(_answer(response))
+
+    async def update_workflow(
+        self,
+        workflow: EditableState,
+        *,
+        expected_version: int | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Answer | None:
+        """Hand back a state that was changed; None where nothing was."""
+        async with self.transaction(actor=actor, reason=reason) as transaction:
+            await transaction.update(workflow, expected_version)
+        return transaction.answer
+
+    update_task = update_agent = update_pool = update_system = update_workflow
+
+    # --- locks ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def exclusive_lock(
+        self, name: str, *, timeout: float = 30.0, holder: str | None = None
+    ) -> AsyncIterator[HeldLock]:
+        """Have `KIND:ID` to oneself, for as long as the block runs and the connection lasts.
+
+        Raises LockTimeout, LockDeadlock; LockLost at the end, where it was lost meanwhile.
+        """
+        held = self._holding.get()
+        known = next((lock for lock in held if lock.name == name), None)
+        if known is not None:
+            yield known
+            return
+        async with hold(self._transport, name, timeout, holder) as lock:
+            before = self._holding.set((*held, lock))
+            try:
+                yield lock
+            finally:
+                self._holding.reset(before)
+        if lock.is_lost:
+            raise LockLost(stream_id=lock.stream_id)
+
+    def _headers(self) -> dict[str, str]:
+        held = self._holding.get()
+        headers = {"Content-Type": "application/json"}
+        return headers | {"Lock-Token": ", ".join(str(lock.token) for lock in held)} if held else headers
+
+
+def _body(submission: Submission) -> bytes:
+    """With a command id, under which it may be sent again."""
+    if isinstance(submission, Mapping):
+        named = {"command_id": str(uuid4()), **submission}
+        return json.dumps(named, default=_jsonable).encode()
+    return submission.encode() if isinstance(submission, str) else submission
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return told(value)
+    return str(value)
+
+
+def _answer(response: httpx.Response) -> Answer:
+    """An answer, also that of what was refused. Raises what a problem without an answer says."""
+    document = response.json() if response.headers.get("content-type", "").endswith("json") else {}
+    if response.status_code >= 400 and "answer" not in document:
+        require(response)
+    return Answer.of(document)

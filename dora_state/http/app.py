@@ -1,0 +1,157 @@
+"""The application: every operation on its path, and one way from a request to an answer."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from commands.wording import visible
+from domain.errors import DoraStateError
+from dora_state.access.caller import Caller, CallerRole
+from dora_state.http.api import OPERATIONS
+from dora_state.http.call import Call, ClientGone, Server
+from dora_state.http.description import openapi_document
+from dora_state.http.operations import JSON, Operation
+from dora_state.http.parameters import SLASH, Headers, header
+from dora_state.http.problems import as_json, problem_response, response_of
+
+LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
+NOBODY = Caller("nobody", CallerRole.READER, "")
+"""Whoever asks for what everybody may know."""
+_PORT = re.compile(rb":[0-9]+$")
+Handler = Callable[[Request], Awaitable[Response]]
+SERVER_FAULT = "The server met a fault of its own, which its log tells of; try again, and tell who runs it."
+logger = logging.getLogger(__name__)
+
+
+def make_app(server: Server, *, cors: Sequence[str] = ()) -> FastAPI:
+    """`cors`: origins whose pages may ask from within a browser; none if empty."""
+    app = FastAPI(title="dora-state", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.routes.clear()
+    for operation in OPERATIONS:
+        app.router.routes.append(_route(server, operation))
+    document = as_json(openapi_document(OPERATIONS))
+    app.router.routes.append(Route("/openapi.json", _constant(document), methods=["GET"]))
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _fault)
+    app.add_middleware(_SlashesInIds)
+    if server.is_open:
+        app.add_middleware(_OwnHostOnly)
+    if cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(cors),
+            allow_methods=["GET", "POST"],
+            allow_headers=[
+                "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
+                "Prefer", "X-Correlation-Id",
+            ],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Correlation-Id"],
+        )  # fmt: skip
+    return app
+
+
+def _route(server: Server, operation: Operation) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await _answer(server, operation, request)
+
+    return Route(operation.path, endpoint, methods=[operation.method], name=operation.id)
+
+
+async def _answer(server: Server, operation: Operation, request: Request) -> Response:
+    try:
+        caller = await _caller(server, operation, request)
+        call = Call(request, caller, server, operation)
+        if not operation.timed:
+            return await operation.handle(call)
+        async with asyncio.timeout(server.limits.answer_seconds):
+            return await operation.handle(call)
+    except DoraStateError as error:
+        return response_of(error)
+    except TimeoutError:
+        return problem_response(
+            "took_too_long",
+            "The answer was not there in time; what was sent may have been recorded: send it again with the same ids.",
+        )
+    except ClientGone:
+        return Response(None, 400)
+    except Exception:
+        logger.exception("%s %s met a fault", operation.method, operation.path)
+        return problem_response("internal_error", SERVER_FAULT)
+
+
+async def _caller(server: Server, operation: Operation, request: Request) -> Caller:
+    """Who asks, where somebody must be known for it. Raises Unauthenticated, Forbidden, RequestError."""
+    if operation.permission is None:
+        return NOBODY
+    caller = await server.authenticator.caller(header(request.scope["headers"], b"authorization"))
+    caller.require(operation.permission)
+    server.rate.take(caller.credential or caller.name)
+    return caller
+
+
+def _constant(body: bytes) -> Handler:
+    async def endpoint(request: Request) -> Response:
+        return Response(body, 200, None, JSON)
+
+    return endpoint
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What the router itself says."""
+    assert isinstance(error, HTTPException)
+    path = visible(request.scope["path"][:200]).replace("\\x1f", "/")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        told = f"{request.method} is nothing that {path} knows; it knows {allowed}."
+        return problem_response("method_not_allowed", told, headers={"Allow": allowed})
+    return problem_response("no_such_path", f"There is no path {path}; /openapi.json tells which there are.")
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return problem_response("internal_error", SERVER_FAULT)
+
+
+class _SlashesInIds:
+    """A slash that an id has in a path (`%2F`) divides no path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path")
+        if raw and (b"%2F" in raw or b"%2f" in raw):
+            path = raw.decode("ascii", "replace").replace("%2F", SLASH).replace("%2f", SLASH)
+            scope = {**scope, "path": unquote(path)}
+        await self._app(scope, receive, send)
+
+
+class _OwnHostOnly:
+    """A page in a browser on this machine must not reach a server without keys under a name of its own choice."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_local(scope["headers"]):
+            response = problem_response(
+                "misdirected_request",
+                "A server without keys answers to the names of its own machine only, such as 127.0.0.1.",
+            )
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_local(headers: Headers) -> bool:
+    hosts = [value for name, value in headers if name == b"host"]
+    return all(_PORT.sub(b"", host).lower() in LOCAL_NAMES for host in hosts)

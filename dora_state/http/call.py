@@ -1,0 +1,174 @@
+"""One request while it is answered, and what all requests of a server share."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TypeVar, cast
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from commands.edge import Edge
+from domain.errors import InvalidInput
+from dora_state.access.caller import Authenticator, Caller, Reading, Readings
+from dora_state.http.encoded import EncodedDocuments
+from dora_state.http.feed import Feed
+from dora_state.http.limits import Limits, RateLimit
+from dora_state.http.operations import Operation
+from dora_state.http.parameters import Query, header, parse_id, parse_query
+from dora_state.http.pending import PendingAnswers
+from dora_state.http.problems import RequestError
+from dora_state.platform import new_id, now
+from dora_state.state_manager import StateManager
+
+Q = TypeVar("Q", bound=Query)
+JSON_TYPES = ("application/json", "application/json;charset=utf-8")
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Server:
+    """What the requests of one process share. `is_open`: it knows no keys, and answers its own machine only."""
+
+    def __init__(
+        self,
+        manager: StateManager,
+        authenticator: Authenticator,
+        readings: Readings,
+        *,
+        limits: Limits | None = None,
+        is_open: bool = False,
+    ) -> None:
+        self.manager = manager
+        self.authenticator = authenticator
+        self.readings = readings
+        self.limits = limits or Limits()
+        self.is_open = is_open
+        self.rate = RateLimit(self.limits.rate, time.monotonic)
+        self.feed = Feed(manager.platform.log, manager.platform.signal)
+        self.pending = PendingAnswers()
+        self.encoded = EncodedDocuments(manager.platform.settings.near_bytes // 4)
+        self.leaving = False
+        self.held: set[asyncio.Event] = set()
+        """Set each to let go of a lock that a caller holds."""
+        self._edges = lru_cache(maxsize=1_000)(self._new_edge)
+
+    def edge_of(self, caller: Caller) -> Edge:
+        """Commands that name no actor are the caller's."""
+        return self._edges(caller.name)
+
+    def _new_edge(self, actor: str) -> Edge:
+        return Edge(tenant=self.manager.platform.settings.tenant, new_id=new_id, clock=now, default_actor=actor)
+
+
+class Call:
+    """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
+
+    __slots__ = ("caller", "operation", "request", "server")
+
+    def __init__(self, request: Request, caller: Caller, server: Server, operation: Operation) -> None:
+        self.request = request
+        self.caller = caller
+        self.server = server
+        self.operation = operation
+
+    @property
+    def manager(self) -> StateManager:
+        return self.server.manager
+
+    def query(self, model: type[Q]) -> Q:
+        return parse_query(self.request.scope["query_string"], model)
+
+    def header(self, name: bytes) -> str | None:
+        return header(self.request.scope["headers"], name)
+
+    def id(self, name: str = "id") -> str:
+        return parse_id(self.request.scope["path_params"][name], name)
+
+    async def body(self) -> bytes:
+        """The whole body, which must be JSON by its type. Raises RequestError, ClientGone."""
+        self._require_json()
+        limits = self.server.limits
+        length = self.header(b"content-length")
+        if length is not None and (not length.isdecimal() or int(length[:19]) > limits.body_bytes):
+            raise _too_large(limits)
+        try:
+            async with asyncio.timeout(limits.body_seconds):
+                return await _read(self.request.receive, limits)
+        except TimeoutError:
+            raise RequestError(
+                "request_too_slow",
+                f"The body was not there within {limits.body_seconds:g} s; send it again, faster.",
+                {"Connection": "close"},
+            ) from None
+
+    def _require_json(self) -> None:
+        said = self.header(b"content-type")
+        if said is None or said.lower().replace(" ", "") not in JSON_TYPES:
+            raise RequestError(
+                "unsupported_media_type",
+                "Content-Type: must be application/json; send the body as JSON in UTF-8.",
+                {"Accept-Post": "application/json"},
+                field="Content-Type",
+            )
+        if self.header(b"content-encoding") not in (None, "identity"):
+            raise RequestError(
+                "unsupported_media_type",
+                "Content-Encoding: bodies are not unpacked; send the body as it is.",
+                field="Content-Encoding",
+            )
+
+    async def note_reading(self, what: str, about: str, cut: Mapping[str, object], rows: int) -> None:
+        """Keep who looked at what. Raises what keeping it raises: what can't be kept is not shown."""
+        told = {name: value for name, value in cut.items() if value is not None}
+        await self.server.readings.record(Reading(self.caller, what, about, told, rows))
+
+    def idempotency_key(self) -> UUID | None:
+        key = self.header(b"idempotency-key")
+        if key is None:
+            return None
+        try:
+            return UUID(key.strip('"'))
+        except ValueError:
+            raise InvalidInput(
+                "Idempotency-Key: must be a UUID, for example 0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001.",
+                field="Idempotency-Key",
+            ) from None
+
+
+async def _read(receive: Receive, limits: Limits) -> bytes:
+    message = await receive()
+    if not message.get("more_body", False) and message["type"] == "http.request":
+        whole: bytes = message.get("body", b"")
+        if len(whole) > limits.body_bytes:
+            raise _too_large(limits)
+        return whole
+    parts, size = [], 0
+    while True:
+        part = _body_of(message)
+        size += len(part)
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+
+
+def _body_of(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return cast(bytes, message.get("body", b""))
+
+
+def _too_large(limits: Limits) -> RequestError:
+    return RequestError(
+        "body_too_large",
+        f"A body may have {limits.body_bytes} bytes; send less, or in several requests.",
+        {"Connection": "close"},
+        limit=limits.body_bytes,
+    )

@@ -1,0 +1,54 @@
+"""Exports, as streams of any length."""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from pydantic import Field
+from starlette.responses import Response
+
+from domain.errors import InvalidInput
+from domain.values import Time
+from dora_state.exporting import Export, begin_export
+from dora_state.http.call import Call
+from dora_state.http.parameters import CutQuery, Word
+from dora_state.http.streams import PieceStream
+
+MEDIA_TYPES = {
+    "jsonl": ("application/x-ndjson", "jsonl"),
+    "ocel": ("application/json", "ocel.json"),
+    "xes": ("application/xml", "xes"),
+    "csv": ("text/csv; charset=utf-8", "csv"),
+}
+
+
+class ExportQuery(CutQuery):
+    format: Literal["jsonl", "ocel", "xes", "csv"] = Field(description="docs/exports.md explains them.")
+    workflow_id: Word | None = Field(None, description="Only what concerns this workflow.")
+    since: Time | None = Field(None, description="Only what was recorded from then on.")
+
+
+async def export(call: Call) -> Response:
+    asked = call.query(ExportQuery)
+    if asked.workflow_id is not None and not asked.workflow_id.isprintable():
+        raise InvalidInput("workflow_id: must not have characters that can't be seen.", field="workflow_id")
+    chosen = await begin_export(
+        call.manager.platform, asked.format, workflow_id=asked.workflow_id, since=asked.since, cut=asked.cut
+    )
+    media_type, ending = MEDIA_TYPES[asked.format]
+    headers = {
+        "Content-Disposition": f'attachment; filename="dora-state.{ending}"',
+        "Cache-Control": "private, no-store",
+        "X-Until-Position": str(chosen.selection.until),
+    }
+    return PieceStream(_pieces(call, asked, chosen), media_type, headers)
+
+
+async def _pieces(call: Call, asked: ExportQuery, chosen: Export) -> AsyncIterator[bytes]:
+    """What was read is kept before the answer ends: an answer of which that can't be kept does not look whole."""
+    try:
+        async for piece in chosen.pieces():
+            yield piece
+    finally:
+        cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
+        about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
+        await call.note_reading(f"export {asked.format}", about, cut, chosen.events)

@@ -1,0 +1,114 @@
+"""HTTP/1.1 on a connection, with patience for nobody: heads of requests must come soon and be short, and who does not
+read what was asked for is let go. uvicorn itself waits for ever."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from dora_state.http.problems import MEDIA_TYPE, as_json, problem_document
+from dora_state.http.streams import ABORT
+
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 32_768
+READ_SECONDS = 30.0
+"""How long somebody may leave what was sent unread."""
+MOST_CONNECTIONS = 5_000
+
+
+class HeadTooLarge(Exception):
+    """The parser takes it for an error of the request."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _head_bytes = 0
+    _refusal = "malformed_request"
+    _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._refuse("too_many_connections", "Too many connections are open; try again in a moment.")
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._head_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.parser is None or self.transport.is_closing():
+            return  # it was refused, and goes on sending
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._head_timer is None:
+            self._expect_head()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # a typed dictionary
+        scope["extensions"] = {ABORT: self.transport.abort}
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        told = {
+            "malformed_request": "The request is no HTTP/1.1 that can be understood; mend it and send it again.",
+            "headers_too_large": f"The path and headers of a request may have {HEAD_BYTES} bytes; send less.",
+        }
+        self._refuse(self._refusal, told[self._refusal])
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self._head_bytes:
+            self._refuse(
+                "request_too_slow", f"The head of the request was not there within {HEAD_SECONDS:g} s; send it again."
+            )
+        else:
+            self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            self._refusal = "headers_too_large"
+            raise HeadTooLarge
+
+    def _refuse(self, code: str, message: str) -> None:
+        """Without a word of the application, where nothing was asked of it yet."""
+        if self.cycle is None or self.cycle.response_complete:
+            document = problem_document(code, message, {})
+            body = as_json(document)
+            head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[document["status"]] + head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,141 @@
+"""The server: listens, answers, and leaves in good order."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from domain.errors import InvalidInput
+from dora_state.access.open_house import LoggedReadings, OpenHouse
+from dora_state.http.app import make_app
+from dora_state.http.call import Server
+from dora_state.http.limits import Limits
+from dora_state.http.protocol import PatientProtocol
+from dora_state.memory import spare_the_collector
+from dora_state.servers import Say
+from dora_state.settings import Settings
+from dora_state.state_manager import StateManager, open_state_manager
+
+GRACE_SECONDS = 30
+"""How long answers under way may still take once the server is to leave."""
+KEEP_ALIVE_SECONDS = 75
+OPEN_NOTICE = "There are no keys: whoever is on this machine may do everything, and nobody else can reach the server."
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are for whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, say: Say) -> None:
+    """Until `stop` is set: then nothing more is taken, and what was taken is answered.
+
+    Raises InvalidInput where it must not or can't listen there, LogUnavailable where there is no database.
+    """
+    require_loopback(host)
+    with listening(host, port) as listener:
+        async with open_state_manager(settings, say=say, warm=True) as manager:
+            server = make_server(manager)
+            spare_the_collector()
+            say(f"Listening on {address(listener)}, tenant {settings.tenant}. {OPEN_NOTICE}")
+            await run(server, listener, stop, cors=origins(settings.http_cors))
+            say("Everything that was taken is answered.")
+
+
+def make_server(manager: StateManager) -> Server:
+    settings = manager.platform.settings
+    limits = Limits(rate=settings.http_rate, body_bytes=settings.http_body_bytes, streams=settings.http_streams)
+    return Server(manager, OpenHouse(settings.tenant), LoggedReadings(), limits=limits, is_open=True)
+
+
+async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, cors: tuple[str, ...] = ()) -> None:
+    async with server.feed:
+        runner = _Uvicorn(_config(server, cors))
+        serving = asyncio.create_task(runner.serve([listener]), name="http")
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            server.leaving = True
+            server.feed.leave()
+            for lock in server.held:
+                lock.set()
+            runner.should_exit = True
+            stopping.cancel()
+            await serving
+            await server.pending.all()
+
+
+def _config(server: Server, cors: tuple[str, ...]) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is no event of ours
+    return uvicorn.Config(
+        make_app(server, cors=cors),
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket at an address; port 0 is one that is free. Raises InvalidInput."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInput(
+            f"The server can't listen on {host}, port {port} ({reason}): free it, or choose another --host or --port.",
+            host=host,
+            port=port,
+        ) from None
+    with contextlib.closing(listener):
+        yield listener
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def require_loopback(host: str) -> None:
+    """Raises InvalidInput: without keys, only this machine is answered."""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise InvalidInput(
+            f"Without keys the server listens to its own machine only, and {host} is more than that: use 127.0.0.1, or"
+            " make a key first.",
+            host=host,
+        )
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins divided by commas. Raises InvalidInput."""
+    found = tuple(one.strip() for one in text.split(",") if one.strip())
+    for one in found:
+        parts = urlsplit(one)
+        if parts.scheme not in ("http", "https") or not parts.netloc or one != f"{parts.scheme}://{parts.netloc}":
+            raise InvalidInput(
+                f"DORA_STATE_HTTP_CORS: {one} is no origin; write origins like https://console.example, divided by"
+                " commas.",
+                field="HTTP_CORS",
+            )
+    return found

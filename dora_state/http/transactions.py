@@ -1,0 +1,136 @@
+"""Transactions from outside: commands and states that were changed, decided at one moment and recorded as one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.responses import Response
+
+from commands.envelope import Answer, Envelope
+from commands.locks import stream_of
+from commands.messages.transaction import MOST_COMMANDS, Version
+from commands.strict_json import parse_json
+from commands.wording import invalid
+from domain.errors import InvalidInput
+from domain.log import Cut
+from domain.system import SYSTEM_ID
+from domain.values import Id, Text
+from dora_state.http.answers import answer_response
+from dora_state.http.call import Call
+from dora_state.http.operations import JSON
+from dora_state.http.problems import as_json
+from dora_state.http.submissions import Said, checked
+from dora_state.platform import Platform
+from dora_state.refusals import CommandRefused
+from dora_state.state_manager.kinds import check_kind
+from dora_state.transactions import Transaction, read_editable
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TaskStateStep(_Model):
+    """Bring a task to a state; `agent_id` is for `assigned`."""
+
+    task_id: Id
+    state: Id
+    reason: Text | None = None
+    agent_id: Id | None = None
+
+
+class StateStep(_Model):
+    """A state that was read at a version, as it was changed; the system needs no id."""
+
+    kind: Id
+    id: str = ""
+    version: Version
+    state: dict[str, Any]
+
+
+class StepBody(_Model):
+    """A command (`type` and `data`), or one of the other two."""
+
+    type: Id | None = None
+    data: dict[str, Any] | None = None
+    task_state: TaskStateStep | None = None
+    state: StateStep | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "StepBody":
+        is_command = self.type is not None and self.data is not None
+        if [is_command, self.task_state is not None, self.state is not None].count(True) != 1 or (
+            not is_command and (self.type is not None or self.data is not None)
+        ):
+            raise ValueError("a step is a command (type and data), a task_state or a state")
+        return self
+
+
+class TransactionBody(_Model):
+    """`expected`: versions by `KIND:ID`, or `system`, that must be current; 0 where there must be nothing."""
+
+    steps: Annotated[list[StepBody], Field(min_length=1, max_length=MOST_COMMANDS)]
+    expected: dict[Id, Version] = Field(default_factory=dict)
+    actor: Id | None = None
+    reason: Text | None = None
+    correlation_id: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitter:
+    """Who sends it stands in the envelope, as with any command."""
+
+    call: Call
+    said: Said
+
+    @property
+    def platform(self) -> Platform:
+        return self.call.manager.platform
+
+    def parse(self, submission: Mapping[str, object]) -> Envelope:
+        return checked(self.call, dict(submission), self.said)
+
+    async def submit(self, submission: Envelope) -> Answer:
+        return await self.call.manager.submit(submission)
+
+
+async def commit_transaction(call: Call) -> Response:
+    said, raw = Said.by(call), await call.body()
+    if said.expected is not None:
+        raise InvalidInput("If-Match: a transaction names versions in `expected`.", field="If-Match")
+    try:
+        asked = TransactionBody.model_validate(parse_json(raw))
+    except ValidationError as error:
+        raise invalid(error, TransactionBody, None, "The transaction") from None
+    head = await call.manager.platform.log.head()
+    about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
+    named = {name: value for name, value in about.items() if value is not None}
+    transaction = Transaction(_Submitter(call, said), head.position, named, asked.reason)
+    for name, version in asked.expected.items():
+        transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
+    for step in asked.steps:
+        await _take(call, transaction, step)
+    try:
+        answer = await transaction.commit()
+    except CommandRefused as refused:
+        return answer_response(cast(Answer, refused.answer), said.headers)
+    if answer is None:
+        return Response(as_json({"outcome": "unchanged"}), 200, said.headers, JSON)
+    return answer_response(answer, said.headers)
+
+
+async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
+    if step.task_state is not None:
+        told = step.task_state
+        await transaction.update_task_state(told.task_id, told.state, reason=told.reason, agent_id=told.agent_id)
+    elif step.state is not None:
+        changed = step.state
+        check_kind(changed.kind)
+        cut = Cut(version=changed.version) if changed.version else Cut()
+        state = await read_editable(call.manager.platform, changed.kind, changed.id or SYSTEM_ID, cut)
+        state.clear()
+        state.update(changed.state)
+        await transaction.update(state, changed.version)
+    elif step.type is not None and step.data is not None:
+        await transaction.submit(step.type, **step.data)

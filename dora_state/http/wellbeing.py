@@ -1,0 +1,52 @@
+"""Health for those who run the server, and figures for those who watch it."""
+
+import asyncio
+
+from starlette.responses import Response
+
+from domain.errors import DoraStateError
+from dora_state.health import check
+from dora_state.http.call import Call
+from dora_state.http.operations import JSON
+from dora_state.http.problems import as_json
+
+READY_SECONDS = 2.0
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def get_live(call: Call) -> Response:
+    """Answers as long as the process does anything at all."""
+    return Response(as_json({"status": "alive"}), 200, NO_STORE, JSON)
+
+
+async def get_ready(call: Call) -> Response:
+    """Whether requests should be sent here: the log answers, and the server is not leaving."""
+    why = await _why_not(call)
+    if why is None:
+        return Response(as_json({"status": "ready"}), 200, NO_STORE, JSON)
+    return Response(as_json({"status": "not ready", "reason": why}), 503, NO_STORE | {"Retry-After": "2"}, JSON)
+
+
+async def _why_not(call: Call) -> str | None:
+    if call.server.leaving:
+        return "The server is leaving."
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await call.manager.platform.log.head()
+    except TimeoutError:
+        return f"The log has not answered within {READY_SECONDS:g} s."
+    except DoraStateError:
+        return "The log can't be reached."  # where it is, is nobody's business who sent no key
+    return None
+
+
+async def get_health(call: Call) -> Response:
+    """All checks; the status of the answer tells of the worst: 503 where one is unhealthy."""
+    report = await check(call.manager.platform)
+    return Response(as_json(report.to_json()), 503 if report.status == "unhealthy" else 200, NO_STORE, JSON)
+
+
+async def get_metrics(call: Call) -> Response:
+    from prometheus_client.exposition import generate_latest  # here, as it takes a while to import
+
+    return Response(generate_latest(call.manager.platform.registry()), 200, NO_STORE, "text/plain; version=0.0.4")
