@@ -28,6 +28,7 @@ from dora_state.settings import Settings
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
+from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
@@ -90,6 +91,7 @@ class Platform:
     snapshotter: Snapshotter
     signal: LogSignal
     audits: Audits
+    locks: PostgresLocks
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -233,6 +235,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
             audits=Audits(kept_actions, log),
+            locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
         )
 
 

@@ -8,6 +8,7 @@ import typer
 
 from domain.errors import InvalidInput
 from dora_state.cli.lists_app import board, list_app, rates
+from dora_state.cli.operating_app import locks
 from dora_state.cli.options import Context, Json
 from dora_state.cli.output import Output
 from dora_state.cli.read_models_app import audit, dead_letters_app, rebuild
@@ -33,6 +34,7 @@ app.command()(board)
 app.command()(rates)
 app.command()(audit)
 app.command()(rebuild)
+app.command()(locks)
 app.add_typer(dead_letters_app, name="dead-letters")
 
 
