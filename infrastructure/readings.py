@@ -59,12 +59,10 @@ class ReadingBook:
             async with asyncio.timeout(PATIENCE):
                 await done
         except TimeoutError:
-            raise LogUnavailable(
-                f"The reading could not be recorded within {PATIENCE:g} s, so that nothing is shown; try again later."
-            ) from None
+            raise _too_slow() from None
 
     def end(self, id: UUID, rows: int) -> None:
-        """How much was shown in the end; written soon. One that is lost with its process leaves a reading without end."""
+        """How much was shown in the end; written soon. What is lost with its process leaves a reading without end."""
         if len(self._ends) < MOST_WAITING:
             self._ends.append({"id": id, "rows": rows})
         self._begin()
@@ -90,8 +88,11 @@ class ReadingBook:
             ends = self._ends[:BATCH]
             failure: DoraStateError | None = None
             try:
-                await self._insert([row for row, _ in batch], ends)
+                async with asyncio.timeout(PATIENCE):
+                    await self._insert([row for row, _ in batch], ends)
                 self._ends = self._ends[len(ends) :]
+            except TimeoutError:
+                failure = _too_slow()
             except LogUnavailable as error:
                 failure = error
             for _, done in batch:
@@ -108,6 +109,12 @@ class ReadingBook:
                     await connection.execute(sql.load("access/record_readings"), {"readings": packed.decode()})
                 if ends:
                     await connection.execute(sql.load("access/end_readings"), {"ends": orjson.dumps(ends).decode()})
+
+
+def _too_slow() -> LogUnavailable:
+    return LogUnavailable(
+        f"The reading could not be recorded within {PATIENCE:g} s, so that nothing is shown; try again later."
+    )
 
 
 def _encoded(row: ReadingRow) -> bytes:

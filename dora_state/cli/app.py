@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from domain.errors import InvalidInput
+from dora_state.cli.access_app import keys_app, readings, tenants_app
 from dora_state.cli.lists_app import board, list_app, rates
 from dora_state.cli.operating_app import locks
 from dora_state.cli.options import Context, Json
@@ -35,6 +36,9 @@ app.command()(rates)
 app.command()(audit)
 app.command()(rebuild)
 app.command()(locks)
+app.command()(readings)
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
 app.add_typer(dead_letters_app, name="dead-letters")
 
 
