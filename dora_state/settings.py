@@ -96,9 +96,11 @@ class Settings(BaseSettings):
     @field_validator("oidc_issuer", "oidc_jwks_url")
     @classmethod
     def _trusted_url(cls, value: str | None) -> str | None:
+        if not value:
+            return value
         from infrastructure.issuer import is_trusted_url  # here, as it takes a while to import
 
-        if value and not is_trusted_url(value):
+        if not is_trusted_url(value):
             raise ValueError("is no URL of an issuer; write it like https://login.bank.example/realms/agents")
         return value
 

@@ -104,8 +104,8 @@ class KeyRing:
             self._begin_loading()
 
     async def _load_from(self, moment: float) -> None:
-        """Until what is known is of that moment or later. Raises LogError."""
-        while self._as_of < moment:
+        """Until what is known is of later than that moment. Raises LogError."""
+        while self._as_of <= moment:
             await asyncio.shield(self._begin_loading())
 
     def _begin_loading(self) -> asyncio.Task[None]:

@@ -61,17 +61,6 @@ async def open_access(settings: Settings, servers: Servers) -> AsyncIterator[Acc
         )
 
 
-@asynccontextmanager
-async def open_readings(servers: Servers) -> AsyncIterator[Readings]:
-    """For who only looks, such as the command line. Raises LogUnavailable or LogError."""
-    async with await open_control_pool(servers.database_url) as pool:
-        book = ReadingBook(pool)
-        try:
-            yield RecordedReadings(book)
-        finally:
-            await book.close()
-
-
 def _tokens(settings: Settings, stack: AsyncExitStack) -> Tokens | None:
     if settings.oidc_issuer is None or settings.oidc_audience is None:
         return None

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from dora_state.access.caller import Reading, Readings
+from dora_state.servers import Servers
+from infrastructure.control import open_control_pool
 from infrastructure.readings import ReadingBook, ReadingRow
 
 LONGEST = 500
@@ -36,6 +38,17 @@ class RecordedReadings:
 
     def ended(self, reading: Reading, rows: int) -> None:
         self._book.end(reading.id, rows)
+
+
+@asynccontextmanager
+async def open_readings(servers: Servers) -> AsyncIterator[Readings]:
+    """For who only looks, such as the command line. Raises LogUnavailable or LogError."""
+    async with await open_control_pool(servers.database_url) as pool:
+        book = ReadingBook(pool)
+        try:
+            yield RecordedReadings(book)
+        finally:
+            await book.close()
 
 
 @dataclass(slots=True)

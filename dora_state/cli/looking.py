@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
 
-from domain.log import Cut
+from domain.log import START, Cut
 from domain.values import iso
 from dora_state.access.caller import Caller, CallerRole, Reading
-from dora_state.access.opening import open_readings
-from dora_state.access.recording import Shown, looking
+from dora_state.access.recording import Shown, looking, open_readings
 from dora_state.state_manager import StateManager
 
 
@@ -50,4 +49,6 @@ def cut_word(cut: Cut) -> str:
         return f"v{cut.version}"
     if cut.at is not None:
         return iso(cut.at)
-    return "now" if cut.is_now else f"p{cut.position}"
+    if cut.is_now:
+        return "now"
+    return "start" if cut == START else f"p{cut.position}"
