@@ -12,6 +12,8 @@ from infrastructure.database import Pool
 
 MOST_KEYS = 1000
 """Good keys of one tenant: whoever serves knows them all."""
+PATIENCE = 3.0
+"""Seconds that a free connection is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class PostgresKeys:
 
     async def good(self) -> list[GoodKey]:
         with or_unavailable("The keys can't be looked up"):
-            async with self._pool.connection() as connection:
+            async with self._pool.connection(timeout=PATIENCE) as connection:
                 cursor = await connection.execute(sql.load("access/good_keys"), {"tenant": self._tenant})
                 rows: list[Any] = await cursor.fetchall()
         return [GoodKey(*row) for row in rows]
 
     async def note_use(self, ids: Sequence[str]) -> None:
         with or_unavailable("The use of keys can't be noted"):
-            async with self._pool.connection() as connection:
+            async with self._pool.connection(timeout=PATIENCE) as connection:
                 await connection.execute(sql.load("access/note_use"), {"ids": list(ids)})
 
 

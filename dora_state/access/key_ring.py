@@ -59,6 +59,7 @@ class KeyRing:
         self._noted: dict[str, float] = {}
         self._to_note: set[str] = set()
         self._noting: asyncio.Task[None] | None = None
+        self._failing = False
 
     async def find(self, id: str) -> HeldKey | None:
         """A key that was good within the last five seconds; one that was just made is found. Raises LogError."""
@@ -94,6 +95,8 @@ class KeyRing:
             self._loading.cancel()
             await asyncio.wait({self._loading})
         if self._noting is not None:
+            await asyncio.wait({self._noting}, timeout=PATIENCE_SECONDS)
+            self._noting.cancel()
             await asyncio.wait({self._noting})
 
     async def _freshen(self, now: float) -> None:
@@ -112,7 +115,7 @@ class KeyRing:
         """All who wait wait for the same look."""
         if self._loading is None or self._loading.done():
             self._loading = asyncio.create_task(self._load(), name="keys")
-            self._loading.add_done_callback(_tell)
+            self._loading.add_done_callback(self._tell)
         return self._loading
 
     async def _load(self) -> None:
@@ -129,6 +132,15 @@ class KeyRing:
         self._keys = {key.id: self._held(key) for key in keys if key.role in tuple(CallerRole)}
         self._as_of = begun  # what is committed later may be missing
 
+    def _tell(self, loading: asyncio.Task[None]) -> None:
+        """Who waits is told by an error; the log only when it begins."""
+        if loading.cancelled():
+            return
+        error = loading.exception()
+        if error is not None and not self._failing:
+            logger.warning("The keys could not be looked up: %s", error)
+        self._failing = error is not None
+
     def _held(self, key: GoodKey) -> HeldKey:
         caller = Caller(key.name, CallerRole(key.role), self._tenant, f"key {key.id}")
         return HeldKey(caller, key.expires_at.timestamp(), key.secret_sha256)
@@ -138,9 +150,3 @@ class KeyRing:
             ids, self._to_note = sorted(self._to_note), set()
             with contextlib.suppress(LogError):  # a read-only database, say: nothing depends on it
                 await self._source.note_use(ids)
-
-
-def _tell(loading: asyncio.Task[None]) -> None:
-    """Who waits is told by an error; for a look in the background this is all."""
-    if not loading.cancelled() and (error := loading.exception()) is not None:
-        logger.warning("The keys could not be looked up: %s", error)

@@ -20,6 +20,8 @@ AGAIN_SECONDS = 10.0
 KEPT_SECONDS = 86_400.0
 """So long keys are believed while the issuer can't be asked."""
 MOST_KEYS = 100
+MOST_WAITING = 100
+"""Requests with unknown keys that may wait for the issuer; the others are refused at once."""
 SMALLEST_RSA_BITS = 2048
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -52,6 +54,7 @@ class SigningKeys:
         self._members: list[Any] = []
         self._as_of = self._tried = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
+        self._waiting = 0
         self.generation = 0
         """Another one as soon as the issuer has other keys."""
 
@@ -61,7 +64,7 @@ class SigningKeys:
         if age >= KEPT_SECONDS:
             await self._ask()
             if self._clock() - self._as_of >= KEPT_SECONDS:
-                raise IssuerUnavailable
+                raise IssuerUnavailable("The issuer of the tokens can't be asked for its keys; try again later.")
         elif age >= FRESH_SECONDS:
             self._begin()
 
@@ -70,10 +73,14 @@ class SigningKeys:
         that nobody knows. Raises IssuerUnavailable."""
         await self.ready()
         found = self._known(id, algorithm)
-        if found is None:
+        if found is not None or self._waiting >= MOST_WAITING:
+            return found
+        self._waiting += 1
+        try:
             await self._ask()
-            found = self._known(id, algorithm)
-        return found
+        finally:
+            self._waiting -= 1
+        return self._known(id, algorithm)
 
     async def close(self) -> None:
         if self._fetching is not None:

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from dora_state.access.caller import Caller, CallerRole, Forbidden, Unauthenticated
+from dora_state.access.opening import open_access
+from dora_state.servers import Servers
+from dora_state.settings import Settings
 from infrastructure import issuer as issuing
 from infrastructure.issuer import Issuer, IssuerUnavailable, is_trusted_url
+from tests.support.tokens import AUDIENCE, FakeIssuer
 
 KEYS = [{"kty": "EC", "kid": "one"}]
 
@@ -157,3 +162,28 @@ async def test_an_issuer_that_does_not_answer_is_told_of_in_one_sentence(url: st
 )
 def test_only_https_or_this_machine_is_trusted(url: str, trusted: bool) -> None:
     assert is_trusted_url(url) is trusted
+
+
+async def test_a_server_takes_tokens_of_its_issuer_for_its_tenant(
+    server: _Server, url: str, database_url: str, tenant: str
+) -> None:
+    issuer = FakeIssuer()
+    server.answers["/.well-known/openid-configuration"] = answer({"issuer": url, "jwks_uri": f"{url}/keys"})
+    server.answers["/keys"] = answer({"keys": issuer.members})
+    settings = Settings(tenant=tenant, oidc_issuer=url, oidc_audience=AUDIENCE)
+    async with open_access(settings, Servers(database_url, None, None)) as access:
+        token = issuer.token(iss=url, tenant=tenant, roles=["auditor"], jti="t-1")
+        caller = await access.authenticator.caller(f"Bearer {token}")
+        assert caller == Caller("ann", CallerRole.AUDITOR, tenant, "token t-1")
+        with pytest.raises(Forbidden, match=f"not for tenant {tenant}"):
+            await access.authenticator.caller(f"Bearer {issuer.token(iss=url, tenant='another')}")
+        for other in (FakeIssuer().token(iss=url, tenant=tenant), issuer.token(iss=f"{url}0", tenant=tenant)):
+            with pytest.raises(Unauthenticated):
+                await access.authenticator.caller(f"Bearer {other}")
+
+
+async def test_without_its_issuer_a_server_says_so_and_takes_no_token(database_url: str, tenant: str) -> None:
+    settings = Settings(tenant=tenant, oidc_issuer="http://127.0.0.1:1", oidc_audience=AUDIENCE)
+    async with open_access(settings, Servers(database_url, None, None)) as access:
+        with pytest.raises(IssuerUnavailable):
+            await access.authenticator.caller(f"Bearer {FakeIssuer().token(tenant=tenant)}")

@@ -145,11 +145,12 @@ async def test_without_the_database_nobody_is_known_for_longer_than_five_seconds
     assert await ring.find(id) is not None
     await settled()
     clock.now += GOOD_SECONDS - REFRESH_SECONDS
-    with pytest.raises(LogUnavailable):
-        await ring.find(id)
+    for _ in range(10):
+        with pytest.raises(LogUnavailable):
+            await ring.find(id)
     source.failure = None
     assert await ring.find(id) is not None
-    assert "could not be looked up: away" in caplog.text
+    assert caplog.messages == ["The keys could not be looked up: away"]
 
 
 async def test_who_goes_away_while_keys_are_looked_up_takes_nobody_along(ring: KeyRing, source: Source) -> None:

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from dora_state.access.signing_keys import AGAIN_SECONDS, FRESH_SECONDS, KEPT_SECONDS, SigningKeys, signing_key
+from dora_state.access.signing_keys import (
+    AGAIN_SECONDS,
+    FRESH_SECONDS,
+    KEPT_SECONDS,
+    MOST_WAITING,
+    SigningKeys,
+    signing_key,
+)
 from infrastructure.issuer import IssuerUnavailable
 from tests.support.tokens import FakeIssuer, published, rsa_key
 
@@ -140,3 +147,22 @@ def test_what_can_sign_no_token_of_ours_is_left_out(member: Any) -> None:
 def test_an_rsa_key_that_is_too_short_is_left_out() -> None:
     assert signing_key(published(rsa_key(1024).public_key())) is None
     assert signing_key(published(rsa_key().public_key())) is not None
+
+
+async def test_an_issuer_that_is_slow_holds_up_few_who_name_unknown_keys(clock: Clock) -> None:
+    answered, held = asyncio.Event(), FakeIssuer()
+
+    async def fetch() -> list[Any]:
+        if held.asked:
+            await answered.wait()
+        return await held.keys()
+
+    keys = SigningKeys(fetch, clock)
+    await keys.ready()
+    clock.now += AGAIN_SECONDS
+    asking = [asyncio.create_task(keys.find(f"no-{n}", "ES256")) for n in range(MOST_WAITING + 50)]
+    await settled()
+    assert sum(task.done() for task in asking) == 50
+    assert await keys.find("one", "ES256") is not None
+    answered.set()
+    assert await asyncio.gather(*asking) == [None] * len(asking)
