@@ -1,8 +1,6 @@
 """`keys`, `tenants` and `readings` as their users run them, and that whoever looks at the past is recorded."""
 
 import asyncio
-import os
-import pwd
 import re
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from dora_state.access.api_key import parse_key
+from dora_state.cli.looking import os_user
 from infrastructure.migrations import drop_tenant
 from tests.support.command_line import ROOT, CommandLine, lines
 
@@ -52,7 +51,7 @@ def test_a_key_is_printed_alone_and_once_and_can_be_revoked(dora_state: CommandL
     assert key.secret not in listed.out + dora_state("keys", "list").out
     (told,) = listed.json_lines
     assert (told["id"], told["role"], told["state"], told["last_used_at"]) == (key.id, "orchestrator", "good", None)
-    assert told["created_by"].startswith(f"{pwd.getpwuid(os.getuid()).pw_name} as ")
+    assert told["created_by"].startswith(f"{os_user()} as ")
     revoked = dora_state("keys", "revoke", key.text)
     assert (revoked.code, key.secret in revoked.out + revoked.err) == (0, False)
     assert dora_state("keys", "list", "--json").json_lines[0]["state"] == "revoked"
@@ -84,7 +83,7 @@ def test_who_looked_is_listed_page_by_page(dora_state: CommandLine) -> None:
     mark = page.err.split("--page ")[1].strip()
     (told,) = dora_state("readings", "--limit", "1", "--page", mark, "--json").json_lines
     assert (told["what"], told["about"], told["cut"], told["rows"]) == ("state", "workflow w", {"version": 1}, 1)
-    assert told["actor"] == pwd.getpwuid(os.getuid()).pw_name
+    assert told["actor"] == os_user()
 
 
 def test_nothing_of_the_past_is_shown_where_it_can_not_be_recorded(

@@ -1,7 +1,5 @@
 """Each command that shows something of the past records who looked, at what, up to which cut, and how much it was."""
 
-import os
-import pwd
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from dora_state.cli.arguments import Freshness
 from dora_state.cli.diff import diff, diff_everything
 from dora_state.cli.export import export
 from dora_state.cli.history import history
+from dora_state.cli.looking import os_user
 from dora_state.cli.output import Output
 from dora_state.cli.replay import check, replay
 from dora_state.cli.show import show
@@ -91,8 +90,7 @@ async def test_whoever_looks_at_the_past_is_recorded(
         await look(settings, Output(as_json=True), tmp_path)
     told = await list_readings(database_url, settings.tenant, limit=100)
     assert [(one.what, one.about, one.cut, one.rows) for one in reversed(told)] == [tuple(rest) for _, *rest in LOOKS]
-    (user,) = {one.actor for one in told}
-    assert user == pwd.getpwuid(os.getuid()).pw_name
+    assert {one.actor for one in told} == {os_user()}
     assert {one.credential for one in told} == {"command line"}
 
 
