@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     """What the body of a request may have."""
     http_streams: Annotated[int, Field(ge=0, le=100_000)] = 2_000
     """Streams of events that may be open at once."""
+    oidc_issuer: str | None = None
+    """Whose tokens are taken, as they name it; none without."""
+    oidc_audience: str | None = None
+    """Which of them are meant for this service."""
+    oidc_jwks_url: str | None = None
+    """Where the issuer's keys are; by default where it says so itself."""
+    oidc_role_claim: Annotated[str, Field(min_length=1)] = "roles"
+    oidc_tenant_claim: Annotated[str, Field(min_length=1)] = "tenant"
+    oidc_clock_skew: Annotated[float, Field(ge=0, le=300)] = 30.0
+    """Seconds that the issuer's clock may differ from ours."""
 
     @field_validator("home", mode="before")
     @classmethod
@@ -86,6 +96,22 @@ class Settings(BaseSettings):
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
 
+    @field_validator("oidc_issuer", "oidc_audience", "oidc_jwks_url")
+    @classmethod
+    def _blank_text_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _trusted_url(cls, value: str | None) -> str | None:
+        if not value:
+            return value
+        from infrastructure.issuer import is_trusted_url  # here, as it takes a while to import
+
+        if not is_trusted_url(value):
+            raise ValueError("is no URL of an issuer; write it like https://login.bank.example/realms/agents")
+        return value
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -99,6 +125,12 @@ class Settings(BaseSettings):
     def _both_servers_or_none(self) -> "Settings":
         if self.redis_url is not None and self.database_url is None:
             raise ValueError("a Redis URL without a database URL; set both, or none for the embedded servers")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_are_meant_for_us(self) -> "Settings":
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError("DORA_STATE_OIDC_ISSUER and DORA_STATE_OIDC_AUDIENCE go together; set both, or none")
         return self
 
     @model_validator(mode="after")

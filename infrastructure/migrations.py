@@ -70,6 +70,20 @@ async def migrate(database_url: str, tenant: str) -> list[str]:
     return done
 
 
+async def migrate_control(database_url: str) -> None:
+    """Bring the control schema alone up to this release, for what concerns no tenant. Raises as `migrate` does."""
+    async with await connect(database_url, "dora-state migrate control") as connection:
+        with _no_driver_errors(database_url):
+            _refuse_encoding(connection)
+            await connection.execute(sql.load("setup/lock_timeout"), (f"{LOCK_SECONDS}s",))
+            roles_exist = await _value(connection, "setup/roles_exist")
+            if not roles_exist or not await _has_all(connection, CONTROL_SCHEMA, *_CONTROL):
+                await _lock(connection)
+                if not roles_exist:
+                    await connection.execute(sql.load("setup/roles"))
+                await _bring_up(connection, CONTROL_SCHEMA, *_CONTROL)
+
+
 async def require_tenant(database_url: str, tenant: str) -> None:
     """Raises NotFound where nothing was ever set up for a tenant, LogUnavailable or LogError."""
     schema = tenant_schema(tenant)
@@ -138,14 +152,19 @@ async def _lock(connection: Connection) -> None:
 async def _is_current(connection: Connection, tenant: str, schema: str) -> bool:
     """Whether there is nothing to run or record; looks without a lock and leaves the tenant's schema in sight."""
     for name, directories in ((CONTROL_SCHEMA, _CONTROL), (schema, _TENANT)):
-        await assume(connection, name, Role.MIGRATOR)
-        if not await _value(connection, "setup/schema_exists", f"{name}.migrations"):
-            return False
-        if await _pending(connection, name, *directories):
+        if not await _has_all(connection, name, *directories):
             return False
         if name == CONTROL_SCHEMA and not await _value(connection, "setup/tenant_recorded", tenant):
             return False
     return True
+
+
+async def _has_all(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> bool:
+    """Looks without a lock, and leaves the schema in sight."""
+    await assume(connection, schema, Role.MIGRATOR)
+    if not await _value(connection, "setup/schema_exists", f"{schema}.migrations"):
+        return False
+    return not await _pending(connection, schema, numbered, repeatable)
 
 
 async def _value(connection: Connection, query: str, *arguments: object) -> object:

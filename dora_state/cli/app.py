@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dora_state.cli.access_app import keys_app, readings, tenants_app
 from dora_state.cli.lists_app import board, list_app, rates
 from dora_state.cli.logs_app import export, import_app, replay
 from dora_state.cli.operating_app import locks
@@ -31,10 +32,12 @@ app.add_typer(import_app, name="import")
 app.add_typer(list_app, name="list")
 for one in (
     *(init, maintain, submit, show, history, diff, trace, replay, export),
-    *(board, rates, audit, rebuild, locks, serve, worker, health, demo),
+    *(board, rates, audit, rebuild, locks, readings, serve, worker, health, demo),
 ):
     app.command()(one)
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
 
 
 def command() -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import NOTHING, when
+from dora_state.cli.looking import cut_word, recorded
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
@@ -14,8 +15,12 @@ from projections.differences import Difference, Side
 
 async def diff(settings: Settings, kind: str, id: str, begin: Cut, end: Cut, output: Output) -> int:
     """Raises NotFound, CutOutOfRange."""
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "diff", f"{kind} {id}", _between(begin, end)) as shown,
+    ):
         difference = await manager.diff(kind, id, begin, end)
+        shown.rows = len(difference.lines)
     if output.as_json:
         output.json_document(difference_document(difference, whole=True))
         return Exit.DONE
@@ -28,8 +33,12 @@ async def diff(settings: Settings, kind: str, id: str, begin: Cut, end: Cut, out
 async def diff_everything(settings: Settings, begin: Cut, end: Cut, differences: bool, output: Output) -> int:
     """A line for each aggregate that moved, and its difference if asked for. Raises CutOutOfRange, InvalidInput."""
     counts: Counter[tuple[str, str]] = Counter()
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "diff", "everything", _between(begin, end)) as shown,
+    ):
         async for difference in manager.diff_everything(begin, end):
+            shown.rows += 1
             what = _what(difference)
             counts[difference.kind, what] += 1
             if output.as_json:
@@ -57,6 +66,10 @@ def difference_document(difference: Difference, *, whole: bool) -> dict[str, Any
     if whole:
         told |= {"patch": difference.patch, "lines": difference.lines}
     return told
+
+
+def _between(begin: Cut, end: Cut) -> dict[str, object]:
+    return {"from": cut_word(begin), "to": cut_word(end)}
 
 
 def _place(side: Side | None, *, whole: bool) -> dict[str, Any] | None:

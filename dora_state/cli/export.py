@@ -7,6 +7,7 @@ from pathlib import Path
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number, when
+from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
 from dora_state.exporting import begin_export, new_file
@@ -26,12 +27,16 @@ async def export(
     """Raises InvalidInput, NotFound, CutOutOfRange, LogError."""
     async with open_state_manager(settings, say=say, create=False) as manager:
         chosen = await begin_export(manager.platform, format, workflow_id=workflow_id, since=since, cut=cut)
-        with Bars() as bars:
-            if file is None:
-                report = await chosen.into(output.raw, bars)
-            else:
-                with new_file(file) as opened:
-                    report = await chosen.into(opened.write, bars)
+        about = "everything" if workflow_id is None else f"workflow {workflow_id}"
+        looked_at = cut_facts(cut, format=format, since=since, until_position=chosen.selection.until)
+        async with recorded(manager, "export", about, looked_at) as shown:
+            with Bars() as bars:
+                if file is None:
+                    report = await chosen.into(output.raw, bars)
+                else:
+                    with new_file(file) as opened:
+                        report = await chosen.into(opened.write, bars)
+            shown.rows = report.events
     if file is None:
         return Exit.DONE
     if output.as_json:

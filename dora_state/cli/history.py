@@ -7,6 +7,7 @@ from typing import Any
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import when
+from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
@@ -26,22 +27,31 @@ async def history(
     limit: int | None = None,
 ) -> int:
     """Raises NotFound, CutOutOfRange."""
-    told, versions = 0, 0
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    versions = 0
+    looked_at = cut_facts(cut, after_version=after_version or None, limit=limit) | _filters(only)
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "history", f"{kind} {id}", looked_at) as shown,
+    ):
         async for entry in manager.history(
             kind, id, cut=cut, after_version=after_version, only=only, newest_first=newest_first, limit=limit
         ):
-            told += 1
+            shown.rows += 1
             if output.as_json:
                 output.json_line(entry_document(entry))
             else:
                 for line in entry_lines(entry):
                     output.line(line)
-        if not told:
+        if not shown.rows:
             versions = await manager.version(kind, id)
-    if not told:
+    if not shown.rows:
         say(f"No version of {kind} {id} is like that; it has versions 1 to {versions}.")
     return Exit.DONE
+
+
+def _filters(only: HistoryFilter) -> dict[str, Any]:
+    given = asdict(only) | {"types": sorted(only.types)}
+    return {name: value for name, value in given.items() if value}
 
 
 def entry_document(entry: HistoryEntry) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number, when
+from dora_state.cli.looking import cut_word, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
 from dora_state.memory import spare_the_collector
@@ -16,9 +17,13 @@ from dora_state.state_manager import open_state_manager
 async def replay(settings: Settings, cut: Cut, schema: str, anew: bool, output: Output) -> int:
     """Raises InvalidInput, CutOutOfRange, ProjectionHalted."""
     spare_the_collector()
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "replay", f"into {schema}", {"until": cut_word(cut)}) as shown,
+    ):
         with Bars() as bars:
             report = await replay_until(manager.platform, cut, schema, bars, anew=anew)
+        shown.rows = report.events
     if output.as_json:
         output.json_document(asdict(report))
         return Exit.DONE
@@ -38,17 +43,19 @@ async def replay(settings: Settings, cut: Cut, schema: str, anew: bool, output: 
 
 async def check(settings: Settings, cut: Cut, output: Output) -> int:
     """Each thing that does not agree is told as it is found. Raises CutOutOfRange, LogError, ReadModelsUnavailable."""
-    found = 0
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "replay", "check", {"until": cut_word(cut)}) as shown,
+    ):
         with Bars() as bars:
             checking = await begin_check(manager.platform, cut, bars)
             async for finding in checking:
-                found += 1
+                shown.rows += 1
                 if output.as_json:
                     output.json_line(asdict(finding))
                 else:
                     output.line(f"{finding.what} of {finding.about}: {finding.says}")
-    checked = asdict(checking.checked)
+    found, checked = shown.rows, asdict(checking.checked)
     if output.as_json:
         output.json_line({"position": checking.position, "findings": found} | checked)
     archived = checked.pop("archived")

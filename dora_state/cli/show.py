@@ -7,6 +7,7 @@ from domain.log import Cut
 from domain.system import SYSTEM
 from dora_state.cli.arguments import Freshness
 from dora_state.cli.exits import Exit
+from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.views import VIEWS
 from dora_state.settings import Settings
@@ -21,7 +22,9 @@ async def show(settings: Settings, kind: str, id: str, cut: Cut, freshness: Fres
     """Raises NotFound, CutOutOfRange, NotProjectedYet."""
     async with open_state_manager(settings, say=say, create=False) as manager:
         if not cut.is_now:
-            document = await _then(manager, kind, id, cut)
+            async with recorded(manager, "state", f"{kind} {id}", cut_facts(cut)) as shown:
+                document = await _then(manager, kind, id, cut)
+                shown.rows = 1
         elif freshness == Freshness():
             document = await _now(manager, kind, id)
         else:

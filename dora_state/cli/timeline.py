@@ -7,6 +7,7 @@ from pathlib import Path
 from domain.errors import InvalidInput
 from domain.log import Cut
 from dora_state.cli.exits import Exit
+from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.views import timeline as view
 from dora_state.settings import Settings
@@ -16,8 +17,12 @@ from dora_state.timeline_page import page
 
 async def timeline(settings: Settings, kind: str, id: str, cut: Cut, html: Path | None, output: Output) -> int:
     """Raises NotFound, CutOutOfRange, InvalidInput."""
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "timeline", f"{kind} {id}", cut_facts(cut)) as shown,
+    ):
         found = await manager.timeline(kind, id, cut)
+        shown.rows = len(found.rows)
     if html is not None:
         await asyncio.to_thread(_write, html, page(found))
         say(f"The timeline is in {html}.")

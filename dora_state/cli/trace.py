@@ -5,6 +5,7 @@ from typing import Any
 from domain.log import Cut
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import when
+from dora_state.cli.looking import cut_word, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
 from dora_state.settings import Settings
@@ -14,9 +15,14 @@ from projections.traces import Looked, TracedCommand
 
 async def trace(settings: Settings, correlation_id: str, begin: Cut, end: Cut, output: Output) -> int:
     """Raises NotFound, CutOutOfRange, InvalidInput."""
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    looked_at = {"since": cut_word(begin), "until": cut_word(end)}
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "trace", correlation_id, looked_at) as shown,
+    ):
         with Bars() as bars:
             found = await manager.trace(correlation_id, begin, end, looked=_looking(bars))
+        shown.rows = sum(len(command.events) for _, command in found)
     if output.as_json:
         commands = [_document(depth, command) for depth, command in found]
         output.json_document({"correlation_id": correlation_id, "commands": commands})

@@ -25,6 +25,16 @@ async def connected(database_url: str, tenant: str, role: Role | None = None) ->
         yield connection
 
 
+@asynccontextmanager
+async def controlled(database_url: str, role: Role | None = None) -> AsyncIterator[Connection]:
+    """A connection that sees the control schema with a role's rights; without a role, with the login's."""
+    async with await connect(database_url, "dora-state tests") as connection:
+        await assume(connection, CONTROL_SCHEMA, role or Role.MIGRATOR)
+        if role is None:
+            await connection.execute("RESET ROLE")
+        yield connection
+
+
 async def rows(connection: Connection, query: LiteralString, *arguments: object) -> list[tuple[object, ...]]:
     return await (await connection.execute(query, arguments or None)).fetchall()
 

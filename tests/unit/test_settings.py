@@ -1,0 +1,30 @@
+"""Settings that don't go together, or can't be what they should, are named with what to write instead."""
+
+import pytest
+
+from domain.errors import InvalidInput
+from dora_state.settings import load_settings
+
+ISSUER = "https://login.bank.example/realms/agents"
+
+
+def test_an_issuer_and_an_audience_are_enough_for_tokens() -> None:
+    settings = load_settings(oidc_issuer=ISSUER, oidc_audience="dora-state", oidc_jwks_url="")
+    assert (settings.oidc_jwks_url, settings.oidc_role_claim, settings.oidc_tenant_claim) == (None, "roles", "tenant")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"oidc_issuer": ISSUER}, "DORA_STATE_OIDC_ISSUER and DORA_STATE_OIDC_AUDIENCE go together"),
+        ({"oidc_audience": "dora-state"}, "DORA_STATE_OIDC_ISSUER and DORA_STATE_OIDC_AUDIENCE go together"),
+        ({"oidc_issuer": "http://login.bank.example"}, "DORA_STATE_OIDC_ISSUER: is no URL of an issuer"),
+        ({"oidc_jwks_url": "ftp://login.bank.example"}, "DORA_STATE_OIDC_JWKS_URL: is no URL of an issuer"),
+        ({"oidc_clock_skew": 3600}, "DORA_STATE_OIDC_CLOCK_SKEW"),
+        ({"oidc_tenant_claim": ""}, "DORA_STATE_OIDC_TENANT_CLAIM"),
+    ],
+)
+def test_settings_of_tokens_that_would_let_the_wrong_ones_in_are_refused(given: dict[str, object], says: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        load_settings(**given)
+    assert says in str(refused.value)
