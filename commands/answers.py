@@ -124,3 +124,8 @@ def of_error(envelope: Envelope, error: DoraStateError) -> Answer:
 def failed(envelope: Envelope, code: str, message: str, *, outcome: Outcome = "failed", **facts: Any) -> Answer:
     """An answer that is not recorded."""
     return Answer(envelope.command_id, envelope.command.type, outcome, problem=Problem(code, message, facts))
+
+
+def of_telemetry(envelope: Envelope, problem: Problem | None) -> Answer:
+    """Of a heartbeat, which leaves no row in the log."""
+    return Answer(envelope.command_id, envelope.command.type, "refused" if problem else "accepted", problem=problem)
