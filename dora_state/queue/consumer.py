@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,7 +11,8 @@ from dora_state.queue.patience import FINAL, OUTAGES, PATIENCE, Patience
 from dora_state.queue.settling import Settling
 from dora_state.resting import rest, unless
 from infrastructure.broker import BrokerUnavailable
-from infrastructure.command_queue import QueueFigures, Taken, TakenCommands
+from infrastructure.command_queue import Taken, TakenCommands
+from infrastructure.queue_figures import ConsumerFigures
 
 PREFETCH = 200
 """Messages in hand at most: as many go into the bus at once, and wait there for a group."""
@@ -24,20 +23,6 @@ Submit = Callable[[Mapping[str, Any]], Awaitable[Answer]]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class ConsumerFigures:
-    """What this consumer did: answers by outcome, tries beyond the first, dead letters; and how the queue was last."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    retries: int = 0
-    buried: int = 0
-    queue: QueueFigures | None = None
-
-    @property
-    def answered(self) -> int:
-        return self.outcomes.total()
-
-
 class QueueConsumer:
     """One round after the other: what waits is taken, decided in its order, and answered.
 
@@ -45,8 +30,14 @@ class QueueConsumer:
     beside them, and is a dead letter in the end. What a consumer has in hand when it dies comes again.
     """
 
-    def __init__(self, queue: TakenCommands, submit: Submit, patience: Patience = PATIENCE) -> None:
-        self.figures = ConsumerFigures()
+    def __init__(
+        self,
+        queue: TakenCommands,
+        submit: Submit,
+        patience: Patience = PATIENCE,
+        figures: ConsumerFigures | None = None,
+    ) -> None:
+        self.figures = figures or ConsumerFigures()
         self._queue = queue
         self._submit = submit
         self._patience = patience
@@ -102,7 +93,7 @@ class QueueConsumer:
             return
         unreadable = [one for one in taken if one.fault is not None]
         for one in unreadable:
-            await self._bury(one, _failed(one, "unreadable", f"{one.fault} Mend its sender."), 0)
+            await self._bury(one, _failed(one, "unreadable", one.fault or ""), 0)
         await self._carry_out([one for one in taken if one.fault is None], stop)
 
     async def _carry_out(self, waiting: Sequence[Taken], stop: asyncio.Event) -> None:

@@ -25,7 +25,8 @@ async def take_commands(platform: Platform, stop: asyncio.Event) -> None:
     level = logging.WARNING if platform.settings.broker_url is not None else logging.INFO
     async with open_broker(url, platform.settings.tenant) as broker:
         if await _is_fit(broker, level, stop):
-            await QueueConsumer(TakenCommands(broker), StateManager(platform).submit).run(stop)
+            submit = StateManager(platform).submit
+            await QueueConsumer(TakenCommands(broker), submit, figures=platform.queue_figures).run(stop)
 
 
 async def _is_fit(broker: CommandBroker, level: int, stop: asyncio.Event) -> bool:

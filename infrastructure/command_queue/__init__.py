@@ -5,7 +5,7 @@ from infrastructure.command_queue.broker import CommandBroker, open_broker
 from infrastructure.command_queue.dead_letters import DeadCommand, DeadCommands, DeadInFull
 from infrastructure.command_queue.fitness import BrokerUnfit, Fitness
 from infrastructure.command_queue.messages import ACTOR, QUEUE, Taken
-from infrastructure.command_queue.taking import QueueFigures, TakenCommands
+from infrastructure.command_queue.taking import TakenCommands, figures
 
 __all__ = [
     "ACTOR",
@@ -17,8 +17,8 @@ __all__ = [
     "DeadCommands",
     "DeadInFull",
     "Fitness",
-    "QueueFigures",
     "Taken",
     "TakenCommands",
+    "figures",
     "open_broker",
 ]

@@ -48,17 +48,17 @@ def write(submission: Mapping[str, Any], command_id: UUID) -> tuple[str, bytes]:
 def read(raw: bytes) -> Taken:
     """What a message says, whoever wrote it; nothing that is wrong with it raises. Without an id, `id` is empty."""
     if len(raw) > MAX_MESSAGE_BYTES:
-        return _unreadable(f"The message has {len(raw)} bytes and the limit is {MAX_MESSAGE_BYTES}.")
+        return _unreadable(f"The message has {len(raw)} bytes and the limit is {MAX_MESSAGE_BYTES}; send less.")
     try:
         value = parse_json(raw)
     except InvalidInput as error:
         return _unreadable(error.message)
     if not isinstance(value, dict):
-        return _unreadable("The message is no JSON object.")
+        return _unreadable("The message is no JSON object; mend its sender.")
     options = value.get("options")
     id = options.get("redis_message_id") if isinstance(options, dict) else None
     if not isinstance(id, str):
-        return _unreadable("The message has no id of the broker in its options.")
+        return _unreadable("The message has no id of the broker in its options; send it with dramatiq.")
     message_id = value.get("message_id")
     known = id_of(message_id) if isinstance(message_id, str) else None
     if fault := _fault(value):
@@ -76,13 +76,13 @@ def id_of(message_id: str) -> UUID:
 
 def _fault(value: Mapping[str, Any]) -> str | None:
     if value.get("actor_name") != ACTOR:
-        return f"The message is for another actor; commands are for {ACTOR}."
+        return f"The message is for another actor; commands are for {ACTOR}: mend its sender."
     arguments = value.get("args")
     if value.get("kwargs") or not isinstance(arguments, list) or len(arguments) != 1:
-        return "The message must have one argument, the command, and no named ones."
+        return "The message must have one argument, the command, and no named ones; mend its sender."
     if not isinstance(arguments[0], dict):
-        return "The one argument of the message must be the command, a JSON object."
-    return None if isinstance(value.get("message_id"), str) else "The message has no message_id."
+        return "The one argument of the message must be the command, a JSON object; mend its sender."
+    return None if isinstance(value.get("message_id"), str) else "The message has no message_id; send it with dramatiq."
 
 
 def _unreadable(fault: str) -> Taken:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,18 +14,7 @@ from infrastructure.broker import CALL_SECONDS
 from infrastructure.command_queue.answers import life_of, to_bytes
 from infrastructure.command_queue.broker import CommandBroker
 from infrastructure.command_queue.messages import Taken, read
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFigures:
-    """How the queue is. `waiting` for a worker, `in_hand` of workers; `oldest_seconds` is how long the next one has
-    waited, None with none. `delayed` are messages for later, which nobody takes."""
-
-    waiting: int
-    in_hand: int
-    dead: int
-    delayed: int
-    oldest_seconds: float | None
+from infrastructure.queue_figures import QueueFigures
 
 
 class TakenCommands:
@@ -40,7 +29,11 @@ class TakenCommands:
 
     async def take(self, at_most: int) -> list[Taken]:
         """The next messages in their order; none if there is none."""
-        return [await self._known(read(raw), raw) for raw in await self._broker.fetch(at_most)]
+        found = await self._broker.fetch(at_most)
+        taken = [read(raw) for raw in found]
+        if all(one.id for one in taken):
+            return taken
+        return await self._named(taken, found)
 
     async def wait(self, seconds: float) -> None:
         """Until there is a message, or so many seconds; may be cancelled at any time.
@@ -51,14 +44,18 @@ class TakenCommands:
         waiting: Any = self._broker.client.blmove(key, key, seconds, "LEFT", "LEFT")  # type: ignore[arg-type]  # fractions are fine
         await self._broker.call(waiting, seconds + CALL_SECONDS)
 
-    async def _known(self, taken: Taken, raw: bytes) -> Taken:
-        """With the broker's id, also where the message does not tell it."""
-        if taken.id:
-            return taken
-        for id in await self.ids():
-            if await self._broker.call(self._broker.client.hget(self._keys.messages, id)) == raw:
-                return replace(taken, id=id)
-        return taken
+    async def _named(self, taken: Sequence[Taken], found: Sequence[bytes]) -> list[Taken]:
+        """With the broker's ids, also of messages that don't tell them: by what is kept for each id in hand."""
+        left = sorted(await self.ids() - {one.id for one in taken})
+        kept: Any = await self._broker.call(self._broker.client.hmget(self._keys.messages, left)) if left else []
+        unnamed = list(zip(left, kept, strict=True))
+        named: list[Taken] = []
+        for one, raw in zip(taken, found, strict=True):
+            place = next((place for place in unnamed if not one.id and place[1] == raw), None)
+            if place is not None:
+                unnamed.remove(place)
+            named.append(one if place is None else replace(one, id=place[0]))
+        return named
 
     async def ids(self) -> set[str]:
         """Of all messages in hand."""

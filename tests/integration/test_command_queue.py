@@ -17,8 +17,8 @@ from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.broker import BrokerUnavailable
-from infrastructure.command_queue import BrokerUnfit, CommandBroker, Fitness, TakenCommands, open_broker
-from infrastructure.command_queue.taking import QueueFigures, figures
+from infrastructure.command_queue import BrokerUnfit, CommandBroker, Fitness, TakenCommands, figures, open_broker
+from infrastructure.queue_figures import QueueFigures
 from tests.support.queueing import SOON, PlainProducer, consuming, register
 from tests.support.redis_server import RedisServer, execute
 
