@@ -39,7 +39,8 @@ class CommandQueue:
         command_id = _id_of(submission)
         id, raw = write({**submission, "command_id": str(command_id)}, command_id)
         (await self._broker.fitness()).require()
-        await self._answers.forget(command_id)
+        if "command_id" in submission:
+            await self._answers.forget(command_id)
         await self._broker.enqueue(id, raw)
         return command_id
 
