@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -64,9 +65,18 @@ def of_recorded(envelope: Envelope, recorded: AlreadyRecorded, *, repeated: bool
             "take a fresh id for each command.",
             outcome="invalid",
         )
+    return _first(envelope.command_id, stored, recorded, repeated=repeated)
+
+
+def of_id(command_id: UUID, recorded: AlreadyRecorded) -> Answer:
+    """The answer of an id that is known, for one who does not have the command at hand."""
+    return _first(command_id, orjson.loads(recorded.answer), recorded, repeated=False)
+
+
+def _first(command_id: UUID, stored: Mapping[str, Any], recorded: AlreadyRecorded, *, repeated: bool) -> Answer:
     problem = stored.get("problem")
     return Answer(
-        command_id=envelope.command_id,
+        command_id=command_id,
         type=stored["type"],
         outcome=stored["outcome"],
         versions=stored.get("versions", NO_VERSIONS),

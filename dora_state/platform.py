@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +32,7 @@ from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
+from infrastructure.queue_figures import ConsumerFigures
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.redis_client import RedisClient, open_redis
 from infrastructure.snapshots import PostgresSnapshots
@@ -92,6 +93,8 @@ class Platform:
     signal: LogSignal
     audits: Audits
     locks: PostgresLocks
+    queue_figures: ConsumerFigures = field(default_factory=ConsumerFigures)
+    """Of the commands that this process took from the queue."""
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -105,10 +108,13 @@ class Platform:
             ReadCollector,
             new_registry,
         )
+        from infrastructure.queue_metrics import QueueCollector
 
         tenant, runners = self.settings.tenant, {one.projection.name: one.figures for one in self.runners}
         return new_registry(
-            ReadCollector(tenant, self.caches.meter, self.caches.near), ProjectionCollector(tenant, runners)
+            ReadCollector(tenant, self.caches.meter, self.caches.near),
+            ProjectionCollector(tenant, runners),
+            QueueCollector(tenant, self.queue_figures),
         )
 
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import InvalidInput
+from dora_state.secret_files import from_files
 
 
 def _default_home() -> Path:
@@ -141,10 +142,13 @@ class Settings(BaseSettings):
         return self
 
 
+_SECRETS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)
+
+
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force. Raises InvalidInput that names the variable and the reason."""
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**from_files(_SECRETS - overrides.keys()) | overrides)
     except ValidationError as error:
         finding = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part).upper() for part in finding["loc"])

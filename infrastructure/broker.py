@@ -55,8 +55,7 @@ class JobBroker:
         try:
             self._actors[queue].send(job)
         except (RedisError, OSError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise BrokerUnavailable(f"The broker can't be reached ({reason}).") from None
+            raise unavailable(error) from None
 
     def is_alive(self) -> bool:
         """Whether all its threads run; one that has ended is not begun again by dramatiq."""
@@ -71,6 +70,12 @@ class JobBroker:
         finally:
             if self._redis is not None:
                 self._redis.close()
+
+
+def unavailable(error: Exception) -> BrokerUnavailable:
+    """What the client met, without its password."""
+    reason = " ".join(str(error).split()).rstrip(".") or f"no answer within {CALL_SECONDS:g} seconds"
+    return BrokerUnavailable(f"The broker can't be reached ({reason}).")
 
 
 def _client(url: str) -> Redis:

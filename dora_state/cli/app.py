@@ -12,6 +12,7 @@ from dora_state.cli.logs_app import export, import_app, replay
 from dora_state.cli.operating_app import locks
 from dora_state.cli.options import Context
 from dora_state.cli.output import Output
+from dora_state.cli.queue_app import queue_app
 from dora_state.cli.read_models_app import audit, dead_letters_app, rebuild
 from dora_state.cli.running_app import demo, health, init, maintain, worker
 from dora_state.cli.serving_app import serve
@@ -38,6 +39,7 @@ for one in (
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
+app.add_typer(queue_app, name="queue")
 
 
 def command() -> Any:

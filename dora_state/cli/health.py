@@ -27,6 +27,6 @@ async def health(settings: Settings, output: Output) -> int:
 async def _report(settings: Settings) -> HealthReport:
     try:
         async with open_servers(settings, say) as servers:
-            return await check_servers(settings, servers.database_url, servers.redis_url)
+            return await check_servers(settings, servers.database_url, servers.redis_url, servers.broker_url)
     except EmbeddedServerError as error:
         return check_without_servers(settings, error.message)

@@ -37,7 +37,7 @@ def worker(
     context: Context,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="What to do: projector, snapshots, months, rebuild or chores; repeatable, all if none."),
+        typer.Option(help="What to do: projector, snapshots, months, rebuild, chores, queue; repeatable, all if none."),
     ] = None,
     as_json: Json = False,
 ) -> int:

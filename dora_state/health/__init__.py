@@ -14,6 +14,7 @@ from dora_state.health.cache import judge_cache, judge_near
 from dora_state.health.database import judge_clock, judge_database, judge_snapshots, judge_transactions
 from dora_state.health.judging import Check, Status
 from dora_state.health.machine import judge_disk, judge_memory
+from dora_state.health.queue import check_queue
 from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
 from dora_state.platform import Platform
 from dora_state.settings import Settings
@@ -76,14 +77,16 @@ class HealthReport:
 async def check(platform: Platform) -> HealthReport:
     """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
-    report = await check_servers(platform.settings, servers.database_url, servers.redis_url)
+    report = await check_servers(platform.settings, servers.database_url, servers.redis_url, servers.broker_url)
     if servers.redis_url is None:
         return report
     cache = judge_near(platform.caches.vitals(), report.checks["cache"])
     return HealthReport({**report.checks, "cache": cache}, report.timestamp)
 
 
-async def check_servers(settings: Settings, database_url: str, redis_url: str | None) -> HealthReport:
+async def check_servers(
+    settings: Settings, database_url: str, redis_url: str | None, broker_url: str | None
+) -> HealthReport:
     """The same by the servers' addresses, for when there is nothing to open. Connects anew: that is a check too."""
     database, cache = await asyncio.gather(
         _told(database_vitals(database_url, settings.tenant)),
@@ -91,6 +94,7 @@ async def check_servers(settings: Settings, database_url: str, redis_url: str | 
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
+    checks["queue"] = await check_queue(settings, broker_url)
     return _report(checks, settings, () if isinstance(database, str) else database.processes)
 
 
@@ -102,6 +106,7 @@ def check_without_servers(settings: Settings, reason: str) -> HealthReport:
     """The health when the embedded servers could not be started."""
     checks = dict(_judged_database(reason, settings.tenant))
     checks["cache"] = Check("unhealthy", "The embedded Valkey was not started either.")
+    checks["queue"] = Check("unhealthy", "Without it there is no queue.")
     return _report(checks, settings)
 
 

@@ -1,13 +1,12 @@
 """The jobs of the worker, one line each: what is done once an interval, by some worker that has the role."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from dora_state.progress import Unwatched
 from dora_state.rebuilding import Wish, outdated, rebuild
+from dora_state.resting import unless
 from dora_state.settings import Settings
 from dora_state.worker import chores
 from dora_state.worker.roles import WorkerRole
@@ -53,25 +52,12 @@ async def rebuild_outdated(place: Workplace) -> None:
     if place.platform.settings.rebuild != "auto":
         return
     if (wanted := await outdated(place.platform)) and not place.stop.is_set():
-        await _until_stopped(place, _rebuild(place, wanted))
+        await unless(place.stop, _rebuild(place, wanted))
 
 
 async def _rebuild(place: Workplace, wanted: Sequence[Projection]) -> None:
     async for report in rebuild(place.platform, wanted, Unwatched(), Wish()):
         place.say(f"The projection {report.projection} was built anew up to position {report.position}.")
-
-
-async def _until_stopped(place: Workplace, work: Coroutine[Any, Any, None]) -> None:
-    """For what may be broken off at any point, and is gone on with another time."""
-    doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(place.stop.wait())
-    try:
-        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            doing.result()
-    finally:
-        for one in (doing, stopped):
-            one.cancel()
-        await asyncio.gather(doing, stopped, return_exceptions=True)
 
 
 async def make_months(place: Workplace) -> None:

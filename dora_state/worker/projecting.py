@@ -7,7 +7,8 @@ from typing import Any
 
 from domain.errors import DoraStateError
 from dora_state.platform import Platform
-from dora_state.worker.supervision import Pauses, keep_going, rest
+from dora_state.resting import rest
+from dora_state.worker.supervision import Pauses, keep_going
 from infrastructure.halts import note_halt
 from projections.errors import ProjectionHalted
 from projections.runner import Runner

@@ -17,6 +17,8 @@ class WorkerRole(StrEnum):
     """Builds projections anew whose version has changed, if the settings want that."""
     CHORES = "chores"
     """Gives the commands that time asks for."""
+    QUEUE = "queue"
+    """Carries out the commands that come by the queue."""
 
 
 EVERY_ROLE = tuple(WorkerRole)

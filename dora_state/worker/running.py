@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from dora_state.platform import Platform, now, open_platform
+from dora_state.resting import rest
 from dora_state.servers import Say, quiet, whole
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
 from dora_state.worker.chores import ACTOR
 from dora_state.worker.jobs import Job, jobs
 from dora_state.worker.projecting import project
+from dora_state.worker.queueing import take_commands
 from dora_state.worker.roles import EVERY_ROLE, WorkerRole
 from dora_state.worker.runner import JobRunner
 from dora_state.worker.scheduler import Scheduler
-from dora_state.worker.supervision import keep_going, rest
+from dora_state.worker.supervision import keep_going
 from dora_state.worker.workplace import Workplace
 from infrastructure.broker import JobBroker
 from infrastructure.embedded import EmbeddedServerError, EmbeddedServers
@@ -59,6 +61,8 @@ def _parts(platform: Platform, roles: Collection[WorkerRole], say: Say) -> dict[
         parts["watch over the servers"] = partial(_keep_servers, platform.servers.embedded)
     if WorkerRole.PROJECTOR in roles:
         parts["projector"] = partial(project, platform)
+    if WorkerRole.QUEUE in roles:
+        parts["queue"] = partial(take_commands, platform)
     chosen = [job for job in jobs(platform.settings) if job.role in roles]
     if chosen:
         parts["scheduler"] = partial(_do_jobs, platform, chosen, say)

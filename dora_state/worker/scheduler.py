@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from domain.errors import DoraStateError
+from dora_state.resting import rest
 from dora_state.worker.jobs import Job
-from dora_state.worker.supervision import Pauses, rest
+from dora_state.worker.supervision import Pauses
 from infrastructure.broker import BrokerUnavailable
 from infrastructure.schedules import Claim
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from domain.errors import DoraStateError, without_advice
+from dora_state.resting import rest
 
 SHORTEST, LONGEST = 0.1, 30.0
 """Seconds between two beginnings."""
@@ -50,12 +51,3 @@ async def keep_going(what: str, work: Callable[[asyncio.Event], Awaitable[None]]
             else:
                 logger.error("The %s failed, and begins again in %.1f s", what, pause, exc_info=error)
             await rest(stop, pause)
-
-
-async def rest(stop: asyncio.Event, seconds: float) -> None:
-    """Until told to stop, or so many seconds at most."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -375,5 +375,5 @@ def test_a_role_that_there_is_not_is_told_with_those_that_there_are(workers: Wor
     ended = workers.line("worker", "--role", "projectr")
     assert ended.code == 2
     assert ended.one_sentence() == (
-        "Error: There is no role 'projectr': use one of projector, snapshots, months, rebuild, chores."
+        "Error: There is no role 'projectr': use one of projector, snapshots, months, rebuild, chores, queue."
     )

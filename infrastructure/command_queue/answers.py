@@ -1,0 +1,80 @@
+"""Answers in the broker, for those who wait for them: for a minute where the log keeps them, else for an hour."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from commands.envelope import Answer, Problem
+from infrastructure.broker import CALL_SECONDS
+from infrastructure.command_queue.broker import CommandBroker
+
+RECORDED_SECONDS = 60
+"""The log knows them for ever; this wakes those who wait."""
+UNRECORDED_SECONDS = 3600
+_RECORDED = ("accepted", "unchanged", "refused")
+
+
+def life_of(answer: Answer) -> int:
+    """Milliseconds."""
+    return 1000 * (RECORDED_SECONDS if answer.outcome in _RECORDED else UNRECORDED_SECONDS)
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    """An answer as JSON, as docs/queue.md describes it."""
+    problem = answer.problem
+    return {
+        "command_id": answer.command_id,
+        "type": answer.type,
+        "outcome": answer.outcome,
+        "versions": dict(answer.versions),
+        "position": answer.position,
+        "recorded_at": answer.recorded_at,
+        "repeated": answer.repeated,
+        "problem": problem and {"code": problem.code, "message": problem.message, "facts": dict(problem.facts)},
+    }
+
+
+def to_bytes(answer: Answer) -> bytes:
+    return orjson.dumps(document(answer), default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def from_bytes(raw: bytes) -> Answer:
+    told: Mapping[str, Any] = orjson.loads(raw)
+    return Answer(
+        command_id=UUID(told["command_id"]) if told["command_id"] else None,
+        type=told["type"],
+        outcome=told["outcome"],
+        versions=told["versions"],
+        position=told["position"],
+        recorded_at=datetime.fromisoformat(told["recorded_at"]) if told["recorded_at"] else None,
+        problem=Problem(**told["problem"]) if told["problem"] else None,
+        repeated=told["repeated"],
+    )
+
+
+class AnswerBox:
+    """Where answers lie. Calls raise BrokerUnavailable."""
+
+    def __init__(self, broker: CommandBroker) -> None:
+        self._broker = broker
+
+    async def look(self, command_id: UUID) -> Answer | None:
+        found: Any = await self._broker.call(self._broker.client.lrange(self._broker.keys.answer(command_id), 0, 0))
+        return from_bytes(found[0]) if found else None
+
+    async def wait(self, command_id: UUID, seconds: float) -> Answer | None:
+        """As soon as it is there; None if it is not within so many seconds.
+
+        A list whose end becomes its end is as it was, and whoever waits for it is woken.
+        """
+        key = self._broker.keys.answer(command_id)
+        waiting = self._broker.client.blmove(key, key, max(seconds, 0.01), "LEFT", "LEFT")  # type: ignore[arg-type]  # fractions are fine
+        raw: Any = await self._broker.call(waiting, seconds + CALL_SECONDS)
+        return from_bytes(raw) if raw is not None else None
+
+    async def forget(self, command_id: UUID) -> None:
+        """What an earlier command of the same id was answered."""
+        await self._broker.call(self._broker.client.delete(self._broker.keys.answer(command_id)))

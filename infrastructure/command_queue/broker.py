@@ -1,0 +1,92 @@
+"""dramatiq's broker over a client of asyncio, so that waiting for a message takes no thread."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from dramatiq.brokers.redis import RedisBroker
+from redis.asyncio import Redis
+
+from infrastructure.broker import CALL_SECONDS, unavailable
+from infrastructure.command_queue.fitness import Fitness
+from infrastructure.command_queue.keys import QueueKeys
+from infrastructure.command_queue.messages import QUEUE
+from infrastructure.hot_copies.guarded import FAILURES
+from infrastructure.redis_client import open_redis
+
+HEARTBEAT_SECONDS = 20.0
+"""Who was not heard of for so long is dead, and what it had taken goes to others."""
+FIT_SECONDS = 60.0
+"""How long what the server told of itself is believed."""
+T = TypeVar("T")
+
+
+class _Dispatcher(RedisBroker):
+    """Runs dramatiq's script, which finds dead consumers only when `qsize` is asked: that is our heartbeat."""
+
+    _max_unpack_size_val = 1000  # type: ignore[assignment]  # far below half of what any server's stack takes
+
+    def _should_do_maintenance(self, command: str) -> int:
+        return int(command == "qsize")
+
+
+class CommandBroker:
+    """One tenant's queue as one process sees it. Calls raise BrokerUnavailable."""
+
+    def __init__(self, client: Redis, tenant: str, *, heartbeat_seconds: float | None = None) -> None:
+        self.client = client
+        self.keys = QueueKeys(tenant)
+        timeout = int(1000 * (heartbeat_seconds or HEARTBEAT_SECONDS))
+        # Its client is called, and what that gives is given: with one of asyncio, something to await.
+        self._dispatcher: Any = _Dispatcher(  # type: ignore[no-untyped-call]  # it has no types
+            client=cast(Any, client), middleware=[], namespace=self.keys.namespace, heartbeat_timeout=timeout
+        )
+        self._fitness: Fitness | None = None
+        self._fit_until = 0.0
+
+    @property
+    def consumer(self) -> str:
+        """By what the broker knows this process."""
+        return str(self._dispatcher.broker_id)
+
+    async def enqueue(self, id: str, raw: bytes) -> None:
+        await self.call(self._dispatcher.do_enqueue(QUEUE, id, raw))
+
+    async def fetch(self, at_most: int) -> list[bytes]:
+        """The next messages, in order; they are in hand then."""
+        found = await self.call(self._dispatcher.do_fetch(QUEUE, at_most))
+        return [raw for raw in found if raw is not None]
+
+    async def beat(self) -> None:
+        """Say that we live, and send back what the dead had taken."""
+        await self.call(self._dispatcher.do_qsize(QUEUE))
+
+    async def requeue(self, ids: list[str]) -> None:
+        if ids:
+            await self.call(self._dispatcher.do_requeue(QUEUE, *ids))
+
+    async def fitness(self) -> Fitness:
+        """Of the server as it is now, or was within the last minute."""
+        if self._fitness is None or time.monotonic() > self._fit_until:
+            self._fitness = Fitness.told(await self.call(self.client.info()))
+            self._fit_until = time.monotonic() + FIT_SECONDS
+        return self._fitness
+
+    async def call(self, calling: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
+        """What Redis answers, within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await calling
+        except FAILURES as error:
+            raise unavailable(error) from None
+
+
+@asynccontextmanager
+async def open_broker(
+    url: str, tenant: str, *, connections: int = 4, heartbeat_seconds: float | None = None
+) -> AsyncIterator[CommandBroker]:
+    """For as long as the block runs. Nothing is tried yet: the broker may be away."""
+    async with open_redis(url, tenant, connections) as redis:
+        yield CommandBroker(redis.client, tenant, heartbeat_seconds=heartbeat_seconds)

@@ -1,0 +1,425 @@
+"""Commands by the queue: sent by anyone, carried out once, always answered, and none lost."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import dramatiq
+import orjson
+import pytest
+
+from commands.envelope import Answer, Problem
+from domain.errors import InvalidInput, NotFound
+from dora_state.queue import CommandQueue, dead_letters
+from dora_state.settings import load_settings
+from dora_state.state_manager import StateManager, open_state_manager
+from infrastructure.broker import BrokerUnavailable
+from infrastructure.command_queue import BrokerUnfit, CommandBroker, Fitness, TakenCommands, figures, open_broker
+from infrastructure.queue_figures import QueueFigures
+from tests.support.queueing import SOON, PlainProducer, consuming, register
+from tests.support.redis_server import RedisServer, execute
+
+
+@pytest.fixture
+async def manager(database_url: str, redis_url: str, tenant: str) -> AsyncIterator[StateManager]:
+    settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
+    async with open_state_manager(settings) as manager:
+        yield manager
+
+
+@pytest.fixture
+async def broker(redis_url: str, tenant: str) -> AsyncIterator[CommandBroker]:
+    async with open_broker(redis_url, tenant, connections=40, heartbeat_seconds=0.5) as broker:
+        yield broker
+        if names := [name async for name in broker.client.scan_iter(f"{broker.keys.namespace}*")]:
+            await broker.client.delete(*names)
+
+
+@pytest.fixture
+def plain(redis_url: str, tenant: str) -> Iterator[PlainProducer]:
+    producer = PlainProducer(redis_url, tenant)
+    yield producer
+    producer.close()
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(SOON):
+        while not (await found if inspect.isawaitable(found := holds()) else found):  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.02)
+
+
+async def until_queue(broker: CommandBroker, holds: Callable[[QueueFigures], bool]) -> None:
+    async def found() -> bool:
+        return holds(await figures(broker))
+
+    await until(found)
+
+
+async def dead(broker: CommandBroker) -> list[Any]:
+    return [one async for one in dead_letters.dead_letters(broker)]
+
+
+def waits(submitted: asyncio.Event, goes_on: asyncio.Event, manager: StateManager) -> Callable[..., Any]:
+    """Submits, but only when it may."""
+
+    async def submit(submission: dict[str, Any]) -> Answer:
+        submitted.set()
+        await goes_on.wait()
+        return await manager.submit(submission)
+
+    return submit
+
+
+async def test_what_is_sent_is_carried_out_and_its_answer_can_be_waited_for(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    async with consuming(broker, manager.submit):
+        command_id = await queue.send(register(1))
+        answer = await queue.answer(command_id, SOON)
+    assert answer is not None
+    assert (answer.command_id, answer.outcome, answer.versions) == (command_id, "accepted", {"agent-a-1": 1})
+    assert answer.recorded_at is not None
+    assert answer.recorded_at.tzinfo is not None
+    assert await manager.version("agent", "a-1") == 1
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+
+
+async def test_plain_dramatiq_can_send_and_the_id_of_its_message_is_the_commands(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
+) -> None:
+    async with consuming(broker, manager.submit):
+        message_id = await asyncio.to_thread(plain.send, register(1))
+        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
+    assert answer is not None
+    assert (answer.outcome, str(answer.command_id)) == ("accepted", message_id)
+
+
+async def test_what_the_log_keeps_is_answered_from_there_when_the_broker_has_forgotten(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker, manager.platform.log.find_command)
+    refused = {"type": "StartTask", "actor": "test", "data": {"task_id": "none"}}
+    async with consuming(broker, manager.submit):
+        sent = [await queue.send(one) for one in (register(1), refused, register(2))]
+        first = [await queue.answer(one, SOON) for one in sent]
+    await broker.client.delete(*(broker.keys.answer(one) for one in sent))
+    again = [await queue.answer(one, 0) for one in sent]
+    assert [one and one.outcome for one in again] == ["accepted", "refused", "accepted"]
+    assert again == first
+    assert await queue.answer(uuid4(), 0.05) is None
+
+
+async def test_invalid_input_and_conflicts_are_answered_though_the_log_does_not_keep_them(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker, manager.platform.log.find_command)
+    health = {"type": "ReportHealth", "actor": "test", "data": {"agent_id": "a-1", "state": "healthy"}}
+    async with consuming(broker, manager.submit):
+        sent = [await queue.send(one) for one in (register(1), health | {"expected_version": 7}, {"type": "Fly"})]
+        answers = [await queue.answer(one, SOON) for one in sent]
+    assert [one and one.outcome for one in answers] == ["accepted", "conflict", "invalid"]
+    assert answers[1] is not None
+    assert answers[1].problem is not None
+    assert answers[1].problem.facts == {"stream_id": "agent-a-1", "expected": 7, "actual": 1}
+    assert (await dead(broker), (await figures(broker)).in_hand) == ([], 0)
+    lives = [await broker.client.ttl(broker.keys.answer(one)) for one in sent]
+    assert lives[0] <= 60 < lives[1]
+
+
+async def test_a_command_that_comes_twice_is_done_once_and_answered_alike(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
+) -> None:
+    command = register(1) | {"command_id": str(uuid4())}
+    queue = CommandQueue(broker)
+    async with consuming(broker, manager.submit) as consumer:
+        for _ in range(2):
+            await asyncio.to_thread(plain.send, command)
+        await until(lambda: consumer.figures.answered == 2)
+        answer = await queue.answer(UUID(command["command_id"]), SOON)
+    assert answer is not None
+    assert (answer.outcome, answer.repeated) == ("accepted", True)
+    assert (await manager.platform.log.head()).position == 1
+
+
+async def test_who_sends_in_order_is_carried_out_in_order_many_at_once(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    await manager.submit(register(1))
+    for number in range(300):
+        state = "degraded" if number % 2 == 0 else "healthy"
+        command = {"type": "ReportHealth", "data": {"agent_id": "a-1", "state": state}}
+        last = await queue.send(command | {"actor": f"n{number}"})
+    async with consuming(broker, manager.submit):
+        assert await queue.answer(last, SOON) is not None
+        await until_queue(broker, lambda found: found == QueueFigures(0, 0, 0, 0, None))
+    told = [orjson.loads(event.metadata)["actor"] async for event in manager.platform.log.read_stream("agent-a-1")]
+    assert told[1:] == [f"n{number}" for number in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"\xff\xfe", "not well-formed JSON"),
+        (b'{"args": [', "not well-formed JSON"),
+        (b"[" * 5000, "not well-formed JSON"),
+        (b"[]", "no JSON object"),
+        (b'{"a": 1, "a": 2}', 'the key "a" twice'),
+        (b"{}", "no id of the broker"),
+        (b"x" * 2_000_000, "the limit is"),
+    ],
+)
+async def test_what_can_not_be_read_is_a_dead_letter_and_holds_up_nobody(
+    manager: StateManager, broker: CommandBroker, raw: bytes, reason: str
+) -> None:
+    await broker.enqueue("poison", raw)
+    queue = CommandQueue(broker)
+    command_id = await queue.send(register(1))
+    async with consuming(broker, manager.submit):
+        answer = await queue.answer(command_id, SOON)
+        assert answer is not None
+        assert answer.ok
+        await until_queue(broker, lambda found: found.dead == 1)
+    (letter,) = await dead(broker)
+    assert (letter.dead.id, reason in letter.dead.reason) == ("poison", True)
+    assert (await figures(broker)).in_hand == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "actor"),
+    [
+        (("x",), {}, "submit"),
+        ((), {}, "submit"),
+        (({}, {}), {}, "submit"),
+        (({},), {"a": 1}, "submit"),
+        (({},), {}, "x"),
+    ],
+)
+async def test_a_message_of_another_shape_is_a_dead_letter_and_its_sender_is_told(
+    manager: StateManager,
+    broker: CommandBroker,
+    plain: PlainProducer,
+    arguments: tuple[Any, ...],
+    named: dict[str, Any],
+    actor: str,
+) -> None:
+    message_id = await asyncio.to_thread(lambda: plain.send(*arguments, actor=actor, **named))
+    async with consuming(broker, manager.submit):
+        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
+    assert answer is not None
+    assert answer.problem is not None
+    assert (answer.outcome, answer.problem.code) == ("failed", "unreadable")
+    assert len(await dead(broker)) == 1
+
+
+async def test_what_fails_time_and_again_is_a_dead_letter_that_can_be_sent_again(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    broken = True
+
+    async def submit(submission: Any) -> Answer:
+        if broken and submission["data"]["agent_id"] == "a-1":
+            raise ZeroDivisionError
+        return await manager.submit(submission)
+
+    async with consuming(broker, submit) as consumer:
+        bad, good = await queue.send(register(1)), await queue.send(register(2))
+        answers = [await queue.answer(one, SOON) for one in (bad, good)]
+        assert [one and one.outcome for one in answers] == ["failed", "accepted"]
+        (letter,) = await dead(broker)
+        assert (letter.dead.attempts, letter.dead.command_id, letter.dead.type) == (3, bad, "RegisterAgent")
+        assert "ZeroDivisionError" in letter.dead.reason
+        assert letter.message["args"][0]["data"]["agent_id"] == "a-1"
+        broken = False
+        assert await dead_letters.retry(broker, [letter.dead.id]) == 1
+        answer = await queue.answer(bad, SOON)
+        assert answer is not None
+        assert answer.ok
+        assert (consumer.figures.buried, await dead(broker)) == (1, [])
+    with pytest.raises(NotFound):
+        await dead_letters.retry(broker, [letter.dead.id])
+
+
+async def test_dead_letters_stay_until_they_are_dropped_whatever_plain_producers_clean_up(
+    broker: CommandBroker, plain: PlainProducer, manager: StateManager
+) -> None:
+    plain.broker.dead_message_ttl = 0
+    plain.broker.maintenance_chance = 1_000_000
+    await broker.enqueue("poison", b"?")
+    async with consuming(broker, manager.submit):
+        await until_queue(broker, lambda found: found.dead == 1)
+        await asyncio.to_thread(plain.send, register(1))
+        await until_queue(broker, lambda found: found.waiting + found.in_hand == 0)
+    assert [one.dead.id for one in await dead(broker)] == ["poison"]
+    assert await dead_letters.drop(broker, None) == 1
+    assert await dead(broker) == []
+
+
+async def test_an_outage_of_the_log_makes_no_dead_letters_and_keeps_the_order(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    tries = 0
+    order: list[str] = []
+
+    async def submit(submission: Any) -> Answer:
+        nonlocal tries
+        tries += 1
+        if tries <= 12:
+            return Answer(None, "RegisterAgent", "failed", problem=Problem("log_unavailable", "It is away."))
+        order.append(submission["data"]["agent_id"])
+        return await manager.submit(submission)
+
+    sent = [await queue.send(register(number)) for number in range(3)]
+    async with consuming(broker, submit):
+        answers = [await queue.answer(one, SOON) for one in sent]
+    assert [one and one.outcome for one in answers] == ["accepted"] * 3
+    assert order == ["a-0", "a-1", "a-2"]
+
+
+async def test_an_outage_that_lasts_longer_than_the_patience_makes_no_dead_letters_either(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    away = True
+    tries = 0
+
+    async def submit(submission: Any) -> Answer:
+        nonlocal tries
+        tries += 1
+        if away:
+            return Answer(None, "RegisterAgent", "failed", problem=Problem("log_unavailable", "It is away."))
+        return await manager.submit(submission)
+
+    async with consuming(broker, submit) as consumer:
+        command_id = await queue.send(register(1))
+        await until(lambda: tries >= 20)
+        away = False
+        answer = await queue.answer(command_id, SOON)
+    assert answer is not None
+    assert (answer.ok, consumer.figures.buried) == (True, 0)
+
+
+async def test_what_a_consumer_had_in_hand_when_it_died_comes_again(
+    manager: StateManager, broker: CommandBroker, redis_url: str, tenant: str
+) -> None:
+    queue = CommandQueue(broker)
+    command_id = await queue.send(register(1))
+    async with open_broker(redis_url, tenant, heartbeat_seconds=0.5) as dying:
+        assert len(await TakenCommands(dying).take(10)) == 1
+        await TakenCommands(dying).beat()
+    assert (await figures(broker)).in_hand == 1
+    async with consuming(broker, manager.submit):
+        answer = await queue.answer(command_id, SOON)
+    assert answer is not None
+    assert answer.ok
+
+
+async def test_who_is_told_to_leave_finishes_what_is_in_hand(manager: StateManager, broker: CommandBroker) -> None:
+    queue = CommandQueue(broker)
+    submitted, goes_on = asyncio.Event(), asyncio.Event()
+    command_id = await queue.send(register(1))
+    async with asyncio.TaskGroup() as group, consuming(broker, waits(submitted, goes_on, manager)):
+        await submitted.wait()
+        group.create_task(_later(goes_on))
+    answer = await queue.answer(command_id, 0)
+    assert answer is not None
+    assert answer.ok
+    assert (await figures(broker)).in_hand == 0
+
+
+async def _later(event: asyncio.Event) -> None:
+    await asyncio.sleep(0.1)
+    event.set()
+
+
+async def test_who_leaves_in_an_outage_gives_back_what_is_in_hand(broker: CommandBroker) -> None:
+    queue, tried = CommandQueue(broker), asyncio.Event()
+
+    async def submit(submission: Any) -> Answer:
+        tried.set()
+        return Answer(None, None, "failed", problem=Problem("log_unavailable", "It is away."))
+
+    await queue.send(register(1))
+    async with consuming(broker, submit):
+        await tried.wait()
+    found = await figures(broker)
+    assert (found.waiting, found.in_hand, found.dead) == (1, 0, 0)
+    assert found.oldest_seconds is not None
+
+
+async def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
+    manager: StateManager, tmp_path: Path, tenant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RedisServer(tmp_path) as server:
+        async with open_broker(server.url, tenant) as broker:
+            submitted, goes_on = asyncio.Event(), asyncio.Event()
+            queue = CommandQueue(broker)
+            async with consuming(broker, waits(submitted, goes_on, manager)):
+                first = await queue.send(register(1))
+                await submitted.wait()
+                with server.stopped():
+                    goes_on.set()
+                    await until(lambda: "until the broker is back" in caplog.text)
+                second = await queue.send(register(2))
+                answers = [await queue.answer(one, SOON) for one in (first, second)]
+            assert [one and one.outcome for one in answers] == ["accepted", "accepted"]
+            assert (await figures(broker)).in_hand == 0
+            server.kill()
+            with pytest.raises(BrokerUnavailable):
+                await queue.send(register(3))
+    assert [caplog.text.count(words) for words in ("until the broker is back", "The broker is back")] == [1, 1]
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_broker_that_evicts_is_refused_with_one_sentence(tmp_path: Path, tenant: str, policy: str) -> None:
+    with RedisServer(tmp_path) as server:
+        with server.client() as client:
+            execute(client, "CONFIG", "SET", "maxmemory-policy", policy)
+        async with open_broker(server.url, tenant) as broker:
+            with pytest.raises(BrokerUnfit) as refused:
+                await CommandQueue(broker).send(register(1))
+            assert refused.value.message == (
+                f"The broker drops keys when it is full (maxmemory-policy {policy}) and takes no commands: "
+                "name a Redis of its own in DORA_STATE_BROKER_URL, with maxmemory-policy noeviction."
+            )
+            assert (await figures(broker)).waiting == 0
+
+
+def test_a_cluster_is_refused_too() -> None:
+    with pytest.raises(BrokerUnfit, match="name a single server"):
+        Fitness.told({"cluster_enabled": 1, "maxmemory_policy": "noeviction", "aof_enabled": 1}).require()
+
+
+@pytest.mark.parametrize(
+    "submission",
+    [{"type": "x", "data": {"a": object()}}, {"command_id": "no"}, {"command_id": 7}, {"data": "x" * 2_000_000}],
+)
+async def test_what_can_not_be_sent_is_said_at_once(broker: CommandBroker, submission: Any) -> None:
+    with pytest.raises(InvalidInput):
+        await CommandQueue(broker).send(submission)
+    assert (await figures(broker)).waiting == 0
+
+
+async def test_a_command_that_is_sent_again_after_a_conflict_gets_its_new_answer(
+    manager: StateManager, broker: CommandBroker
+) -> None:
+    queue = CommandQueue(broker)
+    again = register(1) | {"command_id": str(uuid4())}
+    async with consuming(broker, manager.submit):
+        first = await queue.answer(await queue.send(again | {"expected_version": 5}), SOON)
+        second = await queue.answer(await queue.send(again), SOON)
+    assert [one and one.outcome for one in (first, second)] == ["conflict", "accepted"]
+
+
+async def test_what_is_told_for_later_is_counted_as_nobody_takes_it(
+    broker: CommandBroker, plain: PlainProducer
+) -> None:
+    message: Any = {"queue_name": "commands", "actor_name": "submit", "args": (register(1),), "kwargs": {}}
+    await asyncio.to_thread(lambda: plain.broker.enqueue(dramatiq.Message(**message, options={}), delay=1000))
+    assert (await figures(broker)).delayed == 1
