@@ -73,6 +73,10 @@ class Committer:
         """Commands to decide before any other."""
         self.lost = 0
         """How many commands were lost to other processes, and decided again."""
+        self.resent = 0
+        """How many groups were sent again, as their answer was lost."""
+        self.events = 0
+        """How many events were appended."""
 
     async def commit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
         """Commit commands without a bus: answers in the order of the envelopes, durable when this returns.
@@ -274,6 +278,7 @@ class Committer:
                 logger.exception("A group of %d commands could not be appended", len(group))
                 return LogUnavailable(f"The commands could not be committed ({fault}); submit them again.")
             group.resent = True
+            self.resent += 1
             await asyncio.sleep(pause)
             flight = self.send(group)
         raise AssertionError("The last attempt has no pause after it")
@@ -287,6 +292,7 @@ class Committer:
         stale: set[str] = set()
         for (pending, prepared), outcome in zip(group.members, outcomes, strict=True):
             if isinstance(outcome, Appended):
+                self.events += len(prepared.append.events)
                 self._take_over(prepared)
                 self._settle(pending, _answer(prepared, outcome))
             elif isinstance(outcome, AlreadyRecorded):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +25,7 @@ from domain.log import NOW, Cut
 from dora_state.caches import Caches, caching, make_caches
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
+from dora_state.watching.gathering import Gathered, gathering
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -34,6 +35,7 @@ from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.redis_client import RedisClient, open_redis
 from infrastructure.snapshots import PostgresSnapshots
+from infrastructure.storage import storage
 from projections.actions import ActionsRunner
 from projections.audits import Audits
 from projections.cache_ports import HotCopies, NoHotCopies
@@ -79,6 +81,7 @@ class Platform:
     presence: PresenceBook
     decider: Decider
     preparer: Preparer
+    committer: Committer
     bus: CommandBus
     projector: Projector
     actions: ActionsRunner
@@ -90,6 +93,7 @@ class Platform:
     snapshotter: Snapshotter
     signal: LogSignal
     audits: Audits
+    gathered: Gathered
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -98,16 +102,9 @@ class Platform:
 
     def registry(self) -> "CollectorRegistry":
         """The metrics of this process's work for the tenant, for whoever serves them."""
-        from infrastructure.metrics import (  # here, as it takes a while to import
-            ProjectionCollector,
-            ReadCollector,
-            new_registry,
-        )
+        from dora_state.watching.registry import registry_of  # here, as it takes a while to import
 
-        tenant, runners = self.settings.tenant, {one.projection.name: one.figures for one in self.runners}
-        return new_registry(
-            ReadCollector(tenant, self.caches.meter, self.caches.near), ProjectionCollector(tenant, runners)
-        )
+        return registry_of(self)
 
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""
@@ -211,7 +208,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         await stack.enter_async_context(noting_memory(projector_pool))
         load = partial(queries.show, consistency="cached")
         await stack.enter_async_context(caching(caches, load, at_once=warm))
-        yield Platform(
+        platform = Platform(
             settings=settings,
             servers=servers,
             writer_pool=writer_pool,
@@ -222,6 +219,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             presence=presence,
             decider=decider,
             preparer=preparer,
+            committer=committer,
             bus=await stack.enter_async_context(bus),
             projector=projector,
             actions=actions,
@@ -233,7 +231,16 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
             audits=Audits(kept_actions, log),
+            gathered=Gathered(),
         )
+        await stack.enter_async_context(_gathering(platform))
+        yield platform
+
+
+def _gathering(platform: Platform) -> AbstractAsyncContextManager[None]:
+    from dora_state.health import check  # here, as it knows the platform
+
+    return gathering(platform.gathered, partial(check, platform), partial(storage, platform.projector_pool))
 
 
 @asynccontextmanager

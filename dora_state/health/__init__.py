@@ -4,9 +4,10 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from domain.errors import DoraStateError
@@ -71,8 +72,8 @@ async def check(platform: Platform) -> HealthReport:
 async def check_servers(settings: Settings, database_url: str, redis_url: str | None) -> HealthReport:
     """The same by the servers' addresses, for when there is nothing to open. Connects anew: that is a check too."""
     database, cache = await asyncio.gather(
-        _told(database_vitals(database_url, settings.tenant)),
-        _told(_cache(settings, redis_url)) if redis_url is not None else _none(),
+        _told(partial(database_vitals, database_url, settings.tenant)),
+        _told(partial(_cache, settings, redis_url)) if redis_url is not None else _none(),
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
@@ -106,10 +107,10 @@ async def _none() -> None:
     return None
 
 
-async def _told(asked: Awaitable[T]) -> T | str:
-    """What was asked for, or the sentence that says why there is none."""
+async def _told(ask: Callable[[], Awaitable[T]]) -> T | str:
+    """What is asked for, or the sentence that says why there is none."""
     try:
-        return await asked
+        return await ask()
     except DoraStateError as error:
         return error.message
 

@@ -1,0 +1,47 @@
+"""All metrics of one process for one tenant. Imported when somebody asks for them: the library takes a while."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dora_state.watching.health_metrics import GatheredCollector
+from infrastructure.metrics import ProjectionCollector, ReadCollector, new_registry
+from infrastructure.write_metrics import BusCollector, PoolCollector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dora_state.platform import Platform
+
+
+class ReleaseCollector(Collector):
+    """Which release this is."""
+
+    def collect(self) -> "Iterator[Metric]":
+        try:
+            ours = version("dora-state")
+        except PackageNotFoundError:
+            ours = "unknown"
+        told = GaugeMetricFamily("dora_state_release", "Always 1, with the release.", labels=("version",))
+        told.add_metric((ours,), 1)
+        yield told
+
+
+def registry_of(platform: "Platform") -> CollectorRegistry:
+    """For whoever serves them: what this process counts, and what it gathers from now on, since somebody asks."""
+    platform.gathered.wanted.set()
+    tenant = platform.settings.tenant
+    registry = new_registry(
+        ReleaseCollector(),
+        ReadCollector(tenant, platform.caches.meter, platform.caches.near),
+        ProjectionCollector(tenant, {one.projection.name: one.figures for one in platform.runners}),
+        BusCollector(tenant, platform.bus, platform.committer),
+        PoolCollector(tenant, {"writer": platform.writer_pool, "projector": platform.projector_pool}),
+        GatheredCollector(tenant, platform.gathered),
+    )
+    for collect in (ProcessCollector, PlatformCollector, GCCollector):
+        collect(registry=registry)
+    return registry
