@@ -7,8 +7,10 @@ from typing import Any
 import orjson
 
 from commands.envelope import Answer, Envelope, Outcome, Problem
+from commands.locks import LockLost
 from domain.errors import ConflictError, DoraStateError
-from domain.log import AlreadyRecorded, Appended
+from domain.log import AlreadyRecorded, Appended, LockedOut
+from domain.values import iso
 
 NO_VERSIONS: Mapping[str, int] = {}
 
@@ -76,9 +78,8 @@ def of_recorded(envelope: Envelope, recorded: AlreadyRecorded, *, repeated: bool
     )
 
 
-def conflict(envelope: Envelope, actual: int) -> Answer:
-    """The aggregate that the command names is not at the version that the caller named."""
-    stream_id, expected = envelope.command.stream_id, envelope.expected_version
+def conflict(envelope: Envelope, stream_id: str, expected: int, actual: int) -> Answer:
+    """An aggregate is not at the version that the caller named."""
     return failed(
         envelope,
         ConflictError.code,
@@ -87,6 +88,20 @@ def conflict(envelope: Envelope, actual: int) -> Answer:
         stream_id=stream_id,
         expected=expected,
         actual=actual,
+    )
+
+
+def locked_out(envelope: Envelope, outcome: LockedOut) -> Answer:
+    """Another holds a stream that the command writes, or the caller lost the lock that it thought to hold."""
+    if outcome.stream_id is None or outcome.since is None:
+        return failed(envelope, LockLost.code, LockLost().message)
+    return failed(
+        envelope,
+        "locked",
+        f"{outcome.stream_id} is locked by {outcome.holder} since {iso(outcome.since)}; try again a little later.",
+        stream_id=outcome.stream_id,
+        holder=outcome.holder,
+        since=iso(outcome.since),
     )
 
 

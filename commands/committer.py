@@ -28,7 +28,7 @@ from commands.messages.agent import Heartbeat
 from commands.preparing import Prepared, Preparer
 from commands.work import Loaded, NotYetCommitted, Telemetry
 from domain.errors import AppendRejected, CorruptLog, LogError, LogUnavailable
-from domain.log import AlreadyRecorded, Appended, AppendOutcome, Conflicted, EventLog
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, Conflicted, EventLog, LockedOut
 
 PATIENCE = 3
 """How often a command may lose against another process before it gets the log to itself."""
@@ -135,7 +135,7 @@ class Committer:
             if pending.losses >= PATIENCE:
                 return self.is_quiet and await self._decide_alone(pending)
             decision = await self._decider.decide(envelope, self._clock(), self._ahead)
-            if envelope.expected_version is not None and not _is_expected(decision):
+            if _unexpected(decision) is not None:
                 again = await self._decide_expecting(pending)
                 if again is None:
                     return True
@@ -179,18 +179,18 @@ class Committer:
         None if it is answered. Raises NotYetCommitted if what it stands on may still change.
         """
         envelope = pending.envelope
-        stream_id = envelope.command.stream_id
         known = await self._log.find_command(envelope.command_id)
         if known is not None:
             self._settle(pending, answers.of_recorded(envelope, known))
             return None
-        if stream_id in self._ahead:
+        if not self._ahead.keys().isdisjoint(envelope.expected):
             raise NotYetCommitted
-        await self._decider.refresh([stream_id])
+        await self._decider.refresh(envelope.expected)
         decision = await self._decider.decide(envelope, self._clock(), self._ahead)
-        if _is_expected(decision):
+        unexpected = _unexpected(decision)
+        if unexpected is None:
             return decision
-        self._settle(pending, _conflict(decision))
+        self._settle(pending, answers.conflict(envelope, *unexpected))
         return None
 
     async def _decide_alone(self, pending: Pending) -> bool:
@@ -200,9 +200,11 @@ class Committer:
         try:
             async with self._log.alone() as log:
                 decision = await self._decider.decide_afresh(envelope, self._clock(), log)
-                if not _is_expected(decision):
+                unexpected = _unexpected(decision)
+                if unexpected is not None:
                     known = await log.find_command(envelope.command_id)
-                    self._settle(pending, answers.of_recorded(envelope, known) if known else _conflict(decision))
+                    conflict = answers.conflict(envelope, *unexpected)
+                    self._settle(pending, answers.of_recorded(envelope, known) if known else conflict)
                     return True
                 self._put(group, pending, decision)
                 if group.members:
@@ -303,6 +305,9 @@ class Committer:
                     stale |= prepared.append.expected.keys()
                 first = resent or pending.ours
                 self._settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not first))
+            elif isinstance(outcome, LockedOut):
+                stale |= prepared.append.expected.keys()
+                self._settle(pending, answers.locked_out(pending.envelope, outcome))
             else:
                 stale |= prepared.append.expected.keys()
                 self.lost += 1
@@ -369,15 +374,17 @@ class Committer:
         await self._decide_anew(lost, {stream_id for one in group.appends for stream_id in one.expected})
 
 
-def _is_expected(decision: Decision) -> bool:
-    """Whether the aggregate that the command names is at the version that the caller named, if any."""
-    expected = decision.envelope.expected_version
-    return expected is None or decision.work.reads.get(decision.envelope.command.stream_id, 0) == expected
-
-
-def _conflict(decision: Decision) -> Answer:
-    envelope = decision.envelope
-    return answers.conflict(envelope, decision.work.reads.get(envelope.command.stream_id, 0))
+def _unexpected(decision: Decision) -> tuple[str, int, int] | None:
+    """The first stream that is not at the version that the caller named, with that and its own."""
+    expected = decision.envelope.expected
+    if not expected:
+        return None
+    reads = decision.work.reads
+    for stream_id, version in expected.items():
+        actual = reads.get(stream_id, 0)
+        if actual != version:
+            return stream_id, version, actual
+    return None
 
 
 def _answer(prepared: Prepared, where: Appended) -> Answer:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from commands.envelope import Envelope, Problem
 from commands.handlers import HANDLERS
 from commands.work import Glance, Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
-from domain.all_events import AGGREGATES
 from domain.errors import Refusal
 from domain.folding import FOLDER
 from domain.log import Cut, EventReader, FoldRequest
@@ -174,7 +173,9 @@ class Decider:
 
     async def refresh(self, stream_ids: Iterable[str]) -> None:
         """Bring what is cached of these streams up to the log, in one round trip."""
-        await self._load(tuple([_key(stream_id) for stream_id in stream_ids if stream_id in self._cache]), self._reader)
+        await self._load(
+            tuple([Key.of_stream(stream_id) for stream_id in stream_ids if stream_id in self._cache]), self._reader
+        )
 
     async def catch_up(self) -> None:
         """Bring what is cached up to the log where others have moved it since the last time."""
@@ -221,8 +222,3 @@ async def _fold_past(key: Key[Any], cut: Cut, reader: EventReader) -> Past[Any]:
     if folded.place is None:
         return Past(0, 0, None, await reader.stream_began(key.stream_id))
     return Past(folded.version, folded.place.whole_position, folded.state)
-
-
-def _key(stream_id: str) -> Key[Any]:
-    category, _, aggregate_id = stream_id.partition("-")
-    return Key(AGGREGATES[category], stream_id, aggregate_id)

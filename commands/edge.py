@@ -5,22 +5,20 @@ The form of a submission is a JSON object: `type` and `data`, and beside them `c
 """
 
 import difflib
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from inspect import isclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from commands.envelope import Envelope
 from commands.messages import COMMANDS, Command
-from commands.messages.base import WrongField
+from commands.messages.agent import Heartbeat
+from commands.messages.transaction import MOST_COMMANDS, Transaction, Version
+from commands.strict_json import parse_json
+from commands.wording import invalid, visible
+from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
 from domain.values import Id, Time, iso
 
@@ -36,11 +34,6 @@ def _parse_uuid(value: object) -> object:
         except ValueError:
             raise ValueError("must be a UUID, for example 0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001") from None
     return value
-
-
-_KEY = re.compile(rb'"[ \t\r\n]*:')
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_UNREADABLE = object()
 
 
 class _Submission(BaseModel):
@@ -81,7 +74,7 @@ class Edge:
                 bytes=len(raw),
                 limit=MAX_BYTES,
             )
-        return self.check(_parse_json(raw))
+        return self.check(parse_json(raw))
 
     def check(self, value: object) -> Envelope:
         """The same for a value that is parsed already."""
@@ -92,7 +85,7 @@ class Edge:
         try:
             submission = _Submission.model_validate(value)
         except ValidationError as error:
-            raise _invalid(error, _Submission, None) from error
+            raise invalid(error, _Submission, None) from error
         try:
             command = self._check_command(submission)
         except InvalidInput as error:
@@ -113,13 +106,9 @@ class Edge:
 
     def _check_command(self, submission: _Submission) -> Command:
         self._check_circumstances(submission)
-        command_type = COMMANDS.get(submission.type)
-        if command_type is None:
-            raise _unknown_command(submission.type[:60])
-        try:
-            return command_type.model_validate(submission.data)
-        except ValidationError as error:
-            raise _invalid(error, command_type, "data") from error
+        if submission.type == Transaction.type:
+            return _check_transaction(submission.data)
+        return _check_data(submission.type, submission.data, "data")
 
     def _check_circumstances(self, submission: _Submission) -> None:
         if submission.tenant is not None and submission.tenant != self._tenant:
@@ -136,143 +125,54 @@ class Edge:
             )
 
 
-def _parse_json(raw: bytes) -> object:
-    """The value that was written, exactly.
-
-    The fast parser turns a whole number beyond 64 bits into a fraction and refuses NaN without saying where;
-    the slow one keeps both, so that the check that follows can name the field.
-    """
+def _check_data(name: str, data: Mapping[str, Any], within: str) -> Command:
+    command_type = COMMANDS.get(name)
+    if command_type is None:
+        raise _unknown_command(name[:60])
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        value = _parse_slowly(raw)
-        if value is _UNREADABLE:
-            raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
-        return value
-    if _LONG_NUMBER.search(raw) is None and _keys_written(raw) == _count_keys(value):
-        return value
-    exact = _parse_slowly(raw)
-    if exact is _UNREADABLE:
-        raise InvalidInput("The command has a number that is too long to be read; write it as text.")
-    return exact
+        return command_type.model_validate(data)
+    except ValidationError as error:
+        raise invalid(error, command_type, within) from error
 
 
-def _keys_written(raw: bytes) -> int:
-    """How many keys a JSON text writes, or more where texts in it look like keys: then it is looked at slowly.
+class _Step(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    Most writers put the colon right after the quotation mark, and that is quicker to count.
-    """
-    if b'" ' in raw or b'"\n' in raw or b'"\t' in raw or b'"\r' in raw:
-        return len(_KEY.findall(raw))
-    return raw.count(b'":')
+    type: str
+    data: dict[str, Any]
 
 
-def _count_keys(value: object) -> int:
-    """How many keys all objects within have: fewer than are written if one comes twice."""
-    count = 0
-    left = [value]
-    for one in left:
-        if isinstance(one, dict):
-            count += len(one)
-            left.extend(one.values())
-        elif isinstance(one, list):
-            left.extend(one)
-    return count
+class _Steps(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    commands: Annotated[list[_Step], Field(min_length=1, max_length=MOST_COMMANDS)]
+    expected: dict[str, Version] = Field(default_factory=dict)
 
 
-def _parse_slowly(raw: bytes) -> object:
-    """What Python's own parser makes of it; `_UNREADABLE` if nothing, or if it takes what JSON has not.
-
-    Raises InvalidInput for a key that an object has twice: one of its values would be lost unseen.
-    """
+def _check_transaction(data: Mapping[str, Any]) -> Transaction:
     try:
-        value = json.loads(raw, object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError):
-        return _UNREADABLE
-    return value
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        times = Counter(name for name, _ in pairs)
-        key = next(name for name in times if times[name] > 1)
-        name = _visible(key[:60])
-        raise InvalidInput(f'The command has the key "{name}" twice in one object; give it once.', key=name)
-    return value
-
-
-def _visible(text: str) -> str:
-    """A name from outside as a message may show it: what a terminal would obey is written out."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+        steps = _Steps.model_validate(data)
+    except ValidationError as error:
+        raise invalid(error, _Steps, "data", Transaction.type) from error
+    commands = []
+    for number, step in enumerate(steps.commands):
+        place = f"data.commands.{number}"
+        if step.type == Heartbeat.type:
+            raise InvalidInput(f"{place}: a heartbeat is not recorded; send it by itself.", field=place)
+        commands.append(_check_data(step.type, step.data, f"{place}.data"))
+    for stream_id in steps.expected:
+        category, _, aggregate_id = stream_id.partition("-")
+        if category not in AGGREGATES or not aggregate_id:
+            kinds = ", ".join(AGGREGATES)
+            raise InvalidInput(
+                f"data.expected: {visible(stream_id[:60])} is no stream; write a kind ({kinds}), - and an id.",
+                field="data.expected",
+            )
+    return Transaction(commands=tuple(commands), expected=steps.expected)
 
 
 def _unknown_command(name: str) -> InvalidInput:
-    name = _visible(name)
+    name = visible(name)
     alike = difflib.get_close_matches(name, COMMANDS, n=3)
     advice = f"did you mean {' or '.join(alike)}?" if alike else "docs/rules.md lists the commands."
     return InvalidInput(f'type: there is no command "{name}"; {advice}', field="type", type=name)
-
-
-def _invalid(error: ValidationError, model: type[BaseModel], within: str | None) -> InvalidInput:
-    """One sentence that names each field and what is wrong with it."""
-    findings = []
-    for finding in error.errors(include_url=False, include_input=False):
-        cause = finding.get("ctx", {}).get("error")
-        path = cause.field if isinstance(cause, WrongField) else _path(finding["loc"])
-        field = ".".join(part for part in (within, path) if part) or "command"
-        findings.append((field, _in_words(finding, model)))
-    told = "; ".join(f"{field}: {message}" for field, message in findings[:5])
-    more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
-    what = model.type if issubclass(model, Command) else "command"
-    return InvalidInput(f"{what} is not valid: {told}{more}.", field=findings[0][0], fields=[f for f, _ in findings])
-
-
-def _path(location: Sequence[int | str]) -> str:
-    return ".".join(_visible(str(part)[:60]) for part in location)
-
-
-_WORDS = {
-    "missing": "must be given",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-    "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must not be empty",
-    "literal_error": "must be {expected}",
-    "greater_than_equal": "must be at least {ge:.12g}",
-    "greater_than": "must be more than {gt:.12g}",
-    "less_than_equal": "must be at most {le:.12g}",
-    "timezone_aware": "must have a zone, for example 2024-01-17T10:00:00Z",
-    "datetime_type": "must be an ISO 8601 time, for example 2024-01-17T10:00:00Z",
-}
-"""What pydantic finds, in the words of JSON."""
-
-
-def _in_words(finding: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, context = finding["type"], finding.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown_field(finding["loc"], model)
-    if kind in _WORDS:
-        return _WORDS[kind].format_map(context)
-    message = finding["msg"].removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
-
-
-def _unknown_field(location: Sequence[int | str], model: type[BaseModel]) -> str:
-    """With the closest that there is, else with all that there are."""
-    for part in location[:-1]:
-        inner = model.model_fields[str(part)].annotation
-        model = next(one for one in (inner, *get_args(inner)) if isclass(one) and issubclass(one, BaseModel))
-    alike = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1)
-    if alike:
-        return f"is no field of it, the closest is {alike[0]}"
-    return f"is no field of it, there are {', '.join(model.model_fields)}"

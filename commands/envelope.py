@@ -7,8 +7,10 @@ from typing import Literal
 from uuid import UUID
 
 from commands.messages import Command
+from commands.messages.transaction import Transaction
 from domain.record import record
 
+ANY_VERSIONS: Mapping[str, int] = {}
 Outcome = Literal["accepted", "unchanged", "refused", "invalid", "conflict", "failed"]
 
 
@@ -18,7 +20,8 @@ class Envelope:
 
     `command_id` is the idempotency key: the same id gets the first answer for ever. `occurred_at` is what
     the caller says and may lie in the past. `expected_version` is that of the aggregate which the command
-    names. `note` goes into the metadata of the events (an import marks with it what it inferred).
+    names. `note` goes into the metadata of the events (an import marks with it what it inferred). `tokens` are
+    those of the locks that the caller holds.
     """
 
     command_id: UUID
@@ -29,6 +32,14 @@ class Envelope:
     occurred_at: datetime | None = None
     expected_version: int | None = None
     note: Mapping[str, object] | None = None
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def expected(self) -> Mapping[str, int]:
+        """All versions that the caller takes for current, by stream."""
+        if self.expected_version is not None:
+            return {self.command.stream_id: self.expected_version}
+        return self.command.expected if isinstance(self.command, Transaction) else ANY_VERSIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """From a decision to what the log is asked to keep of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 from commands import answers
 from commands.decider import Decision
 from commands.envelope import Envelope
-from commands.work import Loaded
+from commands.work import Key, Loaded, Work
 from domain.aggregate import Event
 from domain.all_events import CATALOGUE
 from domain.log import CommandAppend, Identifier, NewEvent
@@ -43,15 +43,28 @@ class Preparer:
         answer = answers.to_bytes(envelope, versions, problem)
         events: tuple[NewEvent, ...] = ()
         if left:
-            metadata = self._metadata(envelope)
-            events = tuple([self._event(key.stream_id, event, metadata) for key, event in work.events])
-        append = CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at)
+            events = (
+                tuple(self._steps(envelope, work))
+                if work.steps
+                else self._events(work.events, self._metadata(envelope))
+            )
+        append = CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at, envelope.tokens)
         return Prepared(decision, append, left, versions)
+
+    def _steps(self, envelope: Envelope, work: Work) -> Iterator[NewEvent]:
+        """Events of a transaction say besides which of its commands each is of."""
+        done = 0
+        for step, until in work.steps:
+            yield from self._events(work.events[done:until], self._metadata(envelope, step=step))
+            done = until
+
+    def _events(self, events: Sequence[tuple[Key[Any], Event]], metadata: bytes) -> tuple[NewEvent, ...]:
+        return tuple([self._event(key.stream_id, event, metadata) for key, event in events])
 
     def _event(self, stream_id: str, event: Event, metadata: bytes) -> NewEvent:
         return NewEvent(self._new_id(), stream_id, event.type, event.schema_version, CATALOGUE.encode(event), metadata)
 
-    def _metadata(self, envelope: Envelope) -> bytes:
+    def _metadata(self, envelope: Envelope, **more: object) -> bytes:
         metadata: dict[str, object] = {
             "command_id": envelope.command_id,
             "command_type": envelope.command.type,
@@ -65,4 +78,5 @@ class Preparer:
             metadata["occurred_at"] = envelope.occurred_at
         if envelope.note is not None:
             metadata.update(envelope.note)
+        metadata.update(more)
         return orjson.dumps(metadata, option=orjson.OPT_UTC_Z)

@@ -9,6 +9,7 @@ import orjson
 from commands.envelope import Envelope
 from commands.messages import COMMANDS
 from commands.messages.agent import Heartbeat
+from commands.messages.transaction import Transaction
 
 MAX_BYTES = 100_000
 """What is larger stays where it is."""
@@ -17,10 +18,16 @@ MAX_BYTES = 100_000
 def to_bytes(envelope: Envelope) -> bytes | None:
     """None for what can't be decided elsewhere, or whose answer would not be found by its command id.
 
-    An answer that is not recorded (a heartbeat's, a conflict with the version that the caller named) is one.
+    An answer that is not recorded (a heartbeat's, a conflict with the version that the caller named) is one. A
+    transaction, which names versions as a rule, stays too.
     """
     command = envelope.command
-    if isinstance(command, Heartbeat) or envelope.expected_version is not None or envelope.note is not None:
+    if (
+        isinstance(command, Heartbeat | Transaction)
+        or envelope.expected_version is not None
+        or envelope.note is not None
+        or envelope.tokens
+    ):
         return None
     told: dict[str, Any] = {
         "command_id": envelope.command_id,

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from domain.aggregate import Aggregate, AggregateState, Event
+from domain.all_events import AGGREGATES
 from domain.errors import Refusal
 from domain.log import Cut
 from domain.record import record
@@ -30,6 +31,11 @@ class Key(Generic[S]):
     @staticmethod
     def of(aggregate: Aggregate[S], aggregate_id: str) -> "Key[S]":
         return Key(aggregate, f"{aggregate.category}-{aggregate_id}", aggregate_id)
+
+    @staticmethod
+    def of_stream(stream_id: str) -> "Key[Any]":
+        category, _, aggregate_id = stream_id.partition("-")
+        return Key(AGGREGATES[category], stream_id, aggregate_id)
 
 
 @record
@@ -121,6 +127,8 @@ class Work:
         self.now = now
         self.command_id = command_id
         self.events: list[tuple[Key[Any], Event]] = []
+        self.steps: list[tuple[str, int]] = []
+        """Of a transaction: the types of its commands, and how many events there are after each."""
         self.telemetry: Telemetry | None = None
         self._memory = memory
         self._past = past or {}
@@ -192,6 +200,10 @@ class Work:
     def version(self, aggregate: Aggregate[Any], aggregate_id: str) -> int:
         """The version of the stream as this command has left it so far."""
         return self._enter(aggregate, aggregate_id).version
+
+    def end_step(self, command_type: str) -> None:
+        """One command of several is decided."""
+        self.steps.append((command_type, len(self.events)))
 
     def reservation_id(self) -> str:
         """An id that no other reservation ever has: it follows from the command's."""

@@ -61,7 +61,7 @@ class CommandAppend:
     `expected` names the version of every stream that the decision read or writes (0: the stream does not
     exist); in a group, versions count the events of the commands before it. No events at all (a refusal,
     a no-op) is fine: the answer is recorded and `expected` is checked all the same. `recorded_at` is for an
-    import only.
+    import only. `tokens` are those of the locks that it is submitted under.
     """
 
     command_id: UUID
@@ -69,6 +69,7 @@ class CommandAppend:
     events: tuple[NewEvent, ...]
     answer: bytes
     recorded_at: datetime | None = None
+    tokens: tuple[int, ...] = ()
 
 
 @record
@@ -99,7 +100,19 @@ class Conflicted:
     actual: int
 
 
-AppendOutcome = Appended | AlreadyRecorded | Conflicted
+@record
+class LockedOut:
+    """A stream that the command writes is locked by another: it appended nothing and recorded nothing.
+
+    `stream_id` is None where it was submitted under a lock that was lost meanwhile.
+    """
+
+    stream_id: str | None
+    holder: str | None = None
+    since: datetime | None = None
+
+
+AppendOutcome = Appended | AlreadyRecorded | Conflicted | LockedOut
 
 
 @dataclass(frozen=True, slots=True)

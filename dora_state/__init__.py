@@ -1,4 +1,4 @@
-"""The only face of dora-state: StateManager, settings, composition root, command line, worker.
+"""The only face of dora-state: StateManager, settings, composition root, command line, HTTP, worker.
 
 What it offers is imported when it is asked for: `dora-state --help` needs none of it and is to be quick.
 """
@@ -8,41 +8,62 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from commands.envelope import Answer, Problem
+    from commands.locks import LockDeadlock, LockLost, LockTimeout
     from domain.errors import ConflictError as OptimisticLockException
     from domain.errors import DoraStateError, InvalidInput, NotFound
     from domain.log import Cut
+    from dora_state.editing import EditableState
+    from dora_state.health import HealthStatus
     from dora_state.settings import Settings
+    from dora_state.state_events import StateChangeEvent
     from dora_state.state_manager import StateManager, open_state_manager
+    from dora_state.state_names import AgentState, TaskState, WorkflowState
+    from dora_state.transactions import CommandRefused, Transaction
 
 __all__ = [
+    "AgentState",
     "Answer",
+    "CommandRefused",
     "Cut",
     "DoraStateError",
+    "EditableState",
+    "HealthStatus",
     "InvalidInput",
+    "LockDeadlock",
+    "LockLost",
+    "LockTimeout",
     "NotFound",
     "OptimisticLockException",
     "Problem",
     "Settings",
+    "StateChangeEvent",
     "StateManager",
+    "TaskState",
+    "Transaction",
+    "WorkflowState",
     "open_state_manager",
 ]
 
 _HOMES = {
-    "Answer": ("commands.envelope", "Answer"),
-    "Cut": ("domain.log", "Cut"),
-    "DoraStateError": ("domain.errors", "DoraStateError"),
-    "InvalidInput": ("domain.errors", "InvalidInput"),
-    "NotFound": ("domain.errors", "NotFound"),
-    "OptimisticLockException": ("domain.errors", "ConflictError"),
-    "Problem": ("commands.envelope", "Problem"),
-    "Settings": ("dora_state.settings", "Settings"),
-    "StateManager": ("dora_state.state_manager", "StateManager"),
-    "open_state_manager": ("dora_state.state_manager", "open_state_manager"),
+    "commands.envelope": ("Answer", "Problem"),
+    "commands.locks": ("LockDeadlock", "LockLost", "LockTimeout"),
+    "domain.errors": ("DoraStateError", "InvalidInput", "NotFound"),
+    "domain.log": ("Cut",),
+    "dora_state.editing": ("EditableState",),
+    "dora_state.health": ("HealthStatus",),
+    "dora_state.settings": ("Settings",),
+    "dora_state.state_events": ("StateChangeEvent",),
+    "dora_state.state_manager": ("StateManager", "open_state_manager"),
+    "dora_state.state_names": ("AgentState", "TaskState", "WorkflowState"),
+    "dora_state.transactions": ("CommandRefused", "Transaction"),
+}
+_PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
+    "OptimisticLockException": ("domain.errors", "ConflictError")
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
+    module, attribute = _PLACES[name]
     return getattr(import_module(module), attribute)

@@ -29,6 +29,7 @@ from dora_state.watching.gathering import Gathered, gathering
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
+from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate, require_tenant
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
@@ -93,6 +94,7 @@ class Platform:
     snapshotter: Snapshotter
     signal: LogSignal
     audits: Audits
+    locks: PostgresLocks
     gathered: Gathered
 
     @property
@@ -231,6 +233,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
             audits=Audits(kept_actions, log),
+            locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
             gathered=Gathered(),
         )
         await stack.enter_async_context(_gathering(platform))

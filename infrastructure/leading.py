@@ -8,7 +8,7 @@ of the silent one, which may be in the midst of a batch: when it wakes up, it ha
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import psycopg
@@ -17,6 +17,7 @@ from domain.errors import DoraStateError
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool
+from infrastructure.sessions import end_session, session_start
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Checkpoint
 from projections.projection import Projection
@@ -100,7 +101,7 @@ async def lead(pool: Pool, projection: Projection) -> AsyncIterator[Lead | None]
     with available():
         async with pool.connection() as connection, _locked(connection, projection) as locked:
             about = {"name": projection.name, "seconds": LEASE_SECONDS}
-            asked = about | {"locked": locked, "session_start": await _session_start(connection)}
+            asked = about | {"locked": locked, "session_start": await session_start(connection)}
             row = await (await connection.execute(_query("take_lead"), asked)).fetchone()
             if row is None:
                 yield None
@@ -149,21 +150,9 @@ async def _beat(pool: Pool, about: dict[str, object]) -> None:
             log.debug("It could not be said who runs a projection: %s", error)
 
 
-async def _session_start(connection: Connection) -> object:
-    async with connection.transaction():
-        await connection.execute(_query("own_rights"))
-        row = await (await connection.execute(_query("own_session"))).fetchone()
-    return None if row is None else row[0]
-
-
 async def _end_session(connection: Connection, pid: object, start: object) -> None:
     """Where it is another login's session, the server itself ends what that has begun, after ten seconds."""
-    ended = None
-    with suppress(psycopg.errors.InsufficientPrivilege):
-        async with connection.transaction():
-            await connection.execute(_query("own_rights"))
-            ended = await (await connection.execute(_query("end_session"), {"pid": pid, "start": start})).fetchone()
-    if ended is not None:
+    if await end_session(connection, pid, start):
         log.warning("Whoever ran a projection was not heard of; its session %s was ended.", pid)
 
 

@@ -1,7 +1,6 @@
 """What a process counts of its commands, its locks and its connections, as metrics for Prometheus."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,6 +9,7 @@ from commands.bus import CommandBus
 from commands.committer import Committer
 from commands.figures import Spread
 from infrastructure.database import Pool
+from infrastructure.locks import BOUNDS, LockFigures
 from infrastructure.metrics import buckets, counter, gauge
 
 
@@ -41,25 +41,12 @@ class BusCollector(Collector):
         yield counter("dora_state_appends_resent", "Sent again, as no answer came.", tenant, committer.resent)
 
 
-class LockFigures(Protocol):
-    """What a process has waited for, as infrastructure/locks.py counts it."""
-
-    taken: int
-    timeouts: int
-    deadlocks: int
-    losses: int
-    held: int
-    seconds: float
-    waits: list[int]
-
-
 class LockCollector(Collector):
-    """The metrics of the exclusive locks that this process takes of one tenant. `bounds` are those of `waits`."""
+    """The metrics of the exclusive locks that this process takes of one tenant."""
 
-    def __init__(self, tenant: str, figures: LockFigures, bounds: tuple[float, ...]) -> None:
+    def __init__(self, tenant: str, figures: LockFigures) -> None:
         self._tenant = tenant
         self._figures = figures
-        self._bounds = bounds
 
     def collect(self) -> Iterator[Metric]:
         tenant, figures = self._tenant, self._figures
@@ -78,7 +65,7 @@ class LockCollector(Collector):
         waits = HistogramMetricFamily(
             "dora_state_lock_wait_seconds", "How long a lock was waited for.", labels=("tenant",)
         )
-        waits.add_metric((tenant,), buckets(self._bounds, list(figures.waits)), figures.seconds)
+        waits.add_metric((tenant,), buckets(BOUNDS, list(figures.waits)), figures.seconds)
         yield waits
 
 

@@ -1,9 +1,10 @@
 """Which handler decides which command."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from commands.handlers import agent, importing, pool, recorded, rollback, system, task, workflow
+from commands.handlers import agent, importing, pool, recorded, rollback, system, task, transaction, workflow
 from commands.messages import Command
 from commands.messages import agent as agent_messages
 from commands.messages import importing as importing_messages
@@ -11,12 +12,13 @@ from commands.messages import pool as pool_messages
 from commands.messages import system as system_messages
 from commands.messages import task as task_messages
 from commands.messages import workflow as workflow_messages
+from commands.messages.transaction import Transaction
 from commands.work import Work
 
 Handler = Callable[[Work, Any], None]
 """Decides a command on a unit of work; the second argument is a command of the type it is listed under."""
 
-HANDLERS: Mapping[type[Command], Handler] = {
+_HANDLERS: Mapping[type[Command], Handler] = {
     workflow_messages.CreateWorkflow: workflow.create,
     workflow_messages.AddTask: workflow.add_task,
     workflow_messages.ScheduleWorkflow: workflow.schedule,
@@ -63,3 +65,5 @@ HANDLERS: Mapping[type[Command], Handler] = {
     importing_messages.ImportRecorded: recorded.import_recorded,
     importing_messages.EndImport: importing.end,
 }
+
+HANDLERS: Mapping[type[Command], Handler] = {**_HANDLERS, Transaction: partial(transaction.carry_out, _HANDLERS)}

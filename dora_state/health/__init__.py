@@ -32,6 +32,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class HealthStatus:
+    """SPEC's: `overall` is healthy or degraded, each check has `status`, `message` and `figures`."""
+
+    overall: Literal["healthy", "degraded"]
+    checks: dict[str, dict[str, Any]]
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HealthReport:
     checks: Mapping[str, Check]
     timestamp: datetime
@@ -47,15 +56,21 @@ class HealthReport:
             return "unhealthy"
         return "warning" if "warning" in found else "healthy"
 
+    @property
+    def told(self) -> HealthStatus:
+        checks = {
+            name: {"status": check.status, "message": check.message, "figures": dict(check.figures)}
+            for name, check in self.checks.items()
+        }
+        return HealthStatus(self.overall, checks, self.timestamp)
+
     def to_json(self) -> dict[str, Any]:
+        told = self.told
         return {
-            "overall": self.overall,
+            "overall": told.overall,
             "status": self.status,
-            "checks": {
-                name: {"status": check.status, "message": check.message, "figures": dict(check.figures)}
-                for name, check in self.checks.items()
-            },
-            "timestamp": self.timestamp,
+            "checks": told.checks,
+            "timestamp": told.timestamp,
         }
 
 

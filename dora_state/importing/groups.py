@@ -16,7 +16,7 @@ from commands.envelope import Envelope
 from commands.preparing import Prepared
 from commands.work import Loaded
 from domain.errors import LogError
-from domain.log import AlreadyRecorded, Conflicted
+from domain.log import AlreadyRecorded, Conflicted, LockedOut
 from dora_state.platform import Platform
 from infrastructure.event_store import PostgresEventLog
 
@@ -95,6 +95,11 @@ class Groups:
                 raise LogError(
                     f"{outcome.stream_id} is at version {outcome.actual} and the import expected {outcome.expected}; "
                     "something else writes to this tenant: stop it, and start the import anew.",
+                    stream_id=outcome.stream_id,
+                )
+            if isinstance(outcome, LockedOut):
+                raise LogError(
+                    f"{outcome.stream_id} is locked by {outcome.holder}: let that end, and go on with the import then.",
                     stream_id=outcome.stream_id,
                 )
             if isinstance(outcome, AlreadyRecorded) or outcome.first_position != self._position + 1:

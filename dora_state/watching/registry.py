@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from dora_state.watching.health_metrics import GatheredCollector
 from infrastructure.metrics import ProjectionCollector, ReadCollector, new_registry
-from infrastructure.write_metrics import BusCollector, PoolCollector
+from infrastructure.write_metrics import BusCollector, LockCollector, PoolCollector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ def registry_of(platform: "Platform") -> CollectorRegistry:
         ReadCollector(tenant, platform.caches.meter, platform.caches.near),
         ProjectionCollector(tenant, {one.projection.name: one.figures for one in platform.runners}),
         BusCollector(tenant, platform.bus, platform.committer),
+        LockCollector(tenant, platform.locks.figures),
         PoolCollector(tenant, {"writer": platform.writer_pool, "projector": platform.projector_pool}),
         GatheredCollector(tenant, platform.gathered),
     )

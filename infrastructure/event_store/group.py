@@ -10,8 +10,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from domain.errors import AppendRejected
-from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, Identifier
+from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, Identifier, LockedOut
 from infrastructure.event_store.arrays import (
     ByteaArray,
     Int4Array,
@@ -58,6 +60,8 @@ class Group:
     event_schema_versions: list[int] = field(default_factory=list)
     event_data: list[bytes] = field(default_factory=list)
     event_metadata: list[bytes] = field(default_factory=list)
+    token_commands: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
 
     def add(self, command: CommandAppend) -> None:
         """Add a command whose id is not in the group. Raises AppendRejected when it is not well-formed."""
@@ -96,6 +100,9 @@ class Group:
             self.event_data.append(event.data)
             self.event_metadata.append(event.metadata)
         self.command_lasts.append(len(self.event_ids))
+        for token in command.tokens:
+            self.token_commands.append(len(self.command_ids))
+            self.tokens.append(token)
 
     def _claim(self, stream_id: str, expected: int) -> int:
         if stream_id not in self.streams:
@@ -117,13 +124,18 @@ class Group:
         """The arguments of the query `append` in binary form. Raises AppendRejected as `arguments` does."""
         with _within_range():
             packed = [None if values is None else array.pack(values) for array, values in self._arrays(import_id)]
-        return [*packed, None if import_id is None else import_id.bytes]
+            tokens = [array.pack(values) if values else None for array, values in self._tokens()]
+        return [*packed, None if import_id is None else import_id.bytes, *tokens]
 
     def arguments(self, import_id: UUID | None) -> tuple[object, ...]:
         """The arguments of the query `append`. Raises AppendRejected when recorded_at and the mode disagree."""
         with _within_range():
             packed = [None if values is None else array(values) for array, values in self._arrays(import_id)]
-        return (*packed, import_id)
+            tokens = [array(values) if values else None for array, values in self._tokens()]
+        return (*packed, import_id, *tokens)
+
+    def _tokens(self) -> tuple[tuple[type[Packed], Sequence[int]], ...]:
+        return (Int4Array, self.token_commands), (Int8Array, self.tokens)
 
     def _arrays(self, import_id: UUID | None) -> tuple[tuple[type[Packed], Sequence[Any] | None], ...]:
         times = [at for at in self.recorded_at if at is not None]
@@ -163,6 +175,8 @@ def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[Out
     for place, outcome, recorded_at, first, last, answer, stream_id, expected, actual in rows:
         if outcome == "appended":
             first_at, position = recorded_at, (first or 1) - 1
+        elif outcome == "locked":
+            others[place - 1] = _locked_out(stream_id, answer)
         elif answer is not None:
             others[place - 1] = AlreadyRecorded(answer, recorded_at, first, last)
         else:
@@ -182,6 +196,13 @@ def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[Out
     if len(by_place) == len(commands):
         return by_place
     return _of_repeats(commands, group, by_place)
+
+
+def _locked_out(stream_id: str | None, held: bytes | None) -> LockedOut:
+    if held is None:
+        return LockedOut(stream_id)
+    told = orjson.loads(held)
+    return LockedOut(stream_id, told["holder"], datetime.fromisoformat(told["since"]))
 
 
 def _of_repeats(

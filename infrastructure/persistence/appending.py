@@ -7,7 +7,7 @@ import orjson
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from uuid_utils.compat import uuid7
 
-from domain.log import AlreadyRecorded, Appended, CommandAppend, NewEvent
+from domain.log import AlreadyRecorded, Appended, CommandAppend, LockedOut, NewEvent
 from infrastructure import sql
 from infrastructure.database import ThreadConnection
 from infrastructure.event_store.group import Group, OutcomeRow, outcomes
@@ -47,6 +47,8 @@ def append(connection: ThreadConnection, command: CommandAppend) -> tuple[list[i
     if isinstance(outcome, Appended | AlreadyRecorded):
         first = outcome.first_position or 1  # never None: there are events
         return list(range(first, first + len(command.events))), isinstance(outcome, Appended)
+    if isinstance(outcome, LockedOut):
+        raise IntegrityError(f"{outcome.stream_id} is locked by {outcome.holder}.")
     raise IntegrityError(
         f"{outcome.stream_id} is at version {outcome.actual}, and version {outcome.expected + 1} can't come next."
     )

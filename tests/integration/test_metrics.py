@@ -9,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client import CollectorRegistry
 
+from commands.locks import LockTimeout
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
@@ -70,6 +71,24 @@ async def test_a_command_that_finds_the_queue_full_is_counted(platform: Platform
     registry = platform.registry()
     await StateManager(platform).submit(WORKFLOW)
     assert registry.get_sample_value("dora_state_commands_busy_total", {"tenant": tenant}) == 1
+
+
+async def test_locks_are_counted_by_how_they_were_waited_for(platform: Platform, tenant: str) -> None:
+    manager, registry = StateManager(platform, default_actor="me"), platform.registry()
+    await manager.submit(WORKFLOW)
+
+    def count(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"dora_state_{name}", {"tenant": tenant, **labels})
+
+    async with manager.exclusive_lock("workflow:wf-1"):
+        assert count("locks_held") == 1
+        with pytest.raises(LockTimeout):
+            async with StateManager(platform).exclusive_lock("workflow:wf-1", timeout=0.01):
+                pass
+    assert count("locks_total", outcome="taken") == 1
+    assert count("locks_total", outcome="timeout") == 1
+    assert count("locks_total", outcome="deadlock") == count("locks_lost_total") == count("locks_held") == 0
+    assert (count("lock_wait_seconds_count") or 0) >= 1
 
 
 async def test_health_sizes_and_memory_are_told_once_somebody_asks_for_metrics(platform: Platform, tenant: str) -> None:

@@ -1,3 +1,12 @@
+-- Before there were locks.
+DROP FUNCTION IF EXISTS append_closely(
+    uuid[], bytea[], int[], timestamptz[], text[], int[], int[], bigint[], int[], int[], uuid[], text[], int[], bytea[], bytea[], uuid
+);
+DROP FUNCTION IF EXISTS judge_commands(uuid[], int[], int[], bigint[], int[], bigint[], boolean);
+DROP FUNCTION IF EXISTS append(
+    uuid[], bytea[], int[], timestamptz[], text[], int[], int[], bigint[], int[], int[], uuid[], text[], int[], bytea[], bytea[], uuid
+);
+
 -- What append does where something stands against a group as it is, or it opens a month: looks at each command, answers those
 -- that are known or in conflict, opens months, and appends what is left. Arguments and rows as append; the caller
 -- holds the append lock.
@@ -7,7 +16,7 @@ CREATE OR REPLACE FUNCTION append_closely(
     p_claim_commands int[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[],
     p_event_claims int[], p_event_ids uuid[], p_event_types text[], p_event_schema_versions int[],
     p_event_data bytea[], p_event_metadata bytea[],
-    p_import_id uuid
+    p_import_id uuid, p_token_commands int[], p_tokens bigint[]
 ) RETURNS TABLE (
     command int, outcome text, recorded_at timestamptz, first_position bigint, last_position bigint,
     answer bytea, stream_id text, expected bigint, actual bigint
@@ -20,6 +29,7 @@ DECLARE
     v_open     bigint[];  -- the streams' versions in the open month, null: no events in it yet
     v_versions bigint[];
     v_judged   record;
+    v_locked   boolean[];  -- by command: a lock forbids it; null: none does
     v_first_at timestamptz;
 BEGIN
     PERFORM check_claims(p_command_ids, p_command_lasts, p_recorded_at, p_stream_ids, p_claim_commands,
@@ -36,9 +46,15 @@ BEGIN
     IF array_position(v_open, NULL) IS NOT NULL THEN
         v_versions := older_versions(p_stream_ids, v_open);
     END IF;
-    IF NOT is_clean(p_command_ids, p_claim_streams, p_claim_expected, p_claim_counts, v_versions) THEN
+    IF p_tokens IS NOT NULL OR EXISTS (SELECT FROM locks) THEN
+        SELECT array_agg(l.command IS NOT NULL ORDER BY k) INTO v_locked
+        FROM generate_series(1, cardinality(p_command_ids)) AS k
+        LEFT JOIN locked_out(p_stream_ids, p_claim_commands, p_claim_streams, p_claim_counts, p_token_commands, p_tokens) l
+            ON l.command = k;
+    END IF;
+    IF true = ANY (v_locked) OR NOT is_clean(p_command_ids, p_claim_streams, p_claim_expected, p_claim_counts, v_versions) THEN
         v_judged := judge_commands(p_command_ids, p_claim_commands, p_claim_streams, p_claim_expected, p_claim_counts,
-            v_versions, p_import_id IS NOT NULL);
+            v_versions, p_import_id IS NOT NULL, v_locked);
         RETURN QUERY
         SELECT k, 'already recorded', c.recorded_at, c.first_position, c.last_position, c.answer,
             NULL::text, NULL::bigint, NULL::bigint
@@ -50,6 +66,11 @@ BEGIN
             v_judged.actuals[k]
         FROM generate_series(1, cardinality(p_command_ids)) AS k
         WHERE v_judged.conflicts[k] IS NOT NULL;
+        RETURN QUERY
+        SELECT l.command, 'locked', NULL::timestamptz, NULL::bigint, NULL::bigint,
+            convert_to(l.held::text, 'UTF8'), l.stream_id, NULL::bigint, NULL::bigint
+        FROM locked_out(p_stream_ids, p_claim_commands, p_claim_streams, p_claim_counts, p_token_commands, p_tokens) l
+        WHERE v_judged.locked[l.command];
         -- What is left is a group of its own, and nothing stands against it.
         SELECT * INTO STRICT p_command_ids, p_answers, p_command_lasts, v_times, p_claim_commands,
             p_claim_streams, p_claim_expected, p_claim_counts, p_event_claims, p_event_ids, p_event_types,

@@ -1,18 +1,20 @@
 -- Appends a group of commands; the only way to write the log. Returns what became of them, in rows of
 --
 --   command      its place in the group, from 1; null: the row is of all the others, which were appended
---   outcome      appended | already recorded | conflict
+--   outcome      appended | already recorded | conflict | locked
 --   recorded_at  when; of the commands appended, when the group's first one would have been: each is as many
 --                microseconds later as its place in the group, or when the import says
 --   first_position, last_position   null: there were no events; those of the appended follow each other in order
 --   answer       of the one already recorded
---   stream_id, expected, actual     of the first conflict
+--   stream_id, expected, actual     of the first conflict; stream_id and answer (JSON: holder, since) of a lock, both null
+--                where the command brought a token that does not count any more
 --
 -- Commands, streams, claims and events are named by their place in these arrays, from 1; claims and events are in
 -- the order of their commands. p_command_lasts counts the events of a command and of those before it. A claim
 -- says that a command reads or writes a stream, which version it expects there and how many events it adds; it
 -- expects 0 (or -1, to start the versions at 0) where the stream does not exist, and counts the events of the
--- commands before it in the group. p_recorded_at and p_import_id are an import's only, else null.
+-- commands before it in the group. p_recorded_at and p_import_id are an import's only, else null. p_token_commands and
+-- p_tokens are the fencing tokens of locks that commands are submitted under; null: there are none.
 --
 -- All happens under the tenant's append lock, the only lock there is, so that nothing deadlocks; in several
 -- statements under READ COMMITTED, so that each sees what was committed while the lock was waited for. Their
@@ -101,7 +103,7 @@ CREATE OR REPLACE FUNCTION append(
     p_claim_commands int[], p_claim_streams int[], p_claim_expected bigint[], p_claim_counts int[],
     p_event_claims int[], p_event_ids uuid[], p_event_types text[], p_event_schema_versions int[],
     p_event_data bytea[], p_event_metadata bytea[],
-    p_import_id uuid DEFAULT NULL
+    p_import_id uuid DEFAULT NULL, p_token_commands int[] DEFAULT NULL, p_tokens bigint[] DEFAULT NULL
 ) RETURNS TABLE (
     command int, outcome text, recorded_at timestamptz, first_position bigint, last_position bigint,
     answer bytea, stream_id text, expected bigint, actual bigint
@@ -138,6 +140,8 @@ BEGIN
             AND cardinality(p_event_data) = cardinality(p_event_ids) AND cardinality(p_event_metadata) = cardinality(p_event_ids)
             AND p_command_lasts[cardinality(p_command_ids)] = cardinality(p_event_ids)) IS NOT TRUE
             THEN 'each event has a claim, an id, a type, a schema version, data and metadata, and is counted'
+        WHEN (p_tokens IS NULL AND p_token_commands IS NULL OR cardinality(p_tokens) = cardinality(p_token_commands)) IS NOT TRUE
+            THEN 'each token has a command'
         WHEN '' = ANY (p_event_types) THEN 'the type of an event has a name'
     END;
     IF v_broken IS NOT NULL THEN
@@ -147,7 +151,7 @@ BEGIN
     $body$ || v_ordinary || $body$
     RETURN QUERY SELECT * FROM append_closely(p_command_ids, p_answers, p_command_lasts, p_recorded_at, p_stream_ids,
         p_claim_commands, p_claim_streams, p_claim_expected, p_claim_counts, p_event_claims, p_event_ids, p_event_types,
-        p_event_schema_versions, p_event_data, p_event_metadata, p_import_id);
+        p_event_schema_versions, p_event_data, p_event_metadata, p_import_id, p_token_commands, p_tokens);
 END
     $body$);
 END $function$;

@@ -1,1 +1,1 @@
-SELECT * FROM append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b::uuid)
+SELECT * FROM append(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b::uuid, %b, %b)

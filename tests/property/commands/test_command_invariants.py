@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from commands.messages import Command, agent, pool, system, task, workflow
+from commands.messages.transaction import Transaction
 from domain.agent import AGENT
 from domain.pool import POOL
 from domain.task import TASK
@@ -276,6 +277,18 @@ class Commands(RuleBasedStateMachine):
         answers = self.world.commit(*map(envelope, commands))
         assert {answer.outcome for answer in answers} <= {"accepted", "unchanged", "refused"}
         check_world(self.world)
+
+    @rule(data=st.data(), times=st.integers(2, 5))
+    def anything_as_one(self, data: st.DataObject, times: int) -> None:
+        commands = [data.draw(any_command(self.world.clock())) for _ in range(times)]
+        told = [one for one in commands if not isinstance(one, agent.Heartbeat)]
+        if told:
+            before = len(self.world.log.events)
+            (answer,) = self.world.commit(envelope(Transaction(commands=tuple(told))))
+            assert answer.outcome in ("accepted", "unchanged", "refused")
+            recorded = self.world.log.events[before:]
+            assert bool(recorded) == (answer.outcome == "accepted")
+            assert [event.following for event in recorded] == list(range(len(recorded)))[::-1]
 
     @precondition(lambda self: bool(reservations(self)))
     @rule(which=several)

@@ -1,0 +1,34 @@
+"""From what a caller changed in a state to the commands that say it, in the order in which they are decided."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dora_state.editing import agent, pool, system, task, workflow
+from dora_state.editing.changes import Changes, Step
+from dora_state.editing.derived import Derived
+from dora_state.editing.state import EditableState
+
+PLANNERS: Mapping[str, Callable[[Changes], None]] = {
+    "workflow": workflow.plan,
+    "task": task.plan,
+    "agent": agent.plan,
+    "pool": pool.plan,
+    "system": system.plan,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`steps` are what was changed and can be said; `derived` is what has to follow from them."""
+
+    steps: tuple[Step, ...]
+    derived: tuple[Derived, ...]
+
+
+def plan(state: EditableState, reason: str | None = None) -> Plan:
+    """`reason` goes where a command asks for one. Raises InvalidInput for what no command can say, with the command
+    that comes nearest to it."""
+    changes = Changes(state, reason)
+    PLANNERS[state.kind](changes)
+    changes.refuse_rest()
+    return Plan(tuple(changes.steps), tuple(changes.derived))

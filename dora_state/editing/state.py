@@ -1,0 +1,93 @@
+"""A state as a caller gets it to change it: a dictionary in SPEC's shape whose keys are attributes too."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from projections.documents.values import Document
+
+ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "workflow": {
+        **{
+            name: ("metrics", name)
+            for name in (
+                "total_tasks",
+                "completed_tasks",
+                "running_tasks",
+                "pending_tasks",
+                "failed_tasks",
+                "cancelled_tasks",
+                "progress_percentage",
+            )
+        },
+        "completed_at": ("ended_at",),
+    },
+    "task": {
+        "agent_id": ("assigned_agent", "agent_id"),
+        "percentage": ("progress", "percentage"),
+        "current_phase": ("progress", "current_phase"),
+        "attempt": ("retry_info", "attempt"),
+        "last_error": ("retry_info", "last_error"),
+        "completed_at": ("ended_at",),
+    },
+    "agent": {
+        "max_concurrent_tasks": ("capacity", "max_concurrent_tasks"),
+        "available_slots": ("capacity", "available_slots"),
+    },
+    "pool": {},
+    "system": {},
+}
+"""What is found by a shorter name, and what SPEC's snippets call otherwise than its examples do."""
+_OWN = ("kind", "original")
+
+
+class EditableState(dict[str, Any]):
+    """`original` is what it said when it was read, at its `stream_version`.
+
+    `workflow.metrics["total_tasks"]`, `workflow["metrics"]["total_tasks"]` and `workflow.total_tasks` are the same.
+    A workflow's `progress` is the part that is completed, from 0 to 1.
+    """
+
+    kind: str
+    original: Document
+
+    def __init__(self, kind: str, document: Document) -> None:
+        super().__init__(document)
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "original", copy.deepcopy(document))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "progress" and self.kind == "workflow":
+            return self["metrics"]["progress_percentage"] / 100
+        place = ALIASES[self.kind].get(name, (name,))
+        found: Any = self
+        for key in place:
+            if not isinstance(found, Mapping) or key not in found:
+                raise AttributeError(f"A {self.kind}'s state has no {name}; there are {', '.join(self)}.")
+            found = found[key]
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OWN:
+            raise AttributeError(f"{name} says what was read, and stays.")
+        if name == "progress" and self.kind == "workflow":
+            self["metrics"]["progress_percentage"] = 100 * value
+            return
+        *way, last = ALIASES[self.kind].get(name, (name,))
+        found: Any = self
+        for key in way:
+            if not isinstance(found.get(key), dict):
+                found[key] = {}
+            found = found[key]
+        found[last] = value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "EditableState":
+        twin = EditableState(self.kind, copy.deepcopy(dict(self), memo))
+        object.__setattr__(twin, "original", self.original)
+        return twin
+
+    @property
+    def id(self) -> str:
+        """The id of what it is the state of."""
+        key = "resource_pool_id" if self.kind == "pool" else f"{self.kind}_id"
+        return str(self.original[key])

@@ -1,0 +1,99 @@
+"""A task's state that was changed, as commands."""
+
+from typing import Any
+
+from dora_state.editing.changes import Changes, patch
+
+
+def plan(changes: Changes) -> None:
+    _progress(changes)
+    _state(changes)
+    _outputs(changes)
+    changes.follows("scheduled_at", "started_at", "updated_at", "ended_at", "deadline", "resource_allocation")
+    changes.follow_within("dependencies", changes.within("dependencies"))
+    changes.follow_within("retry_info", changes.within("retry_info"))
+    for key in ("workflow_id", "definition_id", "inputs", "resource_requirements", "capabilities", "priority"):
+        changes.refuse(key, "AddTask says it, once and for all")
+    changes.refuse("assigned_agent", "AssignTask gives a task to an agent: set state to assigned as well")
+    changes.refuse(
+        "status",
+        "the key is state, and ScheduleTask, AssignTask, StartTask, CompleteTask, FailTask, RetryTask, TimeOutTask and"
+        " CancelTask change it",
+    )
+
+
+def _progress(changes: Changes) -> None:
+    """Reported before the task ends: what has ended makes no progress."""
+    told: dict[str, Any] = {}
+    progress, metrics = changes.within("progress"), changes.within("execution_metrics")
+    for name, field in (("percentage", "percentage"), ("current_phase", "phase"), ("note", "note")):
+        if name in progress:
+            told[field] = progress.pop(name)[1]
+    for name in ("memory_peak", "cpu_average"):
+        if name in metrics:
+            told[name] = metrics.pop(name)[1]
+    if (estimate := changes.take("estimated_completion")) is not None:
+        told["estimated_completion"] = estimate[1]
+    if any(value is None for value in told.values()):
+        changes.no(next(name for name, value in told.items() if value is None), "ReportProgress can't take it away")
+    if told:
+        changes.step("ReportProgress", **told)
+    if "phases_completed" in progress:
+        before, after = progress.pop("phases_completed")
+        for phase in after:
+            if phase not in before:
+                changes.step("CompletePhase", phase=phase)
+        if any(phase not in after for phase in before):
+            changes.no("progress.phases_completed", "CompletePhase can't be taken back")
+    changes.follow_within("progress", progress)
+    changes.follow_within("execution_metrics", metrics)
+
+
+def _outputs(changes: Changes) -> None:
+    taken = changes.take("outputs")
+    if taken is None:
+        return
+    told = patch(taken[0] or {}, taken[1] or {})
+    if any(key not in (taken[1] or {}) for key in told):
+        changes.no("outputs", "RecordOutputs adds outputs and takes none away")
+    if told:
+        changes.step("RecordOutputs", outputs=told)
+
+
+def _state(changes: Changes) -> None:
+    taken = changes.take("state")
+    if taken is None:
+        return
+    before, wanted = (str(one) for one in taken)
+    match wanted:
+        case "scheduled" if before in ("failed", "timed_out"):
+            changes.step("RetryTask")
+        case "scheduled":
+            changes.step("ScheduleTask")
+        case "assigned":
+            _assign(changes)
+        case "running":
+            changes.step("StartTask")
+        case "completed":
+            changes.step("CompleteTask")
+        case "failed":
+            changes.step("FailTask", error=_error(changes))
+        case "timed_out":
+            changes.step("TimeOutTask")
+        case "cancelled":
+            changes.step("CancelTask", reason=changes.reason)
+        case _:
+            changes.no("state", f"no command brings it to {wanted!r}; its workflow's RollBackWorkflow takes it back")
+
+
+def _assign(changes: Changes) -> None:
+    taken = changes.take("assigned_agent")
+    agent = taken[1] if taken is not None else None
+    if not isinstance(agent, dict) or not agent.get("agent_id"):
+        changes.no("state", "say in assigned_agent to whom it is assigned")
+    changes.step("AssignTask", agent_id=agent["agent_id"], reason=agent.get("assignment_reason") or changes.reason)
+
+
+def _error(changes: Changes) -> str:
+    told = changes.state["retry_info"].get("last_error")
+    return str(told) if told and told != changes.state.original["retry_info"]["last_error"] else changes.reason

@@ -1,0 +1,148 @@
+"""What a StateManager changes: by commands, by states that are handed back, and under locks."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from uuid import UUID
+
+from commands.edge import Edge
+from commands.envelope import Answer, Envelope, Problem
+from commands.locks import HeldLock, Lock, LockSession, stream_of
+from domain.errors import DoraStateError, InvalidInput
+from dora_state.editing import EditableState
+from dora_state.platform import Platform, new_id, now
+from dora_state.state_manager.kinds import Submission
+from dora_state.state_manager.rollbacks import RollingBack
+from dora_state.transactions import Transaction
+from infrastructure.process_memory import process_name
+
+LOCK_TIMEOUT = 30.0
+_Holding = tuple[LockSession, tuple[Lock, ...]]
+
+
+class Submitting(RollingBack):
+    """Commands, transactions and locks of one tenant."""
+
+    def __init__(self, platform: Platform, *, default_actor: str | None = None) -> None:
+        self.platform = platform
+        self._default_actor = default_actor
+        self._edge = Edge(tenant=platform.settings.tenant, new_id=new_id, clock=now, default_actor=default_actor)
+        self._holding: ContextVar[_Holding | None] = ContextVar("locks that are held here", default=None)
+
+    def parse(self, submission: Submission) -> Envelope:
+        """Check one submission. Raises InvalidInput that names the field and the reason."""
+        if isinstance(submission, Mapping):
+            return self._edge.check(submission)
+        return self._edge.parse(submission.encode() if isinstance(submission, str) else submission)
+
+    async def submit(self, submission: Submission | Envelope) -> Answer:
+        """Submit one command and wait for its durable answer; nothing that is wrong with it raises."""
+        try:
+            envelope = submission if isinstance(submission, Envelope) else self.parse(submission)
+        except InvalidInput as error:
+            return _invalid(error)
+        holding = self._holding.get()
+        if holding is not None:
+            envelope = replace(envelope, tokens=tuple(lock.token for lock in holding[1]))
+        try:
+            return await self.platform.bus.submit(envelope)
+        except DoraStateError as error:
+            problem = Problem(error.code, error.message, error.facts)
+            return Answer(envelope.command_id, envelope.command.type, "failed", problem=problem)
+
+    async def submit_many(self, submissions: Iterable[Submission | Envelope]) -> list[Answer]:
+        """Submit commands one after the other; each is decided on what the ones before it left."""
+        return [await self.submit(submission) for submission in submissions]
+
+    # --- transactions ---------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, actor: str | None = None, reason: str | None = None, correlation_id: str | None = None
+    ) -> AsyncIterator[Transaction]:
+        """What is done within the block is decided at one moment and recorded as one. Reads are as of its beginning.
+
+        Raises at its end what `Transaction.commit` raises; an exception leaves nothing behind.
+        """
+        begun_at = (await self.platform.log.head()).position
+        about: dict[str, object] = {"actor": actor or self._default_actor or "unnamed"}
+        if correlation_id is not None:
+            about["correlation_id"] = correlation_id
+        transaction = Transaction(self, begun_at, about, reason)
+        yield transaction
+        if transaction.is_open:
+            await transaction.commit()
+
+    async def update_workflow(
+        self,
+        workflow: EditableState,
+        *,
+        expected_version: int | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Answer | None:
+        """Hand back a state that was changed: the change becomes commands. None where nothing was changed.
+
+        Raises OptimisticLockException where it was changed since it was read (or is not at `expected_version`),
+        CommandRefused, and InvalidInput for what no command can say.
+        """
+        async with self.transaction(actor=actor, reason=reason) as transaction:
+            await transaction.update(workflow, expected_version)
+        return transaction.answer
+
+    update_task = update_agent = update_pool = update_system = update_workflow
+
+    # --- locks ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def exclusive_lock(
+        self, name: str, *, timeout: float = LOCK_TIMEOUT, holder: str | None = None
+    ) -> AsyncIterator[Lock]:
+        """Have `KIND:ID` to oneself: until the block ends, commands of others on it are not appended.
+
+        Within the block, and in tasks that begin there, commands are submitted under the lock. Taken again within
+        itself, it is the same. Raises LockTimeout after `timeout` seconds, LockDeadlock, LogUnavailable; at the end
+        LockLost, where it was lost meanwhile.
+        """
+        stream_id = stream_of(name)
+        holding = self._holding.get()
+        if holding is None:
+            who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"
+            async with self.platform.locks.session(who) as own, self._hold(own, (), stream_id, timeout) as lock:
+                yield lock
+            return
+        session, locks = holding
+        known = next((lock for lock in locks if lock.stream_id == stream_id), None)
+        if known is not None:
+            yield known
+            return
+        async with self._hold(session, locks, stream_id, timeout) as lock:
+            yield lock
+
+    @asynccontextmanager
+    async def _hold(
+        self, session: LockSession, others: tuple[Lock, ...], stream_id: str, timeout: float
+    ) -> AsyncIterator[Lock]:
+        async with session.hold(stream_id, timeout) as lock:
+            before = self._holding.set((session, (*others, lock)))
+            try:
+                yield lock
+            finally:
+                self._holding.reset(before)
+
+    async def locks(self) -> list[HeldLock]:
+        """Who holds what, and who waits for it."""
+        return await self.platform.locks.held()
+
+
+def _invalid(error: InvalidInput) -> Answer:
+    """As much of what was asked as could be read stands in the answer."""
+    command_id, name = error.facts.pop("command_id", None), error.facts.get("type")
+    problem = Problem(error.code, error.message, error.facts)
+    return Answer(
+        UUID(command_id) if isinstance(command_id, str) else None,
+        name if isinstance(name, str) else None,
+        "invalid",
+        problem=problem,
+    )

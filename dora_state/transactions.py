@@ -1,0 +1,232 @@
+"""Transactions: what is done within one is decided at one moment and recorded as one, or not at all."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from commands.envelope import Answer, Envelope
+from commands.messages.transaction import Transaction as TransactionCommand
+from domain.errors import ConflictError, DoraStateError, InvalidInput
+from domain.folding import FOLDER
+from domain.log import NOW, Cut
+from domain.system import SYSTEM_ID
+from dora_state.editing import Derived, EditableState, plan
+from dora_state.editing.changes import NO_REASON, Step, told_value
+from dora_state.editing.derived import check_derived
+from dora_state.platform import Platform, now
+from projections.documents import RENDERINGS
+from projections.documents.system import unheard_of
+from projections.documents.values import decode, encode
+
+
+class CommandRefused(DoraStateError):
+    """What was asked for was not done; nothing was recorded but the refusal."""
+
+    code = "refused"
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        problem = answer.problem
+        super().__init__(None if problem is None else problem.message, **({} if problem is None else problem.facts))
+        self.reason = answer.outcome if problem is None else problem.code
+
+
+class TransactionEnded(DoraStateError):
+    """The transaction was committed already; begin another."""
+
+    code = "transaction_ended"
+
+
+def require_done(answer: Answer) -> Answer:
+    """The answer of what was done. Raises OptimisticLockException (a ConflictError) and CommandRefused."""
+    if answer.ok:
+        return answer
+    if answer.outcome == "conflict" and answer.problem is not None:
+        raise ConflictError(answer.problem.message, **answer.problem.facts)
+    raise CommandRefused(answer)
+
+
+class Submitter(Protocol):
+    """What a transaction asks of a StateManager."""
+
+    platform: Platform
+
+    def parse(self, submission: Mapping[str, object]) -> Envelope: ...
+
+    async def submit(self, submission: Envelope) -> Answer: ...
+
+
+class Transaction:
+    """Made by `StateManager.transaction()`. Reads are as of its beginning; what was read is checked at the commit.
+
+    Leaving the block commits, unless that was done; leaving it by an exception appends nothing.
+    """
+
+    def __init__(self, manager: Submitter, begun_at: int, about: Mapping[str, object], reason: str | None) -> None:
+        """`begun_at` is the position of the log then."""
+        self._manager = manager
+        self._begun_at = begun_at
+        self._about = about
+        self._reason = reason
+        self._steps: list[Step] = []
+        self._expected: dict[str, int] = {}
+        self._derived: list[tuple[EditableState, tuple[Derived, ...]]] = []
+        self._ended = False
+        self.answer: Answer | None = None
+        """Of the commit."""
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def get(self, kind: str, aggregate_id: str) -> EditableState:
+        """The state as of the beginning, to be changed and handed back. Raises NotFound."""
+        self._require_open()
+        state = await read_editable(self._manager.platform, kind, aggregate_id, Cut(position=self._begun_at))
+        self._expect(kind, aggregate_id, state["stream_version"])
+        return state
+
+    async def get_workflow(self, workflow_id: str) -> EditableState:
+        return await self.get("workflow", workflow_id)
+
+    async def get_task(self, task_id: str) -> EditableState:
+        return await self.get("task", task_id)
+
+    async def get_agent(self, agent_id: str) -> EditableState:
+        return await self.get("agent", agent_id)
+
+    async def get_pool(self, pool_id: str) -> EditableState:
+        return await self.get("pool", pool_id)
+
+    async def get_system(self) -> EditableState:
+        return await self.get("system", SYSTEM_ID)
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    async def submit(self, type: str, **data: object) -> None:
+        """Add a command by its name, to be decided at the commit: `await txn.submit("StartTask", task_id="t1")`."""
+        self._require_open()
+        self._steps.append(Step(type, {name: told_value(value) for name, value in data.items()}))
+
+    async def update_task_state(
+        self, task_id: str, state: str, *, reason: str | None = None, agent_id: str | None = None
+    ) -> None:
+        """Bring a task to a state by the command that does so. `agent_id` is for `assigned`."""
+        match str(state):
+            case "completed":
+                await self.submit("CompleteTask", task_id=task_id)
+            case "running":
+                await self.submit("StartTask", task_id=task_id)
+            case "failed":
+                await self.submit("FailTask", task_id=task_id, error=self._why(reason))
+            case "cancelled":
+                await self.submit("CancelTask", task_id=task_id, reason=self._why(reason))
+            case "timed_out":
+                await self.submit("TimeOutTask", task_id=task_id)
+            case "assigned" if agent_id is not None:
+                await self.submit("AssignTask", task_id=task_id, agent_id=agent_id, reason=self._why(reason))
+            case "scheduled":
+                before = (await self.get_task(task_id))["state"]
+                name = "RetryTask" if before in ("failed", "timed_out") else "ScheduleTask"
+                await self.submit(name, task_id=task_id)
+            case "assigned":
+                raise InvalidInput("To whom? Give agent_id with the state assigned.", field="agent_id")
+            case _:
+                raise InvalidInput(f"No command brings a task to {str(state)!r}.", field="state")
+
+    async def set_task_outputs(self, task_id: str, outputs: Mapping[str, object]) -> None:
+        await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
+
+    async def update(self, state: EditableState, expected_version: int | None = None) -> None:
+        """Hand back a state that was changed. Raises InvalidInput for what no command can say."""
+        self._require_open()
+        planned = plan(state, self._reason)
+        version = state.original["stream_version"] if expected_version is None else expected_version
+        self._expect(state.kind, state.id, version)
+        self._steps += planned.steps
+        if planned.derived:
+            self._derived.append((state, planned.derived))
+
+    async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
+        await self.update(workflow, expected_version)
+
+    update_task = update_agent = update_pool = update_system = update_workflow
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    async def commit(self) -> Answer | None:
+        """Decide and record all of it. None where there was nothing to do.
+
+        Raises OptimisticLockException where something that was read has changed since, CommandRefused that names the
+        command, InvalidInput where a value that follows from events was said and another follows.
+        """
+        self._require_open()
+        self._ended = True
+        if not self._steps and not self._derived:
+            return None
+        envelope = self._envelope() if self._steps else None
+        if self._derived:
+            await self._check_derived(envelope)
+        if envelope is None:
+            return None
+        self.answer = require_done(await self._manager.submit(envelope))
+        return self.answer
+
+    @property
+    def is_open(self) -> bool:
+        return not self._ended
+
+    def _envelope(self) -> Envelope:
+        commands = [{"type": step.type, "data": dict(step.data)} for step in self._steps]
+        data = {"commands": commands, "expected": self._expected}
+        return self._manager.parse({**self._about, "type": TransactionCommand.type, "data": data})
+
+    async def _check_derived(self, envelope: Envelope | None) -> None:
+        """What is said to follow is held against a decision that is only tried; that what it stands on has not changed
+        is what the commit itself sees to.
+        """
+        left: Mapping[str, Any] = {}
+        if envelope is not None:
+            decision = await self._manager.platform.new_decider().decide(envelope, now())
+            if decision.problem is not None:
+                return  # the commit says why
+            left = decision.work.left
+        for state, derived in self._derived:
+            found = left.get(_stream_id(state.kind, state.id))
+            follows = state.original
+            if found is not None:
+                follows = decode(RENDERINGS[state.kind].render(found.state, found.version, 0, now()))
+            check_derived(state.kind, derived, follows)
+
+    def _expect(self, kind: str, aggregate_id: str, version: int) -> None:
+        stream_id = _stream_id(kind, aggregate_id)
+        known = self._expected.setdefault(stream_id, version)
+        if known != version:
+            raise ConflictError(
+                f"{stream_id} was at version {known} when this transaction read it, and not at {version}; read it"
+                " within the transaction.",
+                stream_id=stream_id,
+                expected=version,
+                actual=known,
+            )
+
+    def _why(self, reason: str | None) -> str:
+        return reason or self._reason or NO_REASON
+
+    def _require_open(self) -> None:
+        if self._ended:
+            raise TransactionEnded()
+
+
+def _stream_id(kind: str, aggregate_id: str) -> str:
+    return FOLDER.aggregates[kind].stream_id(SYSTEM_ID if kind == "system" else aggregate_id)
+
+
+async def read_editable(platform: Platform, kind: str, aggregate_id: str, cut: Cut = NOW) -> EditableState:
+    """A state folded from the log, as a caller may change it. Raises NotFound, CutOutOfRange."""
+    if kind != "system":
+        return EditableState(kind, await platform.queries.state_at(kind, aggregate_id, cut))
+    # Its counts are of read models, and no command changes them.
+    folded = await FOLDER.at(platform.log, _stream_id(kind, aggregate_id), cut)
+    if folded.state is None or folded.place is None:
+        return EditableState(kind, decode(encode(unheard_of(now()))))
+    place = folded.place
+    rendered = RENDERINGS[kind].render(folded.state, place.version, place.position, place.recorded_at)
+    return EditableState(kind, decode(rendered))

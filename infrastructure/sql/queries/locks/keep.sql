@@ -1,0 +1,1 @@
+SELECT keep_locks(%(tokens)s, %(seconds)s)

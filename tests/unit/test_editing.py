@@ -1,0 +1,273 @@
+"""States that were changed, as the commands that say so."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from commands.messages import agent, pool, task, workflow
+from domain.errors import InvalidInput
+from dora_state.editing import EditableState, plan
+from dora_state.editing.derived import Derived, check_derived
+from projections.documents import RENDERINGS
+from projections.documents.system import unheard_of
+from projections.documents.values import decode, encode
+from tests.support.command_world import BEGINNING, World, add_task, create_pool, create_workflow, register_agent, start
+
+Change = Callable[[EditableState], None]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    world = World()
+    world.given(
+        create_workflow(dependencies=("approval", "data"), context={"bank": "b", "priority": "high"}),
+        register_agent(capabilities=("read",)),
+        create_pool(),
+        add_task("t1", phases=("one", "two"), resource_requirements={"cpu": "2"}),
+        add_task("t2"),
+        add_task("t3"),
+        workflow.StartWorkflow(workflow_id="wf"),
+        task.ScheduleTask(task_id="t1"),
+        task.ScheduleTask(task_id="t2"),
+        workflow.SatisfyDependency(workflow_id="wf", dependency="data"),
+        pool.Reserve(pool_id="pool", resources={"cpu": "1"}),
+        agent.ReportHealth(agent_id="agent", state="healthy", checks={"cpu": "ok"}),
+    )
+    start(world, "t1")
+    return world
+
+
+def state(world: World, kind: str, id: str) -> EditableState:
+    if kind == "system":
+        return EditableState(kind, decode(encode(unheard_of(BEGINNING))))
+    found = world.everything()[f"{kind}-{id}"]
+    return EditableState(kind, decode(RENDERINGS[kind].render(found.state, found.version, 1, BEGINNING)))
+
+
+def setting(name: str, value: object) -> Change:
+    return lambda state: setattr(state, name, value)
+
+
+def within(key: str, name: str, value: object) -> Change:
+    def change(state: EditableState) -> None:
+        state[key][name] = value
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    def change(state: EditableState) -> None:
+        for one in changes:
+            one(state)
+
+    return change
+
+
+WORKFLOW: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
+    (lambda _: None, []),
+    (within("context", "bank", "c"), [("AmendWorkflow", {"context": {"bank": "c"}})]),
+    (lambda state: state.context.pop("bank"), [("AmendWorkflow", {"context": {"bank": None}})]),
+    (
+        setting("scheduled_completion", datetime(2024, 1, 18, 10, 0)),
+        [("AmendWorkflow", {"scheduled_completion": "2024-01-18T10:00:00Z"})],
+    ),
+    (setting("priority", "low"), [("AmendWorkflow", {"priority": "low"})]),
+    (
+        setting("dependencies", {"satisfied": ["data", "approval"], "pending": []}),
+        [("SatisfyDependency", {"dependency": "approval"})],
+    ),
+    (setting("state", "paused"), [("PauseWorkflow", {"reason": "no reason was given"})]),
+    (setting("state", "completed"), [("CompleteWorkflow", {})]),
+    (setting("state", "failed"), [("FailWorkflow", {"error": "no reason was given"})]),
+    (setting("state", "cancelled"), [("CancelWorkflow", {"reason": "no reason was given"})]),
+    (
+        both(within("context", "a", 1), setting("state", "paused")),
+        [("AmendWorkflow", {"context": {"a": 1}}), ("PauseWorkflow", {"reason": "no reason was given"})],
+    ),
+]
+TASK: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
+    (setting("percentage", 50.0), [("ReportProgress", {"percentage": 50.0})]),
+    (
+        both(setting("current_phase", "two"), within("execution_metrics", "cpu_average", 1.5)),
+        [("ReportProgress", {"phase": "two", "cpu_average": 1.5})],
+    ),
+    (within("progress", "phases_completed", ["one"]), [("CompletePhase", {"phase": "one"})]),
+    (setting("outputs", {"score": 1}), [("RecordOutputs", {"outputs": {"score": 1}})]),
+    (
+        both(setting("outputs", {"score": 1}), setting("state", "completed")),
+        [("CompleteTask", {}), ("RecordOutputs", {"outputs": {"score": 1}})],
+    ),
+    (
+        both(setting("last_error", "broken"), setting("state", "failed")),
+        [("FailTask", {"error": "broken"})],
+    ),
+    (setting("state", "timed_out"), [("TimeOutTask", {})]),
+    (setting("state", "cancelled"), [("CancelTask", {"reason": "no reason was given"})]),
+]
+AGENT: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
+    (setting("max_concurrent_tasks", 9), [("ChangeCapacity", {"max_concurrent_tasks": 9})]),
+    (within("configuration", "version", "2"), [("UpdateConfiguration", {"version": "2"})]),
+    (setting("state", "degraded"), [("ReportHealth", {"state": "degraded", "checks": {}})]),
+    (
+        within("health_status", "checks", {"cpu": "warning"}),
+        [("ReportHealth", {"state": "healthy", "checks": {"cpu": "warning"}})],
+    ),
+    (setting("state", "offline"), [("MarkOffline", {"reason": "no reason was given"})]),
+    (setting("state", "deregistered"), [("DeregisterAgent", {"reason": "no reason was given"})]),
+]
+POOL: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
+    (within("total_capacity", "memory_gb", 4.5), [("ResizePool", {"total": {"cpu": "10", "memory": "4.5G"}})]),
+    (
+        within("allocation_policies", "cpu_overcommit_ratio", 1.5),
+        [("ChangePolicies", {"overcommit": {"cpu": 1.5}})],
+    ),
+    (
+        within("allocation_policies", "priority_weights", {"high": 9}),
+        [("ChangePolicies", {"priority_weights": {"high": 9}})],
+    ),
+]
+SYSTEM: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
+    (setting("version", "2"), [("ConfigureSystem", {"version": "2"})]),
+    (within("configuration", "retry_attempts", 3), [("ConfigureSystem", {"retry_attempts": 3})]),
+    (
+        within("component_health", "cache", "warning"),
+        [("ReportComponentHealth", {"component": "cache", "health": "warning"})],
+    ),
+    (
+        setting(
+            "maintenance_windows",
+            [{"window_id": "m", "start": datetime(2024, 1, 18, 2), "end": "2024-01-18T04:00:00Z", "description": "d"}],
+        ),
+        [
+            (
+                "ScheduleMaintenance",
+                {
+                    "window_id": "m",
+                    "start": "2024-01-18T02:00:00Z",
+                    "end": "2024-01-18T04:00:00Z",
+                    "kind": "scheduled",
+                    "description": "d",
+                    "blocks_starts": False,
+                },
+            )
+        ],
+    ),
+]
+CASES = [
+    (kind, id, change, steps)
+    for kind, id, cases in (
+        ("workflow", "wf", WORKFLOW),
+        ("task", "t1", TASK),
+        ("agent", "agent", AGENT),
+        ("pool", "pool", POOL),
+        ("system", "", SYSTEM),
+    )
+    for change, steps in cases
+]
+
+
+@pytest.mark.parametrize(("kind", "id", "change", "steps"), CASES)
+def test_what_was_changed_becomes_commands(
+    world: World, kind: str, id: str, change: Change, steps: list[tuple[str, dict[str, Any]]]
+) -> None:
+    changed = state(world, kind, id)
+    change(changed)
+    planned = plan(changed)
+    names = {"workflow": "workflow_id", "task": "task_id", "agent": "agent_id", "pool": "pool_id"}
+    named = {names[kind]: id} if kind in names else {}
+    assert [(step.type, dict(step.data)) for step in planned.steps] == [(type, named | data) for type, data in steps]
+    follows = (Derived(("retry_info", "last_error"), "broken"),) if steps and steps[0][0] == "FailTask" else ()
+    assert planned.derived == follows
+
+
+def test_a_reservation_that_is_taken_out_is_released(world: World) -> None:
+    changed = state(world, "pool", "pool")
+    (released,) = [one for one in changed.reservations if one["task_id"] is None]
+    changed.reservations.remove(released)
+    (step,) = plan(changed).steps
+    assert (step.type, step.data["reservation_id"]) == ("Release", released["reservation_id"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "id", "change", "said"),
+    [
+        ("workflow", "wf", setting("status", "updated"), "the key is state, and ScheduleWorkflow, StartWorkflow"),
+        ("workflow", "wf", setting("critical_field", 1), "critical_field of a workflow .*: it has no such field"),
+        ("workflow", "wf", setting("state", "created"), "an earlier one comes back by RollBackWorkflow"),
+        ("workflow", "wf", setting("max_retries", 9), "CreateWorkflow says it, once and for all"),
+        ("workflow", "wf", setting("created_at", "2024-01-01T00:00:00Z"), "it says what was recorded"),
+        ("workflow", "wf", setting("tasks", {}), "AddTask adds a task"),
+        ("workflow", "wf", setting("dependencies", {"satisfied": [], "pending": ["data"]}), "SatisfyDependency moves"),
+        ("workflow", "wf", setting("stream_version", 1), "it says what was recorded"),
+        ("task", "t1", setting("inputs", {"a": 1}), "AddTask says it"),
+        ("task", "t1", setting("agent_id", "b"), "AssignTask gives a task to an agent"),
+        ("task", "t1", setting("outputs", None), None),
+        ("task", "t1", setting("estimated_completion", None), None),
+        ("agent", "agent", within("capacity", "queue_size", 3), "Heartbeat tells it"),
+        ("agent", "agent", setting("last_heartbeat", "2024-01-01T00:00:00Z"), "which is telemetry and no event"),
+        ("agent", "agent", setting("capabilities", []), "RegisterAgent says it"),
+        ("pool", "pool", setting("reservations", [{"reservation_id": "r"}]), "Reserve makes one"),
+        ("system", "", setting("pending_tasks", 3), "it is counted"),
+    ],
+)
+def test_what_no_command_can_say_is_refused_with_the_nearest_one(
+    world: World, kind: str, id: str, change: Change, said: str | None
+) -> None:
+    changed = state(world, kind, id)
+    change(changed)
+    if said is None:
+        assert plan(changed).steps == ()
+        return
+    with pytest.raises(InvalidInput, match=said):
+        plan(changed)
+
+
+def test_what_follows_is_set_aside_to_be_checked(world: World) -> None:
+    changed = state(world, "workflow", "wf")
+    changed.completed_tasks += 1
+    changed.progress = 0.5
+    changed.completed_at = datetime(2024, 1, 17, 10, 0)
+    planned = plan(changed)
+    assert planned.steps == ()
+    assert set(planned.derived) == {
+        Derived(("metrics", "completed_tasks"), 1),
+        Derived(("metrics", "progress_percentage"), 50.0),
+        Derived(("ended_at",), datetime(2024, 1, 17, 10, 0)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "agrees"),
+    [
+        (1, 1, True),
+        (1, 2, False),
+        (100 * 1 / 3, 33.333333, True),
+        (33.3, 33.333333, False),
+        (True, 1, False),
+        (datetime(2024, 1, 17, 10, 0, 30), "2024-01-17T10:00:00Z", True),
+        (datetime(2024, 1, 17, 12, 0, tzinfo=UTC), "2024-01-17T10:00:00Z", False),
+        (datetime(2024, 1, 17, 10, 0), None, False),
+        (None, None, True),
+        (["a"], ["a"], True),
+        ("a", ["a"], False),
+    ],
+)
+def test_what_is_said_agrees_with_what_follows_or_it_is_told(said: object, found: object, agrees: bool) -> None:
+    if agrees:
+        check_derived("workflow", (Derived(("a", "b"), said),), {"a": {"b": found}})
+        return
+    with pytest.raises(InvalidInput, match=r"a\.b of the workflow follows from what happens, and will be "):
+        check_derived("workflow", (Derived(("a", "b"), said),), {"a": {"b": found}})
+
+
+def test_a_state_is_a_dictionary_with_attributes(world: World) -> None:
+    found = state(world, "workflow", "wf")
+    assert found.total_tasks == found["metrics"]["total_tasks"] == 3
+    assert found.progress == 0
+    assert found.id == "wf"
+    with pytest.raises(AttributeError, match="A workflow's state has no colour; there are workflow_id"):
+        _ = found.colour
+    with pytest.raises(AttributeError, match="says what was read"):
+        found.kind = "task"
