@@ -129,6 +129,11 @@ class CommandBus:
         alarm.cancel()
 
     @property
+    def is_closing(self) -> bool:
+        """It takes no more commands."""
+        return self._closing
+
+    @property
     def waiting(self) -> int:
         """Commands that are to be decided, here or by another process."""
         return len(self._queue) + len(self._committer.again) + len(self.sharing)

@@ -53,6 +53,8 @@ from projections.traces import Tracer
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from dora_state.health.readiness import Readiness
+
 HELD_FOR_LONG = 3
 """Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
 
@@ -96,6 +98,7 @@ class Platform:
     audits: Audits
     locks: PostgresLocks
     gathered: Gathered
+    readiness: "Readiness"
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -235,9 +238,18 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             audits=Audits(kept_actions, log),
             locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
             gathered=Gathered(),
+            readiness=_readiness(stack, writer_pool),
         )
         await stack.enter_async_context(_gathering(platform))
         yield platform
+
+
+def _readiness(stack: AsyncExitStack, pool: Pool) -> "Readiness":
+    from dora_state.health.readiness import Readiness, ask_database  # here, as health knows the platform
+
+    readiness = Readiness(partial(ask_database, pool))
+    stack.push_async_callback(readiness.close)
+    return readiness
 
 
 def _gathering(platform: Platform) -> AbstractAsyncContextManager[None]:

@@ -74,6 +74,18 @@ class HealthReport:
         }
 
 
+def live() -> Check:
+    """Whether the process is to be left alone: who can answer is alive, whatever is away."""
+    return Check("healthy", "The process works.")
+
+
+async def ready(platform: Platform) -> Check:
+    """Whether to send it requests: `unhealthy` where not, with why. Quick, asks the database once a second at most."""
+    if platform.bus.is_closing:
+        return Check("unhealthy", "The process is shutting down; ask another.")
+    return await platform.readiness.judge()
+
+
 async def check(platform: Platform) -> HealthReport:
     """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
