@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     """Where "today" begins."""
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
     """Seconds between two looks of the workers for what time asks for."""
+    log: Literal["json", "text"] = "text"
+    """How a worker or a server logs: a JSON object a line, or sentences for people."""
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    """What it logs at least; by default `info` in JSON and `warning` in sentences."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where a worker serves its metrics for Prometheus; by default it serves none."""
     metrics_host: str = "127.0.0.1"

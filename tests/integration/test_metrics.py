@@ -1,9 +1,11 @@
 """Metrics of a process: what it counts of its commands, and what is gathered of its house."""
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -16,6 +18,7 @@ from dora_state.state_manager import StateManager
 from dora_state.watching import gathering
 from dora_state.watching.serving import MetricsNotServed, serve_metrics
 from infrastructure.storage import storage
+from tests.support.working import Workers
 
 WORKFLOW = {"type": "CreateWorkflow", "actor": "me", "data": {"workflow_id": "wf-1", "definition_id": "assessment"}}
 
@@ -35,6 +38,17 @@ async def gathered(platform: Platform) -> CollectorRegistry:
             return registry
         await asyncio.sleep(0.01)
     raise AssertionError("nothing was gathered")
+
+
+async def served(port: int) -> str:
+    """What is served there, once it is."""
+    for _ in range(500):
+        try:
+            with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+                return str(page.read().decode())
+        except OSError:
+            await asyncio.sleep(0.02)
+    raise AssertionError("nothing was served")
 
 
 def free_port() -> int:
@@ -148,9 +162,7 @@ async def test_a_process_without_an_http_server_serves_its_metrics_itself(platfo
     object.__setattr__(platform, "settings", settings)
     stop = asyncio.Event()
     serving = asyncio.create_task(serve_metrics(platform, stop))
-    await asyncio.sleep(0)
-    with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=10) as page:
-        body = page.read().decode()
+    body = await served(settings.metrics_port or 0)
     stop.set()
     await serving
     assert "# TYPE dora_state_commands_total counter" in body
@@ -166,3 +178,19 @@ async def test_a_port_that_is_taken_is_told_in_one_sentence(platform: Platform) 
         object.__setattr__(platform, "settings", platform.settings.model_copy(update={"metrics_port": port}))
         with pytest.raises(MetricsNotServed, match=f"127.0.0.1, port {port} .*DORA_STATE_METRICS_PORT"):
             await serve_metrics(platform, asyncio.Event())
+
+
+async def test_a_worker_serves_its_metrics_and_logs_a_json_object_a_line(
+    tmp_path: Path, database_url: str, redis_url: str, tenant: str
+) -> None:
+    port = free_port()
+    settings = {"LOG": "json", "METRICS_PORT": str(port)}
+    workers = Workers(tmp_path / "home", database_url, redis_url, tenant, **settings)
+    with workers() as worker:
+        body = await served(port)
+        assert f'dora_state_projected_events_total{{projection="states",tenant="{tenant}"}}' in body
+        ended = worker.end()
+    lines = [json.loads(line) for line in ended.err.splitlines()]
+    assert ended.code == 0
+    assert {line["tenant"] for line in lines} == {tenant}
+    assert any("is running" in line["message"] and line["level"] == "info" for line in lines)
