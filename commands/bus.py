@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -21,6 +22,7 @@ from commands.envelope import Answer, Envelope
 from commands.figures import BusFigures
 from commands.groups import Group, Pending
 from commands.sharing import Sharing
+from commands.tracing import RELAY, CommandTracing, Span
 from domain.errors import DoraStateError, LogError, LogUnavailable
 from domain.log import Appended, AppendOutcome
 
@@ -54,10 +56,12 @@ class CommandBus:
         queue_size: int = DEFAULT_QUEUE_SIZE,
         group_size: int = DEFAULT_GROUP_SIZE,
         on_commit: Callable[[], None] = lambda: None,
+        tracing: CommandTracing = RELAY,
     ) -> None:
         """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer
         self._on_commit = on_commit
+        self._tracing = tracing
         self._queue: deque[Pending] = deque()
         self.queue_size = queue_size
         self._group_size = group_size
@@ -65,6 +69,8 @@ class CommandBus:
         self._flight: asyncio.Future[list[AppendOutcome]] | None = None
         self._flying = Group()
         self._sent_at = 0.0
+        self._spans: list[Span] = []
+        """Of the commands in flight."""
         self.figures = BusFigures()
         self._awake = asyncio.Event()
         self._closing = False
@@ -94,7 +100,11 @@ class CommandBus:
             self.figures.busy += 1
             raise Busy(f"{self.queue_size} commands are waiting already; try again in a moment.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(Pending(envelope, partial(self._settle, envelope.command.type, time.perf_counter(), answer)))
+        span = self._tracing.begin(envelope)
+        if span is not None:
+            envelope = replace(envelope, traceparent=span.traceparent)
+        settled = partial(self._settle, envelope.command.type, time.perf_counter(), span, answer)
+        self._queue.append(Pending(envelope, settled, span=span))
         self._awake.set()
         return await answer
 
@@ -182,6 +192,9 @@ class CommandBus:
         if self._committer.open:
             self._flying = self._committer.close()
             self.figures.groups.add(len(self._flying))
+            self._spans = [pending.span for pending, _ in self._flying.members if pending.span is not None]
+            for span in self._spans:
+                span.sent(len(self._flying))
             self._sent_at = time.perf_counter()
             self._flight = asyncio.ensure_future(self._committer.send(self._flying))
             self._flight.add_done_callback(self._arrived)
@@ -189,10 +202,16 @@ class CommandBus:
     def _arrived(self, _: object) -> None:
         if self._flying.members:  # heartbeats alone are not appended
             self.figures.appends.add(time.perf_counter() - self._sent_at)
+        for span in self._spans:
+            span.landed()
         self._awake.set()
 
-    def _settle(self, type: str, since: float, answer: asyncio.Future[Answer], result: Answer | LogError) -> None:
+    def _settle(
+        self, type: str, since: float, span: Span | None, answer: asyncio.Future[Answer], result: Answer | LogError
+    ) -> None:
         told = result if isinstance(result, Answer) else None
+        if span is not None:
+            span.answered(told)
         self.figures.answered(type, told, time.perf_counter() - since)
         if answer.done():
             return  # the submitter went away

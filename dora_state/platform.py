@@ -26,6 +26,8 @@ from dora_state.caches import Caches, caching, make_caches
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
 from dora_state.watching.gathering import Gathered, gathering
+from dora_state.watching.requests import RequestFigures
+from dora_state.watching.traces import Traces, tracing
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -99,6 +101,8 @@ class Platform:
     locks: PostgresLocks
     gathered: Gathered
     readiness: "Readiness"
+    traces: Traces
+    requests: RequestFigures
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -171,6 +175,7 @@ async def open_platform(
 async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -> AsyncIterator[Platform]:
     """The parts, on servers that are there and a schema that is up to date."""
     async with AsyncExitStack() as stack:
+        traces = await stack.enter_async_context(tracing(settings))
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
         projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR, more=HELD_FOR_LONG)
         redis = await _redis(stack, servers, settings)
@@ -203,8 +208,11 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             queue_size=settings.queue_size,
             group_size=settings.group_size,
             on_commit=signal.wake,
+            tracing=traces,
         )
-        projector = Projector(log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size)
+        projector = Projector(
+            log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size, tracing=traces
+        )
         stack.push_async_callback(projector.release)
         kept_actions = PostgresActions(projector_pool, projector_pool)
         actions = ActionsRunner(log, kept_actions)
@@ -239,6 +247,8 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
             gathered=Gathered(),
             readiness=_readiness(stack, writer_pool),
+            traces=traces,
+            requests=RequestFigures(),
         )
         await stack.enter_async_context(_gathering(platform))
         yield platform

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     """How a worker or a server logs: a JSON object a line, or sentences for people."""
     log_level: Literal["debug", "info", "warning", "error"] | None = None
     """What it logs at least; by default `info` in JSON and `warning` in sentences."""
+    traces_url: SecretStr | None = None
+    """A collector of traces that speaks OTLP over HTTP; without one, no traces are sent."""
+    traces_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of traces that are sent, of those that begin here."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where a worker serves its metrics for Prometheus; by default it serves none."""
     metrics_host: str = "127.0.0.1"
@@ -80,7 +84,15 @@ class Settings(BaseSettings):
             raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
         return value
 
-    @field_validator("database_url", "redis_url", "broker_url")
+    @field_validator("traces_url")
+    @classmethod
+    def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if text and not text.startswith(("http://", "https://")):
+            raise ValueError("is no address of HTTP; write it like http://collector:4318/v1/traces")
+        return value
+
+    @field_validator("database_url", "redis_url", "broker_url", "traces_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None

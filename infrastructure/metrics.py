@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from commands.figures import Spread
 from infrastructure.near import NearDocuments
 from infrastructure.read_meter import BOUNDS, ReadMeter
 from projections.running_figures import BOUNDS as LAGS
@@ -109,3 +110,9 @@ def counter(name: str, told: str, tenant: str, value: float) -> CounterMetricFam
     counter = CounterMetricFamily(name, told, labels=("tenant",))
     counter.add_metric((tenant,), value)
     return counter
+
+
+def histogram(name: str, told: str, tenant: str, spread: Spread) -> HistogramMetricFamily:
+    histogram = HistogramMetricFamily(name, told, labels=("tenant",))
+    histogram.add_metric((tenant,), buckets(spread.bounds, list(spread.counts)), spread.sum)
+    return histogram

@@ -7,10 +7,9 @@ from prometheus_client.registry import Collector
 
 from commands.bus import CommandBus
 from commands.committer import Committer
-from commands.figures import Spread
 from infrastructure.database import Pool
 from infrastructure.locks import BOUNDS, LockFigures
-from infrastructure.metrics import buckets, counter, gauge
+from infrastructure.metrics import buckets, counter, gauge, histogram
 
 
 class BusCollector(Collector):
@@ -29,9 +28,9 @@ class BusCollector(Collector):
         for (type, outcome), count in list(figures.answers.items()):
             answers.add_metric((tenant, type, outcome), count)
         yield answers
-        yield _histogram("dora_state_command_seconds", "From submission to answer.", tenant, figures.commands)
-        yield _histogram("dora_state_append_seconds", "How long an append of a group took.", tenant, figures.appends)
-        yield _histogram("dora_state_group_commands", "Commands that were appended at once.", tenant, figures.groups)
+        yield histogram("dora_state_command_seconds", "From submission to answer.", tenant, figures.commands)
+        yield histogram("dora_state_append_seconds", "How long an append of a group took.", tenant, figures.appends)
+        yield histogram("dora_state_group_commands", "Commands that were appended at once.", tenant, figures.groups)
         yield counter("dora_state_commands_repeated", "Commands whose id was known.", tenant, figures.repeated)
         yield counter("dora_state_commands_busy", "Commands that found the queue full.", tenant, figures.busy)
         yield gauge("dora_state_queue_commands", "Commands that wait to be decided.", tenant, self._bus.waiting)
@@ -93,9 +92,3 @@ class PoolCollector(Collector):
             wait.add_metric(about, told.get("requests_wait_ms", 0) / 1000)
             failed.add_metric(about, told.get("requests_errors", 0))
         yield from (size, idle, waiting, asked, wait, failed)
-
-
-def _histogram(name: str, told: str, tenant: str, spread: Spread) -> HistogramMetricFamily:
-    histogram = HistogramMetricFamily(name, told, labels=("tenant",))
-    histogram.add_metric((tenant,), buckets(spread.bounds, list(spread.counts)), spread.sum)
-    return histogram

@@ -1,6 +1,5 @@
 """All metrics of one process for one tenant. Imported when somebody asks for them: the library takes a while."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -8,6 +7,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dora_state.watching.health_metrics import GatheredCollector
+from dora_state.watching.release import release
+from dora_state.watching.request_metrics import RequestCollector
 from infrastructure.metrics import ProjectionCollector, ReadCollector, new_registry
 from infrastructure.write_metrics import BusCollector, LockCollector, PoolCollector
 
@@ -21,12 +22,8 @@ class ReleaseCollector(Collector):
     """Which release this is."""
 
     def collect(self) -> "Iterator[Metric]":
-        try:
-            ours = version("dora-state")
-        except PackageNotFoundError:
-            ours = "unknown"
         told = GaugeMetricFamily("dora_state_release", "Always 1, with the release.", labels=("version",))
-        told.add_metric((ours,), 1)
+        told.add_metric((release(),), 1)
         yield told
 
 
@@ -39,6 +36,7 @@ def registry_of(platform: "Platform") -> CollectorRegistry:
         ReadCollector(tenant, platform.caches.meter, platform.caches.near),
         ProjectionCollector(tenant, {one.projection.name: one.figures for one in platform.runners}),
         BusCollector(tenant, platform.bus, platform.committer),
+        RequestCollector(tenant, platform.requests),
         LockCollector(tenant, platform.locks.figures),
         PoolCollector(tenant, {"writer": platform.writer_pool, "projector": platform.projector_pool}),
         GatheredCollector(tenant, platform.gathered),
