@@ -21,6 +21,8 @@ from commands.envelope import Answer, Envelope
 from commands.tracing import TRACEPARENT, Relayed, Span, traceparent_of
 from domain.log import RecordedEvent
 
+EXPORT_SECONDS = 2.0
+"""How long a collector may take, and so the end of a process where it is away."""
 MOST_LINKS = 100
 """Of a batch's span; of the commands beyond these only their number is told."""
 _TOLD = re.compile(rb'"traceparent":"(00-[0-9a-f]{32}-[0-9a-f]{16}-01)"')
@@ -137,7 +139,9 @@ class CommandSpan:
 
 def open_traces(url: str, *, tenant: str, release: str, sample: float) -> OpenTelemetryTraces:
     """Traces that go to a collector by OTLP over HTTP, such as `http://collector:4318/v1/traces`."""
-    return OpenTelemetryTraces(OTLPSpanExporter(endpoint=url), tenant=tenant, release=release, sample=sample)
+    return OpenTelemetryTraces(
+        OTLPSpanExporter(endpoint=url, timeout=EXPORT_SECONDS), tenant=tenant, release=release, sample=sample
+    )
 
 
 def _name(span: trace.Span) -> str:
