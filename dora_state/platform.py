@@ -21,7 +21,7 @@ from commands.preparing import Preparer
 from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
-from domain.log import NOW, Cut
+from domain.log import NOW, Cut, EventReader
 from dora_state.caches import Caches, caching, make_caches
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
@@ -37,6 +37,7 @@ from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.redis_client import RedisClient, open_redis
+from infrastructure.replica import Replica, ReplicaEventReader, ReplicaReadModels, open_replica
 from infrastructure.snapshots import PostgresSnapshots
 from infrastructure.storage import storage
 from projections.actions import ActionsRunner
@@ -44,6 +45,7 @@ from projections.audits import Audits
 from projections.cache_ports import HotCopies, NoHotCopies
 from projections.differences import Differences
 from projections.history import History
+from projections.ports import ReadModelStore
 from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries
@@ -101,6 +103,11 @@ class Platform:
     locks: PostgresLocks
     gathered: Gathered
     readiness: "Readiness"
+    replica: Replica | None
+    reader: EventReader
+    """The log for whoever asks: of the replica where it may be read."""
+    shown: ReadModelStore
+    """The read models for whoever asks, likewise."""
     traces: Traces
     requests: RequestFigures
 
@@ -183,13 +190,16 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         stack.push_async_callback(appender.close)
         log = PostgresEventLog(writer_pool, appender, stamps=FOLDER.stamps)
         read_models = PostgresReadModels(projector_pool)
+        replica = await _replica(stack, settings, projector_pool)
+        reader: EventReader = log if replica is None else ReplicaEventReader(log, replica)
+        shown: ReadModelStore = read_models if replica is None else ReplicaReadModels(read_models, replica)
         caches = make_caches(redis, settings.tenant, settings.near_bytes)
         presence = PresenceBook(projector_pool, redis.client if redis is not None else None, settings.tenant)
         queries = Queries(
-            read_models,
+            shown,
             caches.hot,
             presence,
-            log,
+            reader,
             now,
             near=caches.near,
             meter=caches.meter,
@@ -237,16 +247,19 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             projector=projector,
             actions=actions,
             queries=queries,
-            history=History(log),
-            differences=Differences(log),
-            tracer=Tracer(log),
-            timelines=Timelines(log),
+            history=History(reader),
+            differences=Differences(reader),
+            tracer=Tracer(reader),
+            timelines=Timelines(reader),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
             audits=Audits(kept_actions, log),
             locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
             gathered=Gathered(),
             readiness=_readiness(stack, writer_pool),
+            replica=replica,
+            reader=reader,
+            shown=shown,
             traces=traces,
             requests=RequestFigures(),
         )
@@ -284,6 +297,14 @@ async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, rol
     pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size + more)
     stack.push_async_callback(pool.close)
     return pool
+
+
+async def _replica(stack: AsyncExitStack, settings: Settings, primary: Pool) -> Replica | None:
+    if settings.read_database_url is None:
+        return None
+    url, most = settings.read_database_url.get_secret_value(), settings.pool_size
+    opened = open_replica(primary, url, settings.tenant, settings.read_lag, most)
+    return await stack.enter_async_context(opened)
 
 
 async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> RedisClient | None:

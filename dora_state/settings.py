@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home)
     tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
     database_url: SecretStr | None = None
+    read_database_url: SecretStr | None = None
+    """A streaming replica, to which questions go while it keeps up."""
+    read_lag: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds that the replica may be behind; if it is further, questions go to the primary."""
     redis_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     """The Redis by which workers hand jobs to each other; by default the one of the copies."""
@@ -92,7 +96,7 @@ class Settings(BaseSettings):
             raise ValueError("is no address of HTTP; write it like http://collector:4318/v1/traces")
         return value
 
-    @field_validator("database_url", "redis_url", "broker_url", "traces_url")
+    @field_validator("database_url", "read_database_url", "redis_url", "broker_url", "traces_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
@@ -113,6 +117,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _replica_has_a_primary(self) -> "Settings":
+        if self.read_database_url is not None and self.database_url is None:
+            raise ValueError("DORA_STATE_READ_DATABASE_URL without a database URL; set both, or none")
+        return self
+
+    @model_validator(mode="after")
     def _cluster_has_hosts(self) -> "Settings":
         url = self.redis_url.get_secret_value() if self.redis_url is not None else ""
         if self.redis_cluster and not url.startswith(("redis://", "rediss://")):
@@ -130,8 +140,9 @@ def load_settings(**overrides: Any) -> Settings:
         message = finding["msg"].removeprefix("Value error, ")
         what = f"DORA_STATE_{name}" if name else "The settings"
         raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name) from error
-    if settings.database_url is not None:
-        from infrastructure.database import url_parts  # here, as it takes a while to import
+    for url, name in ((settings.database_url, "DATABASE_URL"), (settings.read_database_url, "READ_DATABASE_URL")):
+        if url is not None:
+            from infrastructure.database import url_parts  # here, as it takes a while to import
 
-        url_parts(settings.database_url.get_secret_value())
+            url_parts(url.get_secret_value(), f"DORA_STATE_{name}")
     return settings

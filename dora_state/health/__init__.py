@@ -15,9 +15,11 @@ from dora_state.health.cache import judge_cache, judge_near
 from dora_state.health.database import judge_clock, judge_database, judge_snapshots, judge_transactions
 from dora_state.health.judging import Check, Status
 from dora_state.health.machine import judge_disk, judge_memory
+from dora_state.health.replica import judge_replica, judge_sight
 from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
 from dora_state.platform import Platform
 from dora_state.settings import Settings
+from infrastructure.replica import look_at
 from infrastructure.vitals import (
     CacheVitals,
     DatabaseVitals,
@@ -90,10 +92,12 @@ async def check(platform: Platform) -> HealthReport:
     """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
     report = await check_servers(platform.settings, servers.database_url, servers.redis_url)
-    if servers.redis_url is None:
-        return report
-    cache = judge_near(platform.caches.vitals(), report.checks["cache"])
-    return HealthReport({**report.checks, "cache": cache}, report.timestamp)
+    checks = dict(report.checks)
+    if servers.redis_url is not None:
+        checks["cache"] = judge_near(platform.caches.vitals(), checks["cache"])
+    if platform.replica is not None:
+        checks["replica"] = judge_replica(platform.replica, checks["replica"])
+    return HealthReport(checks, report.timestamp)
 
 
 async def check_servers(settings: Settings, database_url: str, redis_url: str | None) -> HealthReport:
@@ -104,6 +108,9 @@ async def check_servers(settings: Settings, database_url: str, redis_url: str | 
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
+    if settings.read_database_url is not None:
+        url = settings.read_database_url.get_secret_value()
+        checks["replica"] = judge_sight(await _told(partial(look_at, database_url, url, settings.tenant)))
     return _report(checks, settings, () if isinstance(database, str) else database.processes)
 
 

@@ -47,6 +47,8 @@ GAUGES = (
 COUNTERS = (
     Figure("transactions", "committed", "dora_state_database_commits", "Transactions committed, of all logins."),
     Figure("transactions", "rolled_back", "dora_state_database_rollbacks", "Transactions rolled back, of all logins."),
+    Figure("replica", "asked", "dora_state_replica_questions", "Questions answered by the reading replica."),
+    Figure("replica", "fell_back", "dora_state_replica_fallbacks", "Questions that the primary answered after all."),
     Figure("transactions", "deadlocks", "dora_state_database_deadlocks", "Deadlocks PostgreSQL found, of all logins."),
 )
 PROJECTIONS = (

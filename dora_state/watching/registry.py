@@ -31,6 +31,9 @@ def registry_of(platform: "Platform") -> CollectorRegistry:
     """For whoever serves them: what this process counts, and what it gathers from now on, since somebody asks."""
     platform.gathered.wanted.set()
     tenant = platform.settings.tenant
+    pools = {"writer": platform.writer_pool, "projector": platform.projector_pool}
+    if platform.replica is not None:
+        pools["replica"] = platform.replica.pool
     registry = new_registry(
         ReleaseCollector(),
         ReadCollector(tenant, platform.caches.meter, platform.caches.near),
@@ -38,7 +41,7 @@ def registry_of(platform: "Platform") -> CollectorRegistry:
         BusCollector(tenant, platform.bus, platform.committer),
         RequestCollector(tenant, platform.requests),
         LockCollector(tenant, platform.locks.figures),
-        PoolCollector(tenant, {"writer": platform.writer_pool, "projector": platform.projector_pool}),
+        PoolCollector(tenant, pools),
         GatheredCollector(tenant, platform.gathered),
     )
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
