@@ -90,9 +90,9 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/locking.txt
 	@$(COMPILE) -o requirements/locking.txt requirements/locking.in
-	@$(COMPILE) --extra embedded --extra dev -o $(LOCK) pyproject.toml requirements/install.in
-	@$(COMPILE) -c $(LOCK) -o requirements/runtime.txt pyproject.toml requirements/install.in
-	@$(COMPILE) -c $(LOCK) --extra embedded --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
+	@$(COMPILE) --extra embedded --extra telemetry --extra dev -o $(LOCK) pyproject.toml requirements/install.in
+	@$(COMPILE) -c $(LOCK) --extra telemetry -o requirements/runtime.txt pyproject.toml requirements/install.in
+	@$(COMPILE) -c $(LOCK) --extra embedded --extra telemetry --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
 
 clean: ## Remove what make made here
 	@rm -rf $(VENV) $(INTEROP) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \

@@ -9,16 +9,20 @@ from __future__ import annotations  # those of a function made in a function wou
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
 from commands.asking import NoTurns, Turns
 from commands.committer import Committer
 from commands.envelope import Answer, Envelope
+from commands.figures import BusFigures
 from commands.groups import Group, Pending
 from commands.sharing import Sharing
+from commands.tracing import RELAY, CommandTracing, Span
 from domain.errors import DoraStateError, LogError, LogUnavailable
 from domain.log import Appended, AppendOutcome
 
@@ -52,16 +56,22 @@ class CommandBus:
         queue_size: int = DEFAULT_QUEUE_SIZE,
         group_size: int = DEFAULT_GROUP_SIZE,
         on_commit: Callable[[], None] = lambda: None,
+        tracing: CommandTracing = RELAY,
     ) -> None:
         """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer
         self._on_commit = on_commit
+        self._tracing = tracing
         self._queue: deque[Pending] = deque()
-        self._queue_size = queue_size
+        self.queue_size = queue_size
         self._group_size = group_size
         self._task: asyncio.Task[None] | None = None
         self._flight: asyncio.Future[list[AppendOutcome]] | None = None
         self._flying = Group()
+        self._sent_at = 0.0
+        self._spans: list[Span] = []
+        """Of the commands in flight."""
+        self.figures = BusFigures()
         self._awake = asyncio.Event()
         self._closing = False
         self.sharing = Sharing(turns or NoTurns(), committer, self._awake.set)
@@ -86,11 +96,15 @@ class CommandBus:
         """
         if self._closing:
             raise BusClosed()
-        if self._waiting() >= self._queue_size:
-            raise Busy(f"{self._queue_size} commands are waiting already; try again in a moment.")
+        if self.waiting >= self.queue_size:
+            self.figures.busy += 1
+            raise Busy(f"{self.queue_size} commands are waiting already; try again in a moment.")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        self._queue.append(Pending(envelope, partial(_settle, answer)))
+        span = self._tracing.begin(envelope)
+        if span is not None:
+            envelope = replace(envelope, traceparent=span.traceparent)
+        settled = partial(self._settle, envelope.command.type, time.perf_counter(), span, answer)
+        self._queue.append(Pending(envelope, settled, span=span))
         self._awake.set()
         return await answer
 
@@ -124,7 +138,14 @@ class CommandBus:
         await self._awake.wait()
         alarm.cancel()
 
-    def _waiting(self) -> int:
+    @property
+    def is_closing(self) -> bool:
+        """It takes no more commands."""
+        return self._closing
+
+    @property
+    def waiting(self) -> int:
+        """Commands that are to be decided, here or by another process."""
         return len(self._queue) + len(self._committer.again) + len(self.sharing)
 
     def _has_work(self) -> bool:
@@ -132,7 +153,7 @@ class CommandBus:
 
     async def _decide(self) -> None:
         """Decide what waits into the open group, if it is for us to do."""
-        may_decide = await self.sharing.may_decide(self._queue, self._queue_size - self._waiting())
+        may_decide = await self.sharing.may_decide(self._queue, self.queue_size - self.waiting)
         if not may_decide or not self._has_work():
             return
         at_most = self._room()
@@ -170,17 +191,31 @@ class CommandBus:
     def _send(self) -> None:
         if self._committer.open:
             self._flying = self._committer.close()
+            self.figures.groups.add(len(self._flying))
+            self._spans = [pending.span for pending, _ in self._flying.members if pending.span is not None]
+            for span in self._spans:
+                span.sent(len(self._flying))
+            self._sent_at = time.perf_counter()
             self._flight = asyncio.ensure_future(self._committer.send(self._flying))
-            self._flight.add_done_callback(self._wake)
+            self._flight.add_done_callback(self._arrived)
 
-    def _wake(self, _: object = None) -> None:
+    def _arrived(self, _: object) -> None:
+        if self._flying.members:  # heartbeats alone are not appended
+            self.figures.appends.add(time.perf_counter() - self._sent_at)
+        for span in self._spans:
+            span.landed()
         self._awake.set()
 
-
-def _settle(answer: asyncio.Future[Answer], result: Answer | LogError) -> None:
-    if answer.done():
-        return  # the submitter went away
-    if isinstance(result, Answer):
-        answer.set_result(result)
-    else:
-        answer.set_exception(result)
+    def _settle(
+        self, type: str, since: float, span: Span | None, answer: asyncio.Future[Answer], result: Answer | LogError
+    ) -> None:
+        told = result if isinstance(result, Answer) else None
+        if span is not None:
+            span.answered(told)
+        self.figures.answered(type, told, time.perf_counter() - since)
+        if answer.done():
+            return  # the submitter went away
+        if isinstance(result, Answer):
+            answer.set_result(result)
+        else:
+            answer.set_exception(result)

@@ -21,7 +21,7 @@ class Envelope:
     `command_id` is the idempotency key: the same id gets the first answer for ever. `occurred_at` is what
     the caller says and may lie in the past. `expected_version` is that of the aggregate which the command
     names. `note` goes into the metadata of the events (an import marks with it what it inferred). `tokens` are
-    those of the locks that the caller holds.
+    those of the locks that the caller holds. `traceparent` names the request that it is a part of (tracing.py).
     """
 
     command_id: UUID
@@ -33,6 +33,7 @@ class Envelope:
     expected_version: int | None = None
     note: Mapping[str, object] | None = None
     tokens: tuple[int, ...] = ()
+    traceparent: str | None = None
 
     @property
     def expected(self) -> Mapping[str, int]:

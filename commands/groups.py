@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from commands.envelope import Answer, Envelope
 from commands.preparing import Prepared
+from commands.tracing import Span
 from commands.work import Telemetry
 from domain.errors import LogError
 from domain.log import CommandAppend
@@ -24,6 +25,7 @@ class Pending:
     """It goes into a group of its own: one that it was in was refused, and nobody knows for whom."""
     ours: bool = False
     """It is decided here, whoever has the turn: another process was asked too. Its id was not known before that."""
+    span: Span | None = None
     repeats: list["Pending"] = field(default_factory=list)
     """Of the same command id, submitted meanwhile: decided when this one is answered."""
 

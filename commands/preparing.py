@@ -76,6 +76,8 @@ class Preparer:
             metadata["causation_id"] = envelope.causation_id
         if envelope.occurred_at is not None:
             metadata["occurred_at"] = envelope.occurred_at
+        if envelope.traceparent is not None:
+            metadata["traceparent"] = envelope.traceparent
         if envelope.note is not None:
             metadata.update(envelope.note)
         metadata.update(more)

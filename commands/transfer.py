@@ -39,6 +39,8 @@ def to_bytes(envelope: Envelope) -> bytes | None:
         told["causation_id"] = envelope.causation_id
     if envelope.occurred_at is not None:
         told["occurred_at"] = envelope.occurred_at
+    if envelope.traceparent is not None:
+        told["traceparent"] = envelope.traceparent
     packed = orjson.dumps(told) + b"\n" + command.__pydantic_serializer__.to_json(command)
     return packed if len(packed) <= MAX_BYTES else None
 
@@ -59,6 +61,7 @@ def from_bytes(packed: bytes) -> Envelope:
             told["correlation_id"],
             told.get("causation_id"),
             None if occurred_at is None else datetime.fromisoformat(occurred_at),
+            traceparent=told.get("traceparent"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"This is no envelope: {error}") from error

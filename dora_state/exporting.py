@@ -95,7 +95,7 @@ async def begin_export(
     if cut.version is not None and workflow_id is None:
         raise InvalidInput("A version is one of a single workflow: name it, or give a time or a position.")
     tenant = platform.settings.tenant
-    exporter = Exporter(platform.log, tenant)
+    exporter = Exporter(platform.reader, tenant)
     return Export(exporter, tenant, format, await exporter.select(workflow_id, since, cut, now()))
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,10 +23,13 @@ from commands.preparing import Preparer
 from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
-from domain.log import NOW, Cut
+from domain.log import NOW, Cut, EventReader
 from dora_state.caches import Caches, caching, make_caches
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
+from dora_state.watching.gathering import Gathered, gathering
+from dora_state.watching.requests import RequestFigures
+from dora_state.watching.traces import Traces, tracing
 from infrastructure.actions import PostgresActions
 from infrastructure.database import Pool, Role, open_pool
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
@@ -35,12 +40,15 @@ from infrastructure.process_memory import noting_memory
 from infrastructure.queue_figures import ConsumerFigures
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.redis_client import RedisClient, open_redis
+from infrastructure.replica import Replica, ReplicaEventReader, ReplicaReadModels, open_replica
 from infrastructure.snapshots import PostgresSnapshots
+from infrastructure.storage import storage
 from projections.actions import ActionsRunner
 from projections.audits import Audits
 from projections.cache_ports import HotCopies, NoHotCopies
 from projections.differences import Differences
 from projections.history import History
+from projections.ports import ReadModelStore
 from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries
@@ -51,6 +59,8 @@ from projections.traces import Tracer
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from dora_state.health.readiness import Readiness
 
 HELD_FOR_LONG = 3
 """Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
@@ -81,6 +91,7 @@ class Platform:
     presence: PresenceBook
     decider: Decider
     preparer: Preparer
+    committer: Committer
     bus: CommandBus
     projector: Projector
     actions: ActionsRunner
@@ -95,6 +106,15 @@ class Platform:
     locks: PostgresLocks
     queue_figures: ConsumerFigures = field(default_factory=ConsumerFigures)
     """Of the commands that this process took from the queue."""
+    gathered: Gathered
+    readiness: "Readiness"
+    replica: Replica | None
+    reader: EventReader
+    """The log for whoever asks: of the replica where it may be read."""
+    shown: ReadModelStore
+    """The read models for whoever asks, likewise."""
+    traces: Traces
+    requests: RequestFigures
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:
@@ -116,6 +136,9 @@ class Platform:
             ProjectionCollector(tenant, runners),
             QueueCollector(tenant, self.queue_figures),
         )
+        from dora_state.watching.registry import registry_of  # here, as it takes a while to import
+
+        return registry_of(self)
 
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""
@@ -177,6 +200,7 @@ async def open_platform(
 async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -> AsyncIterator[Platform]:
     """The parts, on servers that are there and a schema that is up to date."""
     async with AsyncExitStack() as stack:
+        traces = await stack.enter_async_context(tracing(settings))
         writer_pool = await _pool(stack, servers, settings, Role.WRITER)
         projector_pool = await _pool(stack, servers, settings, Role.PROJECTOR, more=HELD_FOR_LONG)
         redis = await _redis(stack, servers, settings)
@@ -184,13 +208,16 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         stack.push_async_callback(appender.close)
         log = PostgresEventLog(writer_pool, appender, stamps=FOLDER.stamps)
         read_models = PostgresReadModels(projector_pool)
+        replica = await _replica(stack, settings, projector_pool)
+        reader: EventReader = log if replica is None else ReplicaEventReader(log, replica)
+        shown: ReadModelStore = read_models if replica is None else ReplicaReadModels(read_models, replica)
         caches = make_caches(redis, settings.tenant, settings.near_bytes)
         presence = PresenceBook(projector_pool, redis.client if redis is not None else None, settings.tenant)
         queries = Queries(
-            read_models,
+            shown,
             caches.hot,
             presence,
-            log,
+            reader,
             now,
             near=caches.near,
             meter=caches.meter,
@@ -209,8 +236,11 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             queue_size=settings.queue_size,
             group_size=settings.group_size,
             on_commit=signal.wake,
+            tracing=traces,
         )
-        projector = Projector(log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size)
+        projector = Projector(
+            log, read_models, caches.hot, signal=signal, states_kept=settings.cache_size, tracing=traces
+        )
         stack.push_async_callback(projector.release)
         kept_actions = PostgresActions(projector_pool, projector_pool)
         actions = ActionsRunner(log, kept_actions)
@@ -219,7 +249,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         await stack.enter_async_context(noting_memory(projector_pool))
         load = partial(queries.show, consistency="cached")
         await stack.enter_async_context(caching(caches, load, at_once=warm))
-        yield Platform(
+        platform = Platform(
             settings=settings,
             servers=servers,
             writer_pool=writer_pool,
@@ -230,19 +260,43 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             presence=presence,
             decider=decider,
             preparer=preparer,
+            committer=committer,
             bus=await stack.enter_async_context(bus),
             projector=projector,
             actions=actions,
             queries=queries,
-            history=History(log),
-            differences=Differences(log),
-            tracer=Tracer(log),
-            timelines=Timelines(log),
+            history=History(reader),
+            differences=Differences(reader),
+            tracer=Tracer(reader),
+            timelines=Timelines(reader),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
             audits=Audits(kept_actions, log),
             locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
+            gathered=Gathered(),
+            readiness=_readiness(stack, writer_pool),
+            replica=replica,
+            reader=reader,
+            shown=shown,
+            traces=traces,
+            requests=RequestFigures(),
         )
+        await stack.enter_async_context(_gathering(platform))
+        yield platform
+
+
+def _readiness(stack: AsyncExitStack, pool: Pool) -> "Readiness":
+    from dora_state.health.readiness import Readiness, ask_database  # here, as health knows the platform
+
+    readiness = Readiness(partial(ask_database, pool))
+    stack.push_async_callback(readiness.close)
+    return readiness
+
+
+def _gathering(platform: Platform) -> AbstractAsyncContextManager[None]:
+    from dora_state.health import check  # here, as it knows the platform
+
+    return gathering(platform.gathered, partial(check, platform), partial(storage, platform.projector_pool))
 
 
 @asynccontextmanager
@@ -261,6 +315,14 @@ async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, rol
     pool = await open_pool(servers.database_url, settings.tenant, role, max_size=settings.pool_size + more)
     stack.push_async_callback(pool.close)
     return pool
+
+
+async def _replica(stack: AsyncExitStack, settings: Settings, primary: Pool) -> Replica | None:
+    if settings.read_database_url is None:
+        return None
+    url, most = settings.read_database_url.get_secret_value(), settings.pool_size
+    opened = open_replica(primary, url, settings.tenant, settings.read_lag, most)
+    return await stack.enter_async_context(opened)
 
 
 async def _redis(stack: AsyncExitStack, servers: Servers, settings: Settings) -> RedisClient | None:

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home)
     tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
     database_url: SecretStr | None = None
+    read_database_url: SecretStr | None = None
+    """A streaming replica, to which questions go while it keeps up."""
+    read_lag: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds that the replica may be behind; if it is further, questions go to the primary."""
     redis_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     """The Redis by which workers hand jobs to each other; by default the one of the copies."""
@@ -59,6 +63,18 @@ class Settings(BaseSettings):
     """Where "today" begins."""
     worker_interval: Annotated[float, Field(gt=0)] = 1.0
     """Seconds between two looks of the workers for what time asks for."""
+    log: Literal["json", "text"] = "text"
+    """How a worker or a server logs: a JSON object a line, or sentences for people."""
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    """What it logs at least; by default `info` in JSON and `warning` in sentences."""
+    traces_url: SecretStr | None = None
+    """A collector of traces that speaks OTLP over HTTP; without one, no traces are sent."""
+    traces_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of traces that are sent, of those that begin here."""
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where a worker serves its metrics for Prometheus; by default it serves none."""
+    metrics_host: str = "127.0.0.1"
+    """On which address: by default, only this machine is told."""
 
     http_cors: str = ""
     """Origins, divided by commas, whose pages may ask the HTTP server from within a browser; none by default."""
@@ -92,7 +108,15 @@ class Settings(BaseSettings):
             raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
         return value
 
-    @field_validator("database_url", "redis_url", "broker_url")
+    @field_validator("traces_url")
+    @classmethod
+    def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if text and not text.startswith(("http://", "https://")):
+            raise ValueError("is no address of HTTP; write it like http://collector:4318/v1/traces")
+        return value
+
+    @field_validator("database_url", "read_database_url", "redis_url", "broker_url", "traces_url")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value() else None
@@ -132,6 +156,9 @@ class Settings(BaseSettings):
     def _tokens_are_meant_for_us(self) -> "Settings":
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("DORA_STATE_OIDC_ISSUER and DORA_STATE_OIDC_AUDIENCE go together; set both, or none")
+    def _replica_has_a_primary(self) -> "Settings":
+        if self.read_database_url is not None and self.database_url is None:
+            raise ValueError("DORA_STATE_READ_DATABASE_URL without a database URL; set both, or none")
         return self
 
     @model_validator(mode="after")
@@ -155,8 +182,9 @@ def load_settings(**overrides: Any) -> Settings:
         message = finding["msg"].removeprefix("Value error, ")
         what = f"DORA_STATE_{name}" if name else "The settings"
         raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name) from error
-    if settings.database_url is not None:
-        from infrastructure.database import url_parts  # here, as it takes a while to import
+    for url, name in ((settings.database_url, "DATABASE_URL"), (settings.read_database_url, "READ_DATABASE_URL")):
+        if url is not None:
+            from infrastructure.database import url_parts  # here, as it takes a while to import
 
-        url_parts(settings.database_url.get_secret_value())
+            url_parts(url.get_secret_value(), f"DORA_STATE_{name}")
     return settings

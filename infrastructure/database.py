@@ -72,7 +72,7 @@ def search_path(schema: str) -> str:
     return f"{schema}, pg_temp"
 
 
-def url_parts(database_url: str) -> dict[str, object]:
+def url_parts(database_url: str, name: str = "DORA_STATE_DATABASE_URL") -> dict[str, object]:
     """What a URL says. Raises InvalidInput without a word of a URL that is none: it may hold a password.
 
     A host, port or database with an @, or a port that is no number, is what is left of a password that is
@@ -88,7 +88,7 @@ def url_parts(database_url: str) -> dict[str, object]:
         well_formed = bool(_PORTS.fullmatch(str(parts.get("port") or ""))) and not any("@" in place for place in places)
     if not well_formed:
         raise InvalidInput(
-            "DORA_STATE_DATABASE_URL is no PostgreSQL URL: write it like postgresql://user:password@host:5432/database,"
+            f"{name} is no PostgreSQL URL: write it like postgresql://user:password@host:5432/database,"
             " with special characters percent-encoded."
         )
     return parts
@@ -209,7 +209,16 @@ async def open_schema_pool(
             await assume(probe, schema, role)
         except psycopg.Error as error:
             raise refused(database_url, error) from None
-    pool: Pool = AsyncConnectionPool(
+    pool = schema_pool(database_url, schema, role, min_size, max_size, name=name)
+    await pool.open()
+    return pool
+
+
+def schema_pool(
+    database_url: str, schema: str, role: Role, min_size: int, max_size: int, *, name: str, timeout: float = 30.0
+) -> Pool:
+    """The same, not open yet, and it tries nothing. A connection is waited for `timeout` seconds."""
+    return AsyncConnectionPool(
         database_url,
         min_size=min_size,
         max_size=max_size,
@@ -217,9 +226,8 @@ async def open_schema_pool(
         configure=_configure(schema, role),
         kwargs=_parameters(f"dora-state {role.name.lower()} {name}"),
         name=f"{name}-{role.name.lower()}",
+        timeout=timeout,
     )
-    await pool.open()
-    return pool
 
 
 def thread_pool(database_url: str, tenant: str, role: Role, max_size: int) -> ThreadPool:

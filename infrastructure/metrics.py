@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from commands.figures import Spread
 from infrastructure.near import NearDocuments
 from infrastructure.read_meter import BOUNDS, ReadMeter
 from projections.running_figures import BOUNDS as LAGS
@@ -36,14 +37,14 @@ class ReadCollector(Collector):
         for level, figures in self._meter.levels.items():
             looks.add_metric((self._tenant, level, "hit"), figures.hits)
             looks.add_metric((self._tenant, level, "miss"), figures.misses)
-            times.add_metric((self._tenant, level), _buckets(BOUNDS, figures.times), figures.seconds)
+            times.add_metric((self._tenant, level), buckets(BOUNDS, figures.times), figures.seconds)
             if level != "l1":
                 size.add_metric((self._tenant, level), figures.bytes)
         yield from (looks, size, times)
-        yield _gauge("dora_state_l1_bytes", "Memory of the documents kept in this process.", self._tenant, near.bytes)
-        yield _gauge("dora_state_l1_documents", "Documents kept in this process.", self._tenant, self._near.count)
+        yield gauge("dora_state_l1_bytes", "Memory of the documents kept in this process.", self._tenant, near.bytes)
+        yield gauge("dora_state_l1_documents", "Documents kept in this process.", self._tenant, self._near.count)
         usable = int(self._near.usable)
-        yield _gauge("dora_state_l1_usable", "1 while changes are heard of, else 0.", self._tenant, usable)
+        yield gauge("dora_state_l1_usable", "1 while changes are heard of, else 0.", self._tenant, usable)
         gone = CounterMetricFamily(
             "dora_state_l1_dropped", "Documents that went from this process, by why.", labels=("tenant", "why")
         )
@@ -75,7 +76,7 @@ class ProjectionCollector(Collector):
             events.add_metric(about, figures.events)
             busy.add_metric(about, figures.seconds)
             position.add_metric(about, figures.position)
-            lag.add_metric(about, _buckets(LAGS, figures.lags), figures.lag_seconds)
+            lag.add_metric(about, buckets(LAGS, figures.lags), figures.lag_seconds)
             for code, count in figures.failures.items():
                 failed.add_metric((*about, code), count)
         yield from (events, busy, failed, position, lag)
@@ -89,7 +90,7 @@ def new_registry(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+def buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
     """Prometheus counts in each bucket what is in those below it, too."""
     so_far, buckets = 0, []
     for bound, times in zip((*bounds, float("inf")), counts, strict=True):
@@ -98,7 +99,20 @@ def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, 
     return buckets
 
 
-def _gauge(name: str, told: str, tenant: str, value: float) -> GaugeMetricFamily:
+def gauge(name: str, told: str, tenant: str, value: float) -> GaugeMetricFamily:
     gauge = GaugeMetricFamily(name, told, labels=("tenant",))
     gauge.add_metric((tenant,), value)
     return gauge
+
+
+def counter(name: str, told: str, tenant: str, value: float) -> CounterMetricFamily:
+    """`name` without the ending `_total`, which all counters have."""
+    counter = CounterMetricFamily(name, told, labels=("tenant",))
+    counter.add_metric((tenant,), value)
+    return counter
+
+
+def histogram(name: str, told: str, tenant: str, spread: Spread) -> HistogramMetricFamily:
+    histogram = HistogramMetricFamily(name, told, labels=("tenant",))
+    histogram.add_metric((tenant,), buckets(spread.bounds, list(spread.counts)), spread.sum)
+    return histogram

@@ -167,7 +167,9 @@ class PostgresReadModels:
             async with self._pool.connection() as connection:
                 return await find_checkpoint(connection, STATES)
 
-    async def document(self, kind: str, id: str) -> StoredDocument | None:
+    async def document(
+        self, kind: str, id: str, min_position: int = 0, *, to_copy: bool = False
+    ) -> StoredDocument | None:
         rows = await self._rows(f"document_of_{kind}", {"id": id}, prepare=True)
         return StoredDocument(kind, rows[0][0], rows[0][1], rows[0][2].encode()) if rows else None
 

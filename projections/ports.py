@@ -118,7 +118,14 @@ class ReadModelWriter(ProjectionWriter, Protocol):
 class ReadModelStore(ProjectionStore[ReadModelWriter], Protocol):
     """The documents in PostgreSQL."""
 
-    async def document(self, kind: str, id: str) -> StoredDocument | None: ...
+    async def document(
+        self, kind: str, id: str, min_position: int = 0, *, to_copy: bool = False
+    ) -> StoredDocument | None:
+        """As the read models were at a position, or later; whoever asks knows that they are there.
+
+        `to_copy`: as they are now, in the tables that there are now, since a copy is to be made of it.
+        """
+        ...
 
     async def documents(
         self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any

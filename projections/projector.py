@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from domain.errors import CorruptLog
@@ -17,6 +18,7 @@ from projections.ports import Checkpoint, Counts, ReadModelStore, ReadModelWrite
 from projections.projection import STATES
 from projections.runner import BUSY, GROWS, Runner
 from projections.states import States
+from projections.tracing import NOBODY_ASKS, BatchTracing
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +46,11 @@ class Projector(Runner[ReadModelWriter]):
         batch_size: int = 2_000,
         states_kept: int = 20_000,
         until: int | None = None,
+        tracing: BatchTracing = NOBODY_ASKS,
     ) -> None:
         super().__init__(STATES, reader, store, signal=signal, batch_size=batch_size, until=until)
         self._documents = store
+        self._tracing = tracing
         self._hot = hot
         self._catalogue = folder.catalogue
         self._size = min(batch_size, FIRST)
@@ -75,7 +79,7 @@ class Projector(Runner[ReadModelWriter]):
     async def _apply(self, writer: ReadModelWriter) -> int:
         if self._parked:
             await self._mend(writer)
-        limit = self._size
+        limit, since = self._size, time.time_ns()
         records = await self._read(self._position)
         known = self._known(records)
         if not known:
@@ -98,6 +102,7 @@ class Projector(Runner[ReadModelWriter]):
         if whole and len(known) < BUSY and not batch.behind:
             self._ahead = asyncio.ensure_future(self._read_log(batch.end))  # what came meanwhile
         await self._hot.mirror(batch, counts)
+        self._tracing.applied(self.projection.name, known, since)
         return len(known)
 
     def _next_size(self, records: Sequence[RecordedEvent], *, behind: bool) -> int:

@@ -103,7 +103,7 @@ class Reading:
         if min_position:
             await self.require_position(min_position)
             asked = time.perf_counter()
-        document = await self._store.document(kind, id)
+        document = await self._store.document(kind, id, min_position, to_copy=glance.seen is not None)
         if document is None:
             self._meter.missed("l3", time.perf_counter() - asked)
             raise nothing_there(kind, id)

@@ -4,9 +4,10 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from domain.errors import DoraStateError
@@ -15,9 +16,11 @@ from dora_state.health.database import judge_clock, judge_database, judge_snapsh
 from dora_state.health.judging import Check, Status
 from dora_state.health.machine import judge_disk, judge_memory
 from dora_state.health.queue import check_queue
+from dora_state.health.replica import judge_replica, judge_sight
 from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
 from dora_state.platform import Platform
 from dora_state.settings import Settings
+from infrastructure.replica import look_at
 from infrastructure.vitals import (
     CacheVitals,
     DatabaseVitals,
@@ -74,6 +77,18 @@ class HealthReport:
         }
 
 
+def live() -> Check:
+    """Whether the process is to be left alone: who can answer is alive, whatever is away."""
+    return Check("healthy", "The process works.")
+
+
+async def ready(platform: Platform) -> Check:
+    """Whether to send it requests: `unhealthy` where not, with why. Quick, asks the database once a second at most."""
+    if platform.bus.is_closing:
+        return Check("unhealthy", "The process is shutting down; ask another.")
+    return await platform.readiness.judge()
+
+
 async def check(platform: Platform) -> HealthReport:
     """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
@@ -82,6 +97,13 @@ async def check(platform: Platform) -> HealthReport:
         return report
     cache = judge_near(platform.caches.vitals(), report.checks["cache"])
     return HealthReport({**report.checks, "cache": cache}, report.timestamp)
+    report = await check_servers(platform.settings, servers.database_url, servers.redis_url)
+    checks = dict(report.checks)
+    if servers.redis_url is not None:
+        checks["cache"] = judge_near(platform.caches.vitals(), checks["cache"])
+    if platform.replica is not None:
+        checks["replica"] = judge_replica(platform.replica, checks["replica"])
+    return HealthReport(checks, report.timestamp)
 
 
 async def check_servers(
@@ -89,12 +111,15 @@ async def check_servers(
 ) -> HealthReport:
     """The same by the servers' addresses, for when there is nothing to open. Connects anew: that is a check too."""
     database, cache = await asyncio.gather(
-        _told(database_vitals(database_url, settings.tenant)),
-        _told(_cache(settings, redis_url)) if redis_url is not None else _none(),
+        _told(partial(database_vitals, database_url, settings.tenant)),
+        _told(partial(_cache, settings, redis_url)) if redis_url is not None else _none(),
     )
     checks = dict(_judged_database(database, settings.tenant))
     checks["cache"] = judge_cache(cache)
     checks["queue"] = await check_queue(settings, broker_url)
+    if settings.read_database_url is not None:
+        url = settings.read_database_url.get_secret_value()
+        checks["replica"] = judge_sight(await _told(partial(look_at, database_url, url, settings.tenant)))
     return _report(checks, settings, () if isinstance(database, str) else database.processes)
 
 
@@ -126,10 +151,10 @@ async def _none() -> None:
     return None
 
 
-async def _told(asked: Awaitable[T]) -> T | str:
-    """What was asked for, or the sentence that says why there is none."""
+async def _told(ask: Callable[[], Awaitable[T]]) -> T | str:
+    """What is asked for, or the sentence that says why there is none."""
     try:
-        return await asked
+        return await ask()
     except DoraStateError as error:
         return error.message
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from domain.errors import DoraStateError, without_advice
+from dora_state.watching.context import doing
 from dora_state.worker.jobs import Job
 from dora_state.worker.supervision import Pauses
 from dora_state.worker.workplace import Workplace
@@ -57,8 +58,9 @@ class JobRunner:
 
     async def _do(self, job: Job) -> None:
         try:
-            if await self._schedules.begin(job.name):
-                await job.run(self._place)
+            with doing(job=job.name):
+                if await self._schedules.begin(job.name):
+                    await job.run(self._place)
         except DoraStateError as error:
             logger.warning("The job %s waits for its next turn: %s", job.name, without_advice(error))
         except Exception as error:

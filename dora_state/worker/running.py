@@ -10,6 +10,7 @@ from dora_state.resting import rest
 from dora_state.servers import Say, quiet, whole
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
+from dora_state.watching.serving import serve_metrics
 from dora_state.worker.chores import ACTOR
 from dora_state.worker.jobs import Job, jobs
 from dora_state.worker.projecting import project
@@ -59,6 +60,8 @@ def _parts(platform: Platform, roles: Collection[WorkerRole], say: Say) -> dict[
     parts: dict[str, Part] = {}
     if platform.servers.embedded is not None:
         parts["watch over the servers"] = partial(_keep_servers, platform.servers.embedded)
+    if platform.settings.metrics_port is not None:
+        parts["service of metrics"] = partial(serve_metrics, platform)
     if WorkerRole.PROJECTOR in roles:
         parts["projector"] = partial(project, platform)
     if WorkerRole.QUEUE in roles:

@@ -48,7 +48,9 @@ class MemoryReadModels:
     async def parked(self) -> set[str]:
         return {letter.stream_id for letter in self.dead_letters.values()}
 
-    async def document(self, kind: str, id: str) -> StoredDocument | None:
+    async def document(
+        self, kind: str, id: str, min_position: int = 0, *, to_copy: bool = False
+    ) -> StoredDocument | None:
         held = self.documents.get((kind, id))
         return None if held is None else StoredDocument(kind, id, held.position, held.body)
 

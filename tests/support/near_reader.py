@@ -28,7 +28,9 @@ class CountingStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def document(self, kind: str, id: str) -> StoredDocument | None:
+    async def document(
+        self, kind: str, id: str, min_position: int = 0, *, to_copy: bool = False
+    ) -> StoredDocument | None:
         self.asked[kind, id] += 1
         self.entered.set()
         await self.gate.wait()

@@ -1,0 +1,53 @@
+"""What a bus counts of its work: plain numbers, for whoever serves metrics."""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from commands.envelope import Answer
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Bounds of durations: from an append on a good disk to what nobody waits for."""
+SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 10_000)
+"""Bounds of groups, in commands."""
+UNANSWERED = "unavailable"
+"""The outcome of a command that the log could not take."""
+
+
+@dataclass(slots=True)
+class Spread:
+    """How values lie between bounds; a value counts below the first bound that is no smaller."""
+
+    bounds: tuple[float, ...]
+    sum: float = 0.0
+    counts: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float) -> None:
+        self.sum += value
+        self.counts[bisect_left(self.bounds, value)] += 1
+
+
+@dataclass(slots=True)
+class BusFigures:
+    """Since the process began. `answers` are by type and outcome; `commands` are seconds from submission to answer,
+    `appends` from sending a group to knowing what became of it.
+
+    `busy` counts commands that found the queue full, `repeated` those whose id was known.
+    """
+
+    answers: dict[tuple[str, str], int] = field(default_factory=dict)
+    repeated: int = 0
+    commands: Spread = field(default_factory=lambda: Spread(SECONDS))
+    appends: Spread = field(default_factory=lambda: Spread(SECONDS))
+    groups: Spread = field(default_factory=lambda: Spread(SIZES))
+    busy: int = 0
+
+    def answered(self, type: str, result: Answer | None, seconds: float) -> None:
+        """None: there is no answer, as the log could not take it."""
+        key = type, UNANSWERED if result is None else result.outcome
+        self.answers[key] = self.answers.get(key, 0) + 1
+        if result is not None and result.repeated:
+            self.repeated += 1
+        self.commands.add(seconds)

@@ -1,0 +1,1 @@
+"""How the house is watched: metrics, logs, traces (docs/operations.md)."""

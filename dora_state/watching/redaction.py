@@ -1,0 +1,51 @@
+"""Takes secrets out of what is logged: by how they look, and those of this process by themselves as well."""
+
+import re
+from collections.abc import Callable, Iterable
+from urllib.parse import unquote, urlsplit
+
+HIDDEN = "***"
+SHORTEST = 6
+"""A secret of fewer characters is not looked for by itself: it may be a part of any word."""
+
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_LOOKS = tuple(
+    (re.compile(pattern, re.IGNORECASE), f"\\g<1>{HIDDEN}\\g<2>")
+    for pattern in (
+        r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s\"']*(@)",  # up to the last @: passwords may hold one
+        r"(\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{4,}()",
+        r"(\bauthorization\b\W{1,6})(?!\W*(?:bearer|basic)\b)[^\s\"',)]+()",
+        r"(\b(?:(?:ssl)?password|passwd|secret|api[_-]?key|access[_-]?token|client[_-]?secret)[\"']?\s*[:=]\s*)(?:"
+        + _QUOTED
+        + r"|[^\s,;&\"'})]+)()",
+        r"(\bds_)[a-z0-9_-]{6,}()",  # API keys
+        r"(\bey)J[a-z0-9_-]{6,}\.[a-z0-9_-]+(?:\.[a-z0-9_-]*)?()",  # tokens of OIDC
+    )
+)
+
+
+def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
+    """A function that hides what looks like a secret, and these: of URLs the password, of others all."""
+    known = {part for secret in secrets for part in _parts(secret) if len(part) >= SHORTEST}
+    longest_first = sorted(known, key=len, reverse=True)
+    exactly = re.compile("|".join(map(re.escape, longest_first))) if known else None
+
+    def redact(text: str) -> str:
+        if exactly is not None:
+            text = exactly.sub(HIDDEN, text)
+        for look, replacement in _LOOKS:
+            text = look.sub(replacement, text)
+        return text
+
+    return redact
+
+
+def _parts(secret: str) -> Iterable[str]:
+    if "://" not in secret:
+        return (secret,)
+    try:
+        password = urlsplit(secret).password or ""
+    except ValueError:
+        password = ""
+    # The address without its password is no secret, and is what errors are about.
+    return (password, unquote(password)) if password else ()

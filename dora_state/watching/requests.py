@@ -1,0 +1,74 @@
+"""Watches an ASGI application: each request is counted and timed, traced, and named in whatever is logged meanwhile."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from commands.figures import SECONDS, Spread
+from dora_state.watching.context import doing
+from dora_state.watching.traces import Traces
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+"""Methods and routes that nobody made: a stranger names as many as they like."""
+FAILED = 500
+
+
+@dataclass(slots=True)
+class RequestFigures:
+    """Of requests by method, route (its pattern) and status; `seconds` to the end of the answer, or of the stream."""
+
+    requests: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    seconds: Spread = field(default_factory=lambda: Spread(SECONDS))
+    open: int = 0
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        key = method, route, status
+        self.requests[key] = self.requests.get(key, 0) + 1
+        self.seconds.add(seconds)
+
+
+class WatchedRequests:
+    """Pure ASGI, around everything else: streams are not held up, and contexts reach whatever serves a request."""
+
+    def __init__(self, app: App, traces: Traces, figures: RequestFigures) -> None:
+        self._app = app
+        self._traces = traces
+        self._figures = figures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, status, begun = scope["method"] if scope["method"] in METHODS else OTHER, FAILED, time.perf_counter()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with self._traces.request(method, _header(scope, b"traceparent")) as span:
+            about = {} if span.trace_id is None else {"trace_id": span.trace_id}
+            self._figures.open += 1
+            try:
+                with doing(**about):
+                    await self._app(scope, receive, sending)
+            finally:
+                self._figures.open -= 1
+                route = getattr(scope.get("route"), "path", OTHER)  # known once it was routed
+                self._figures.answered(method, route, status, time.perf_counter() - begun)
+                span.answered(method, route, status)
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    """The header if it comes once: of two that disagree, neither is believed."""
+    found = [value for key, value in scope["headers"] if key.lower() == name]
+    return found[0].decode("latin-1") if len(found) == 1 else None
