@@ -7,6 +7,10 @@ from benchmarks import append, boards, growth, projections, queue, reads, time_t
 from benchmarks.rows import report
 
 BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, projections, queue, reads, time_travel)}
+from benchmarks import append, boards, growth, http, projections, reads, time_travel
+from benchmarks.rows import report
+
+BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, http, projections, reads, time_travel)}
 
 
 def main() -> None:
