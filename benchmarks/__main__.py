@@ -3,14 +3,12 @@
 import asyncio
 import sys
 
-from benchmarks import append, boards, growth, projections, queue, reads, time_travel
+from benchmarks import append, boards, growth, http, projections, queue, reads, time_travel
 from benchmarks.rows import report
 
-BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, projections, queue, reads, time_travel)}
-from benchmarks import append, boards, growth, http, projections, reads, time_travel
-from benchmarks.rows import report
-
-BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, http, projections, reads, time_travel)}
+BENCHMARKS = {
+    module.NAME: module.run for module in (append, boards, growth, http, projections, queue, reads, time_travel)
+}
 
 
 def main() -> None:

@@ -95,7 +95,8 @@ class Deciding:
                 # What is known of one stream may be older than what is known of another: decide on one moment.
                 pending.losses = PATIENCE
                 return await self._decide(pending)
-            logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id)
+            told = {"command_id": envelope.command_id, "correlation_id": envelope.correlation_id}
+            logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id, extra=told)
             message = f"{envelope.command.type} could not be decided ({type(error).__name__}); please report this."
             self._waiting.settle(pending, answers.failed(envelope, "internal_error", message))
         return True

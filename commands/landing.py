@@ -48,6 +48,10 @@ class Landing:
         self._retries = retries
         self.lost = 0
         """How many commands were lost to other processes, and decided again."""
+        self.resent = 0
+        """How many groups were sent again, as their answer was lost."""
+        self.events = 0
+        """How many events were appended."""
 
     def send(self, group: Group) -> Awaitable[list[AppendOutcome]]:
         """Append a group: it may be under way when this returns, and is to be landed."""
@@ -75,6 +79,7 @@ class Landing:
                 logger.exception("A group of %d commands could not be appended", len(group))
                 return LogUnavailable(f"The commands could not be committed ({fault}); submit them again.")
             group.resent = True
+            self.resent += 1
             await asyncio.sleep(pause)
             flight = self.send(group)
         raise AssertionError("The last attempt has no pause after it")
@@ -88,6 +93,7 @@ class Landing:
         stale: set[str] = set()
         for (pending, prepared), outcome in zip(group.members, outcomes, strict=True):
             if isinstance(outcome, Appended):
+                self.events += len(prepared.append.events)
                 self._take_over(prepared)
                 self._waiting.settle(pending, _answer(prepared, outcome))
             elif isinstance(outcome, AlreadyRecorded):
