@@ -102,8 +102,6 @@ class Platform:
     signal: LogSignal
     audits: Audits
     locks: PostgresLocks
-    queue_figures: ConsumerFigures = field(default_factory=ConsumerFigures)
-    """Of the commands that this process took from the queue."""
     gathered: Gathered
     readiness: "Readiness"
     replica: Replica | None
@@ -113,6 +111,8 @@ class Platform:
     """The read models for whoever asks, likewise."""
     traces: Traces
     requests: RequestFigures
+    queue_figures: ConsumerFigures = field(default_factory=ConsumerFigures)
+    """Of the commands that this process took from the queue."""
 
     @property
     def runners(self) -> tuple[Runner[Any], ...]:

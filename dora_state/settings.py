@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     def _tokens_are_meant_for_us(self) -> "Settings":
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("DORA_STATE_OIDC_ISSUER and DORA_STATE_OIDC_AUDIENCE go together; set both, or none")
+        return self
+
+    @model_validator(mode="after")
     def _replica_has_a_primary(self) -> "Settings":
         if self.read_database_url is not None and self.database_url is None:
             raise ValueError("DORA_STATE_READ_DATABASE_URL without a database URL; set both, or none")

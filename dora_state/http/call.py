@@ -127,6 +127,16 @@ class Call:
         told = {name: value for name, value in cut.items() if value is not None}
         await self.server.readings.record(Reading(self.caller, what, about, told, rows))
 
+    async def begin_reading(self, what: str, about: str, cut: Mapping[str, object]) -> Reading:
+        """The same for an answer of which it is known only in the end how much it is; to be ended with its rows."""
+        told = {name: value for name, value in cut.items() if value is not None}
+        reading = Reading(self.caller, what, about, told)
+        await self.server.readings.record(reading)
+        return reading
+
+    def end_reading(self, reading: Reading, rows: int) -> None:
+        self.server.readings.ended(reading, rows)
+
     def idempotency_key(self) -> UUID | None:
         key = self.header(b"idempotency-key")
         if key is None:

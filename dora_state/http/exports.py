@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from domain.errors import InvalidInput
 from domain.values import Time
+from dora_state.access.caller import Reading
 from dora_state.exporting import Export, begin_export
 from dora_state.http.call import Call
 from dora_state.http.parameters import CutQuery, Word
@@ -40,15 +41,15 @@ async def export(call: Call) -> Response:
         "Cache-Control": "private, no-store",
         "X-Until-Position": str(chosen.selection.until),
     }
-    return PieceStream(_pieces(call, asked, chosen), media_type, headers)
+    cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
+    about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
+    reading = await call.begin_reading(f"export {asked.format}", about, cut)
+    return PieceStream(_pieces(call, reading, chosen), media_type, headers)
 
 
-async def _pieces(call: Call, asked: ExportQuery, chosen: Export) -> AsyncIterator[bytes]:
-    """What was read is kept before the answer ends: an answer of which that can't be kept does not look whole."""
+async def _pieces(call: Call, reading: Reading, chosen: Export) -> AsyncIterator[bytes]:
     try:
         async for piece in chosen.pieces():
             yield piece
     finally:
-        cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
-        about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
-        await call.note_reading(f"export {asked.format}", about, cut, chosen.events)
+        call.end_reading(reading, chosen.events)

@@ -14,6 +14,7 @@ from domain.errors import InvalidInput
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from domain.values import Time
+from dora_state.access.caller import Reading
 from dora_state.cli.arguments import check_types, parse_cut
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
@@ -122,7 +123,8 @@ async def get_history(call: Call) -> Response:
     cut = {"after_version": asked.after_version or None, **cut_facts(asked.until)}
     if asked.stream:
         first = await anext(entries, None)  # what is wrong is told before the answer begins
-        return PieceStream(_lines(call, f"{kind} {id}", cut, first, entries), JSON_LINES)
+        reading = await call.begin_reading("history", f"{kind} {id}", cut)
+        return PieceStream(_lines(call, reading, first, entries), JSON_LINES)
     found = [entry async for entry in entries]
     page = found[: asked.limit]
     await call.note_reading("history", f"{kind} {id}", cut, len(page))
@@ -131,11 +133,7 @@ async def get_history(call: Call) -> Response:
 
 
 async def _lines(
-    call: Call,
-    told: str,
-    cut: dict[str, Any],
-    first: HistoryEntry | None,
-    rest: AsyncIterator[HistoryEntry],
+    call: Call, reading: Reading, first: HistoryEntry | None, rest: AsyncIterator[HistoryEntry]
 ) -> AsyncIterator[bytes]:
     rows = 0
     try:
@@ -146,7 +144,7 @@ async def _lines(
             rows += 1
             yield as_json(entry) + b"\n"
     finally:
-        await call.note_reading("history", told, cut, rows)
+        call.end_reading(reading, rows)
 
 
 async def get_diff(call: Call) -> Response:
@@ -162,11 +160,13 @@ async def get_everything_that_changed(call: Call) -> Response:
     begin, end = asked.cuts(versions=False)
     found = call.manager.diff_everything(begin, end)
     first = await anext(found, None)
-    return PieceStream(_changes(call, begin, end, asked.differences, first, found), JSON_LINES)
+    cut = {"begin": cut_facts(begin), "end": cut_facts(end)}
+    reading = await call.begin_reading("diff", "everything", cut)
+    return PieceStream(_changes(call, reading, asked.differences, first, found), JSON_LINES)
 
 
 async def _changes(
-    call: Call, begin: Cut, end: Cut, whole: bool, first: Difference | None, rest: AsyncIterator[Difference]
+    call: Call, reading: Reading, whole: bool, first: Difference | None, rest: AsyncIterator[Difference]
 ) -> AsyncIterator[bytes]:
     rows = 0
     try:
@@ -177,7 +177,7 @@ async def _changes(
             rows += 1
             yield as_json(difference_document(one, whole=whole)) + b"\n"
     finally:
-        await call.note_reading("diff", "everything", {"begin": cut_facts(begin), "end": cut_facts(end)}, rows)
+        call.end_reading(reading, rows)
 
 
 async def get_timeline(call: Call) -> Response:

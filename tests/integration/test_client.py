@@ -12,6 +12,7 @@ import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, LockTimeout, NotFound
 from dora_state import CommandRefused, OptimisticLockException, TaskState, WorkflowState
+from dora_state.access.opening import open_access
 from dora_state.client import Client, ServerUnavailable, open_client
 from dora_state.http.serving import address, listening, make_server, run
 from dora_state.settings import Settings, load_settings
@@ -25,13 +26,15 @@ ROOT = Path(__file__).parents[2]
 async def served(manager: StateManager, port: int = 0) -> AsyncIterator[str]:
     """A server on a port of its own, as long as the block runs."""
     stop = asyncio.Event()
-    with listening("127.0.0.1", port) as listener:
-        serving = asyncio.create_task(run(make_server(manager), listener, stop))
-        try:
-            yield address(listener)
-        finally:
-            stop.set()
-            await serving
+    platform = manager.platform
+    async with open_access(platform.settings, platform.servers) as access:
+        with listening("127.0.0.1", port) as listener:
+            serving = asyncio.create_task(run(make_server(manager, access), listener, stop))
+            try:
+                yield address(listener)
+            finally:
+                stop.set()
+                await serving
 
 
 @pytest.fixture

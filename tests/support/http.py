@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +27,19 @@ class KeptReadings:
 
     async def record(self, reading: Reading) -> None:
         self.readings.append(reading)
+
+    def ended(self, reading: Reading, rows: int) -> None:
+        self.readings = [replace(one, rows=rows) if one.id == reading.id else one for one in self.readings]
+
+
+class Anybody:
+    """An authenticator for which whoever asks may do everything."""
+
+    def __init__(self, tenant: str) -> None:
+        self._caller = Caller("local", CallerRole.OPERATOR, tenant)
+
+    async def caller(self, authorization: str | None) -> Caller:
+        return self._caller
 
 
 class ByRole:
@@ -105,9 +118,7 @@ async def asked_by_port(
 
 
 def _authenticator(tenant: str, by_role: bool) -> Authenticator:
-    from dora_state.access.open_house import OpenHouse
-
-    return ByRole(tenant) if by_role else OpenHouse(tenant)
+    return ByRole(tenant) if by_role else Anybody(tenant)
 
 
 @asynccontextmanager
