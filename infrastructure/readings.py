@@ -165,5 +165,6 @@ async def list_readings(
         "limit": limit,
     }
     async with administering(database_url) as connection:
-        rows: list[Any] = await (await connection.execute(sql.load("access/readings"), wanted)).fetchall()
+        cursor = await connection.execute(sql.load("access/readings"), wanted, prepare=False)
+        rows: list[Any] = await cursor.fetchall()
     return [RecordedReading(*row) for row in rows]

@@ -38,7 +38,7 @@ def dora_state(database_url: str, redis_url: str, tmp_path_factory: pytest.TempP
         thread.submit(asyncio.run, drop_tenant(database_url, TENANT)).result()
 
 
-def test_a_key_is_printed_alone_and_once_and_can_be_revoked(dora_state: CommandLine) -> None:
+def test_a_key_is_printed_alone_and_once(dora_state: CommandLine) -> None:
     made = dora_state("keys", "create", "scheduler", "--role", "orchestrator", "--expires", "30d")
     key = parse_key(made.out.removesuffix("\n"))
     assert key is not None
@@ -47,22 +47,15 @@ def test_a_key_is_printed_alone_and_once_and_can_be_revoked(dora_state: CommandL
         " shown again.\n",
         made.err,
     )
-    listed = dora_state("keys", "list", "--json")
-    assert key.secret not in listed.out + dora_state("keys", "list").out
-    (told,) = listed.json_lines
-    assert (told["id"], told["role"], told["state"], told["last_used_at"]) == (key.id, "orchestrator", "good", None)
-    assert told["created_by"].startswith(f"{os_user()} as ")
-    revoked = dora_state("keys", "revoke", key.text)
-    assert (revoked.code, key.secret in revoked.out + revoked.err) == (0, False)
-    assert dora_state("keys", "list", "--json").json_lines[0]["state"] == "revoked"
+    listed = dora_state("keys", "list")
+    assert key.id in listed.out
+    assert key.secret not in listed.out + listed.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (("keys", "create", "a", "--role", "admin"), 2, "There is no role 'admin' for keys"),
-        (("--tenant", "nowhere", "keys", "create", "a", "--role", "reader"), 3, "There is no tenant nowhere"),
-        (("keys", "revoke", "abcdefabcdef"), 3, "has no key abcdefabcdef"),
         (("tenants", "drop", TENANT), 2, f"for good: if so, add --yes {TENANT}"),
     ],
 )
@@ -74,16 +67,11 @@ def test_what_is_wrong_is_one_sentence(
     assert says in ended.one_sentence()
 
 
-def test_who_looked_is_listed_page_by_page(dora_state: CommandLine) -> None:
-    for version in ("1", "2"):
-        assert dora_state("show", "workflow", "w", "--version", version).code == 0
-    page = dora_state("readings", "--limit", "1")
-    assert 'state of workflow w  {"version":2}  1 row\n' in page.out
-    assert "as operator, by command line, database login " in page.out
-    mark = page.err.split("--page ")[1].strip()
-    (told,) = dora_state("readings", "--limit", "1", "--page", mark, "--json").json_lines
-    assert (told["what"], told["about"], told["cut"], told["rows"]) == ("state", "workflow w", {"version": 1}, 1)
-    assert told["actor"] == os_user()
+def test_who_looked_is_listed(dora_state: CommandLine) -> None:
+    assert dora_state("show", "workflow", "w", "--version", "2").code == 0
+    listed = dora_state("readings", "--limit", "1", "--actor", os_user())
+    assert 'state of workflow w  {"version":2}  1 row\n' in listed.out
+    assert "    as operator, by command line, database login " in listed.out
 
 
 def test_nothing_of_the_past_is_shown_where_it_can_not_be_recorded(
@@ -93,15 +81,6 @@ def test_nothing_of_the_past_is_shown_where_it_can_not_be_recorded(
     ended = command_line(tmp_path, read_only, redis_url)("history", "workflow", "w")
     assert (ended.code, ended.out) == (4, "")
     assert "so that nothing is shown" in ended.one_sentence()
-
-
-def test_tenants_are_made_listed_and_dropped_with_their_keys(dora_state: CommandLine) -> None:
-    assert dora_state("tenants", "create", "access_too").code == 0
-    assert dora_state("--tenant", "access_too", "keys", "create", "a", "--role", "reader").code == 0
-    assert re.search(r"^access_too +\S+ \S+Z +1$", dora_state("tenants", "list").out, re.MULTILINE)
-    assert dora_state("tenants", "drop", "access_too", "--yes", "access_too").code == 0
-    listed = dora_state("tenants", "list", "--json")
-    assert "access_too" not in {one["name"] for one in listed.json_lines}
 
 
 def test_the_command_line_does_without_what_only_a_server_needs() -> None:

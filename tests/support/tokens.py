@@ -60,14 +60,14 @@ class FakeIssuer:
         return jwt.encode(said, private, algorithm, headers={"kid": key} | (headers or {}))
 
 
-def published(public: Any) -> dict[str, Any]:
-    """A public key as a member of a set."""
+def published(key: Any) -> dict[str, Any]:
+    """A key as a member of a set."""
     for kind in (RSAAlgorithm, ECAlgorithm, OKPAlgorithm):
         try:
-            return dict(json.loads(str(kind.to_jwk(public))))
+            return dict(json.loads(str(kind.to_jwk(key))))
         except (AttributeError, jwt.InvalidKeyError):
             continue
-    raise AssertionError(public)
+    raise AssertionError(key)
 
 
 def _new_key(algorithm: str) -> Any:

@@ -36,7 +36,8 @@ CREATE TABLE readings (
     rows       bigint
 );
 
-CREATE INDEX readings_of_tenant ON readings (tenant, number);
+CREATE INDEX readings_of_tenant ON readings (tenant, at, number);
+CREATE INDEX readings_of_actor ON readings (tenant, actor, at, number);
 
 CREATE TABLE reading_ends (
     id   uuid PRIMARY KEY REFERENCES readings,

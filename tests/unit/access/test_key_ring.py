@@ -8,7 +8,14 @@ import pytest
 
 from domain.errors import LogUnavailable
 from dora_state.access.api_key import new_key
-from dora_state.access.key_ring import GOOD_SECONDS, NOTE_SECONDS, REFRESH_SECONDS, SPACING_SECONDS, KeyRing
+from dora_state.access.key_ring import (
+    GOOD_SECONDS,
+    MOST_WAITING,
+    NOTE_SECONDS,
+    REFRESH_SECONDS,
+    SPACING_SECONDS,
+    KeyRing,
+)
 from infrastructure.access_keys import GoodKey
 
 
@@ -133,6 +140,16 @@ async def test_a_flood_of_unknown_keys_does_not_flood_the_database(ring: KeyRing
         found = await asyncio.gather(*(ring.find(new_key().id) for _ in range(500)))
         assert found == [None] * 500
     assert source.looks - before <= (clock.now - begun) / SPACING_SECONDS + 1
+
+
+async def test_of_many_unknown_keys_few_are_waited_for(ring: KeyRing, source: Source) -> None:
+    await ring.is_empty()
+    source.gate.clear()
+    asking = [asyncio.create_task(ring.find(new_key().id)) for _ in range(MOST_WAITING + 50)]
+    await settled()
+    assert sum(task.done() for task in asking) == 50
+    source.gate.set()
+    assert await asyncio.gather(*asking) == [None] * len(asking)
 
 
 async def test_without_the_database_nobody_is_known_for_longer_than_five_seconds(

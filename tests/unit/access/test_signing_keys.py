@@ -5,6 +5,7 @@ import base64
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from dora_state.access.signing_keys import (
     AGAIN_SECONDS,
@@ -116,7 +117,14 @@ async def test_a_token_without_a_key_id_is_taken_only_where_one_key_fits(
     assert await keys.find(None, "ES256") is None
 
 
-EC = published(FakeIssuer()._keys["one"][0].public_key())
+PRIVATE = published(generate_private_key(SECP256R1()))
+EC = {name: value for name, value in PRIVATE.items() if name != "d"}
+
+
+def test_a_public_key_signs_with_the_algorithm_of_its_curve() -> None:
+    found = signing_key(EC)
+    assert found is not None
+    assert found.algorithms == ("ES256",)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +145,7 @@ EC = published(FakeIssuer()._keys["one"][0].public_key())
         EC | {"x": "AAAA"},
         EC | {"x": 7},
         EC | {"kid": 7},
-        EC | {"d": "AAAA"},
+        PRIVATE,
     ],
 )
 def test_what_can_sign_no_token_of_ours_is_left_out(member: Any) -> None:

@@ -1,5 +1,6 @@
 """Tokens: only those that the issuer signed for this service and this tenant are taken, and for as long as they say."""
 
+import asyncio
 import base64
 import json
 import time
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from domain.errors import DoraStateError
 from dora_state.access.caller import Caller, CallerRole, Forbidden, Unauthenticated
-from dora_state.access.signing_keys import SigningKeys
+from dora_state.access.signing_keys import FRESH_SECONDS, SigningKeys
 from dora_state.access.tokens import Expected, Tokens
 from tests.support.tokens import AUDIENCE, ISSUER, FakeIssuer, rsa_key
 
@@ -232,6 +233,21 @@ async def test_a_token_that_was_checked_is_remembered_only_until_it_expires(
     monkeypatch.setattr(time, "time", lambda: then)
     monkeypatch.setattr("jwt.api_jwt.datetime", _Later(then))
     assert (await refusal(tokens, token)).facts["reason"] == "expired"
+
+
+async def test_a_token_that_was_checked_is_not_taken_once_its_key_is_given_up(issuer: FakeIssuer) -> None:
+    now = 1_000.0
+    keys = SigningKeys(issuer.keys, lambda: now)
+    tokens = Tokens(Expected(ISSUER, AUDIENCE, "bank", "roles", "tenant", SKEW), keys)
+    token = issuer.token()
+    await tokens.caller(token)
+    issuer.add("two", "ES256")
+    del issuer.members[0]
+    now += FRESH_SECONDS
+    await keys.ready()
+    for _ in range(5):  # what is asked in the background
+        await asyncio.sleep(0)
+    assert (await refusal(tokens, token)).facts["reason"] == "unknown_key"
 
 
 class _Later:
