@@ -91,7 +91,41 @@ class EditableState(dict[str, Any]):
         return twin
 
     @property
+    def changes(self) -> Document:
+        """What was changed since it was read, as an RFC 7396 merge patch."""
+        return _patch(self.original, self)
+
+    def change(self, changes: Document) -> None:
+        """Carry out a merge patch. Null takes away a key of the caller's own objects; elsewhere it stands there."""
+        _carry_out(self, changes, own=False)
+
+    @property
     def id(self) -> str:
         """The id of what it is the state of."""
         key = "resource_pool_id" if self.kind == "pool" else f"{self.kind}_id"
         return str(self.original[key])
+
+
+OWN = frozenset({"context", "inputs", "outputs"})
+"""Objects whose keys are the caller's."""
+
+
+def _patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Document:
+    changed: Document = {}
+    for key, value in after.items():
+        known = before.get(key)
+        if key in before and known == value:
+            continue
+        changed[key] = _patch(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return changed | {key: None for key in before if key not in after}
+
+
+def _carry_out(found: dict[str, Any], changes: Mapping[str, Any], *, own: bool) -> None:
+    for key, value in changes.items():
+        known = found.get(key)
+        if isinstance(value, dict) and isinstance(known, dict):
+            _carry_out(known, value, own=own or key in OWN)
+        elif value is None and own:
+            found.pop(key, None)
+        else:
+            found[key] = value

@@ -64,8 +64,9 @@ class Transaction:
         """Hand back a state that was changed."""
         version = state.original["stream_version"] if expected_version is None else expected_version
         self._expect(state.kind, state.id, version)
-        if dict(state) != state.original:
-            told = {"kind": state.kind, "id": state.id, "version": version, "state": plain(dict(state))}
+        changes = state.changes
+        if changes:
+            told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(changes)}
             self._steps.append({"state": told})
 
     async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:

@@ -1,6 +1,6 @@
 """What differs between a state as it was read and as it is handed back, and what becomes of each difference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -11,6 +11,10 @@ from dora_state.editing.derived import Derived
 from dora_state.states import EditableState
 
 NO_REASON = "no reason was given"
+_MISSING = object()
+_FREE = frozenset({"context", "inputs", "outputs", "tasks"})
+"""Objects whose keys are the caller's, or are told of by themselves."""
+_LISTS_OF_OBJECTS = frozenset({"reservations", "maintenance_windows", "current_tasks", "audit_trail"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,21 @@ class Changes:
         self.steps: list[Step] = []
         self.derived: list[Derived] = []
         self._before = state.original
+        self._require_shape()
         self._open = {key for key in self._before.keys() | state.keys() if self._before.get(key) != state.get(key)}
+
+    def _require_shape(self) -> None:
+        """What was an object or a list is one still, where it is there at all; nothing is left out."""
+        for name, before, after in _pairs(self._before, self.state):
+            if after is _MISSING:
+                self.no(name, "a state is handed back whole")
+            for shape, word in ((dict, "an object"), (list, "a list")):
+                if isinstance(before, shape) and not (after is None or isinstance(after, shape)):
+                    self.no(name, f"it is {word}")
+            if isinstance(after, list) and isinstance(before, list):
+                shapes = {type(one) for one in before} or {dict if name in _LISTS_OF_OBJECTS else str}
+                if any(type(one) not in shapes for one in after):
+                    self.no(name, "what the list holds is of another kind")
 
     def take(self, key: str) -> tuple[Any, Any] | None:
         """What was there and what is there now; None if it is the same. Whoever takes it sees to it."""
@@ -82,6 +100,16 @@ class Changes:
     def refuse_rest(self) -> None:
         for key in sorted(self._open):
             self.refuse(key, "it has no such field" if key not in self._before else "it says what was recorded")
+
+
+def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """By name, each with what was there and what is there, down to the keys of objects."""
+    for key, value in before.items():
+        now = after.get(key, _MISSING)
+        yield key, value, now
+        if isinstance(value, dict) and isinstance(now, dict) and key not in _FREE:
+            for inner, one in value.items():
+                yield f"{key}.{inner}", one, now.get(inner, _MISSING)
 
 
 def told_value(value: Any) -> Any:

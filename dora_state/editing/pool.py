@@ -46,7 +46,7 @@ def _reservations(changes: Changes) -> None:
     taken = changes.take("reservations")
     if taken is None:
         return
-    before, after = ({one["reservation_id"]: one for one in side or ()} for side in taken)
+    before, after = ({str(one.get("reservation_id")): one for one in side or ()} for side in taken)
     if any(before.get(id) != one for id, one in after.items()):
         changes.no("reservations", "Reserve makes one, and Release or ExpireReservations end it")
     for id in before:

@@ -61,9 +61,9 @@ def _maintenance(changes: Changes) -> None:
         changes.step(
             "ScheduleMaintenance",
             window_id=one["window_id"],
-            start=one["start"],
-            end=one["end"],
+            start=one.get("start"),
+            end=one.get("end"),
             kind=one.get("type", "scheduled"),
-            description=one["description"],
+            description=one.get("description"),
             blocks_starts=one.get("blocks_starts", False),
         )

@@ -41,12 +41,12 @@ class TaskStateStep(_Model):
 
 
 class StateStep(_Model):
-    """A state that was read at a version, as it was changed; the system needs no id."""
+    """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id."""
 
     kind: Id
     id: str = ""
     version: Version
-    state: dict[str, Any]
+    changes: dict[str, Any]
 
 
 class StepBody(_Model):
@@ -122,15 +122,14 @@ async def commit_transaction(call: Call) -> Response:
 
 async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
     if step.task_state is not None:
-        told = step.task_state
-        await transaction.update_task_state(told.task_id, told.state, reason=told.reason, agent_id=told.agent_id)
+        task = step.task_state
+        await transaction.update_task_state(task.task_id, task.state, reason=task.reason, agent_id=task.agent_id)
     elif step.state is not None:
-        changed = step.state
-        check_kind(changed.kind)
-        cut = Cut(version=changed.version) if changed.version else Cut()
-        state = await read_editable(call.manager.platform, changed.kind, changed.id or SYSTEM_ID, cut)
-        state.clear()
-        state.update(changed.state)
-        await transaction.update(state, changed.version)
+        told = step.state
+        check_kind(told.kind)
+        cut = Cut(version=told.version) if told.version else Cut()
+        state = await read_editable(call.manager.platform, told.kind, told.id or SYSTEM_ID, cut)
+        state.change(told.changes)
+        await transaction.update(state, told.version)
     elif step.type is not None and step.data is not None:
         await transaction.submit(step.type, **step.data)

@@ -203,6 +203,19 @@ def test_a_reservation_that_is_taken_out_is_released(world: World) -> None:
         ("workflow", "wf", setting("stream_version", 1), "it says what was recorded"),
         ("task", "t1", setting("inputs", {"a": 1}), "AddTask says it"),
         ("task", "t1", setting("agent_id", "b"), "AssignTask gives a task to an agent"),
+        ("workflow", "wf", lambda state: state.pop("tasks"), "tasks of a workflow .*: a state is handed back whole"),
+        ("workflow", "wf", setting("context", 5), "context of a workflow .*: it is an object"),
+        ("workflow", "wf", setting("metrics", []), "metrics of a workflow .*: it is an object"),
+        (
+            "workflow",
+            "wf",
+            within("dependencies", "pending", "data"),
+            "dependencies.pending of a workflow .*: it is a list",
+        ),
+        ("workflow", "wf", within("dependencies", "pending", [1]), "is of another kind"),
+        ("task", "t1", within("progress", "phases_completed", {}), "it is a list"),
+        ("pool", "pool", setting("reservations", ["r"]), "is of another kind"),
+        ("system", "", setting("maintenance_windows", [5]), "is of another kind"),
         ("task", "t1", setting("outputs", None), None),
         ("task", "t1", setting("estimated_completion", None), None),
         ("agent", "agent", within("capacity", "queue_size", 3), "Heartbeat tells it"),
@@ -271,3 +284,18 @@ def test_a_state_is_a_dictionary_with_attributes(world: World) -> None:
         _ = found.colour
     with pytest.raises(AttributeError, match="says what was read"):
         found.kind = "task"
+
+
+def test_changes_are_told_as_a_patch_and_carried_out_elsewhere(world: World) -> None:
+    changed = state(world, "workflow", "wf")
+    changed.context["new"] = {"a": 1}
+    del changed.context["bank"]
+    changed.scheduled_completion = None
+    changed.dependencies["pending"] = []
+    assert changed.changes == {
+        "context": {"new": {"a": 1}, "bank": None},
+        "dependencies": {"pending": []},
+    }
+    another = state(world, "workflow", "wf")
+    another.change(changed.changes | {"started_at": None})
+    assert another == changed | {"started_at": None}
