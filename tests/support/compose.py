@@ -43,6 +43,7 @@ class Place:
         """A word of the file, as it is to be here."""
         text = VARIABLE.sub(lambda found: self.tenant if "TENANT" in found[1] else found[2], text)
         text = text.replace(SECRETS, f"{self.secrets}/").replace("/run/dora-state", str(self.directory))
+        text = str(self.directory) if text == "/data" else text
         for port, free in self.ports.items():
             text = re.sub(rf"\b{port}\b", free, text)
         return text
