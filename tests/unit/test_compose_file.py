@@ -96,11 +96,26 @@ def test_all_roles_of_workers_are_there_and_the_queue_is_one() -> None:
     assert all("replicas" not in service["deploy"] for service in SERVICES.values())
 
 
-@pytest.mark.skipif(not (ROOT / "deploy" / "prometheus").exists(), reason="deploy/prometheus is not there")
+PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+is_watched = pytest.mark.skipif(not PROMETHEUS.exists(), reason="deploy/prometheus is not there")
+
+
+@is_watched
 def test_what_is_mounted_is_in_the_repository() -> None:
     mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", ()) if volume[0] == "."]
     assert len(mounted) == 3
     assert [one for one in mounted if not (ROOT / one.partition(":")[0]).is_dir()] == []
+
+
+@is_watched
+def test_prometheus_asks_every_process_that_runs_ours() -> None:
+    scraped = {
+        (name, found["port"])
+        for job in yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+        for found in job.get("dns_sd_configs", ())
+        for name in found["names"]
+    }
+    assert scraped == {("api", 8000), ("worker", 9464), ("queue", 9464)}
 
 
 def test_the_secrets_are_made_once_kept_and_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
