@@ -8,8 +8,7 @@ from uuid import UUID
 import orjson
 
 from commands.envelope import Answer, Envelope, Outcome, Problem
-from commands.locks import LockLost
-from domain.errors import ConflictError, DoraStateError
+from domain.errors import ConflictError, DoraStateError, LockLost
 from domain.log import AlreadyRecorded, Appended, LockedOut
 from domain.values import iso
 
