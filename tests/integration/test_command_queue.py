@@ -17,10 +17,21 @@ from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.broker import BrokerUnavailable
-from infrastructure.command_queue import BrokerUnfit, CommandBroker, Fitness, TakenCommands, figures, open_broker
+from infrastructure.command_queue import (
+    BrokerFull,
+    BrokerUnfit,
+    CommandBroker,
+    Fitness,
+    TakenCommands,
+    figures,
+    open_broker,
+)
 from infrastructure.queue_figures import QueueFigures
 from tests.support.queueing import SOON, PlainProducer, consuming, register
 from tests.support.redis_server import RedisServer, execute
+
+ROOM = 20_000_000
+"""Bytes of a broker that becomes full."""
 
 
 @pytest.fixture
@@ -388,6 +399,26 @@ async def test_a_broker_that_evicts_is_refused_with_one_sentence(tmp_path: Path,
                 f"The broker drops keys when it is full (maxmemory-policy {policy}) and takes no commands: "
                 "name a Redis of its own in DORA_STATE_BROKER_URL, with maxmemory-policy noeviction."
             )
+            assert (await figures(broker)).waiting == 0
+
+
+async def test_a_broker_that_is_nearly_full_takes_no_more_and_workers_still_answer_what_waits(
+    tmp_path: Path, tenant: str, manager: StateManager
+) -> None:
+    with RedisServer(tmp_path) as server, server.client() as client:
+        async with open_broker(server.url, tenant) as broker:
+            queue = CommandQueue(broker)
+            sent = await queue.send(register(1))
+            execute(client, "CONFIG", "SET", "maxmemory", str(ROOM))
+            memory: Any = client.info("memory")
+            client.set("filling", b"x" * (int(0.93 * ROOM) - memory["used_memory"]))
+            async with open_broker(server.url, tenant) as anew:
+                with pytest.raises(BrokerFull, match="what is left is for workers"):
+                    await CommandQueue(anew).send(register(2))
+            async with consuming(broker, manager.submit):
+                answer = await queue.answer(sent, SOON)
+            assert answer is not None
+            assert answer.ok
             assert (await figures(broker)).waiting == 0
 
 
