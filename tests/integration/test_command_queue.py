@@ -409,9 +409,9 @@ async def test_a_broker_that_is_nearly_full_takes_no_more_and_workers_still_answ
         async with open_broker(server.url, tenant) as broker:
             queue = CommandQueue(broker)
             sent = await queue.send(register(1))
-            execute(client, "CONFIG", "SET", "maxmemory", str(ROOM))
+            client.set("filling", b"x" * ROOM)
             memory: Any = client.info("memory")
-            client.set("filling", b"x" * (int(0.93 * ROOM) - memory["used_memory"]))
+            execute(client, "CONFIG", "SET", "maxmemory", str(int(memory["used_memory"] / 0.93)))
             async with open_broker(server.url, tenant) as anew:
                 with pytest.raises(BrokerFull, match="what is left is for workers"):
                     await CommandQueue(anew).send(register(2))
