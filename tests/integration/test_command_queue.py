@@ -227,6 +227,41 @@ async def test_a_message_of_another_shape_is_a_dead_letter_and_its_sender_is_tol
     assert len(await dead(broker)) == 1
 
 
+@pytest.mark.parametrize(
+    "submission",
+    [
+        {"type": "\ud800", "data": {}, "actor": "a"},
+        {"type": "RegisterAgent", "data": {"\ud800": 1}, "actor": "a"},
+        {"type": "RegisterAgent", "data": {"agent_id": "\ud800"}, "actor": "\ud800"},
+        {"type": "RegisterAgent", "data": {"agent_id": 10**400}, "actor": "a", "expected_version": 10**40},
+        {"type": "RegisterAgent", "data": {"agent_id": float("nan")}, "actor": "a"},
+        {"type": "RegisterAgent", "data": [], "actor": "a", "command_id": "\ud800"},
+        {"type": ["RegisterAgent"], "data": {}, "actor": {"a": None}, "command_id": {}},
+        {},
+    ],
+)
+async def test_whatever_a_command_says_it_is_answered(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer, submission: dict[str, Any]
+) -> None:
+    message_id = await asyncio.to_thread(plain.send, submission)
+    async with consuming(broker, manager.submit):
+        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
+    assert answer is not None
+    assert (answer.outcome, (await figures(broker)).in_hand) == ("invalid", 0)
+
+
+async def test_a_message_that_names_no_command_id_has_the_same_one_each_time_it_comes(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
+) -> None:
+    message: Any = dramatiq.Message("commands", "submit", (register(1) | {"command_id": None},), {}, {})
+    async with consuming(broker, manager.submit) as consumer:
+        for _ in range(2):
+            await asyncio.to_thread(plain.broker.enqueue, message)
+        await until(lambda: consumer.figures.answered == 2)
+    assert consumer.figures.outcomes == {"accepted": 2}
+    assert (await manager.platform.log.head()).position == 1
+
+
 async def test_what_fails_time_and_again_is_a_dead_letter_that_can_be_sent_again(
     manager: StateManager, broker: CommandBroker
 ) -> None:
