@@ -172,82 +172,76 @@ async def test_who_sends_in_order_is_carried_out_in_order_many_at_once(
     assert told[1:] == [f"n{number}" for number in range(300)]
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"\xff\xfe", "not well-formed JSON"),
-        (b'{"args": [', "not well-formed JSON"),
-        (b"[" * 5000, "not well-formed JSON"),
-        (b"[]", "no JSON object"),
-        (b'{"a": 1, "a": 2}', 'the key "a" twice'),
-        (b"{}", "no id of the broker"),
-        (b"x" * 2_000_000, "the limit is"),
-    ],
-)
+UNREADABLE = {
+    b"\xff\xfe": "not well-formed JSON",
+    b'{"args": [': "not well-formed JSON",
+    b"[" * 5000: "not well-formed JSON",
+    b"[]": "no JSON object",
+    b'{"a": 1, "a": 2}': 'the key "a" twice',
+    b"{}": "no id of the broker",
+    b"x" * 2_000_000: "the limit is",
+}
+
+
 async def test_what_can_not_be_read_is_a_dead_letter_and_holds_up_nobody(
-    manager: StateManager, broker: CommandBroker, raw: bytes, reason: str
+    manager: StateManager, broker: CommandBroker
 ) -> None:
-    await broker.enqueue("poison", raw)
+    for number, raw in enumerate(UNREADABLE):
+        await broker.enqueue(f"poison-{number}", raw)
     queue = CommandQueue(broker)
     command_id = await queue.send(register(1))
     async with consuming(broker, manager.submit):
         answer = await queue.answer(command_id, SOON)
         assert answer is not None
         assert answer.ok
-        await until_queue(broker, lambda found: found.dead == 1)
-    (letter,) = await dead(broker)
-    assert (letter.dead.id, reason in letter.dead.reason) == ("poison", True)
+        await until_queue(broker, lambda found: found.dead == len(UNREADABLE))
+    told = {one.dead.id: one.dead.reason for one in await dead(broker)}
+    for number, reason in enumerate(UNREADABLE.values()):
+        assert reason in told[f"poison-{number}"]
     assert (await figures(broker)).in_hand == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named", "actor"),
-    [
-        (("x",), {}, "submit"),
-        ((), {}, "submit"),
-        (({}, {}), {}, "submit"),
-        (({},), {"a": 1}, "submit"),
-        (({},), {}, "x"),
-    ],
-)
+MISSHAPEN: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+    (("x",), {}, "submit"),
+    ((), {}, "submit"),
+    (({}, {}), {}, "submit"),
+    (({},), {"a": 1}, "submit"),
+    (({},), {}, "x"),
+]
+
+
 async def test_a_message_of_another_shape_is_a_dead_letter_and_its_sender_is_told(
-    manager: StateManager,
-    broker: CommandBroker,
-    plain: PlainProducer,
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
-    actor: str,
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
 ) -> None:
-    message_id = await asyncio.to_thread(lambda: plain.send(*arguments, actor=actor, **named))
+    sent = [plain.send(*arguments, actor=actor, **named) for arguments, named, actor in MISSHAPEN]
     async with consuming(broker, manager.submit):
-        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
-    assert answer is not None
-    assert answer.problem is not None
-    assert (answer.outcome, answer.problem.code) == ("failed", "unreadable")
-    assert len(await dead(broker)) == 1
+        answers = [await CommandQueue(broker).answer(UUID(one), SOON) for one in sent]
+    assert [one and one.problem and (one.outcome, one.problem.code) for one in answers] == [
+        ("failed", "unreadable")
+    ] * len(MISSHAPEN)
+    assert len(await dead(broker)) == len(MISSHAPEN)
 
 
-@pytest.mark.parametrize(
-    "submission",
-    [
-        {"type": "\ud800", "data": {}, "actor": "a"},
-        {"type": "RegisterAgent", "data": {"\ud800": 1}, "actor": "a"},
-        {"type": "RegisterAgent", "data": {"agent_id": "\ud800"}, "actor": "\ud800"},
-        {"type": "RegisterAgent", "data": {"agent_id": 10**400}, "actor": "a", "expected_version": 10**40},
-        {"type": "RegisterAgent", "data": {"agent_id": float("nan")}, "actor": "a"},
-        {"type": "RegisterAgent", "data": [], "actor": "a", "command_id": "\ud800"},
-        {"type": ["RegisterAgent"], "data": {}, "actor": {"a": None}, "command_id": {}},
-        {},
-    ],
-)
+HOSTILE: list[dict[str, Any]] = [
+    {"type": "\ud800", "data": {}, "actor": "a"},
+    {"type": "RegisterAgent", "data": {"\ud800": 1}, "actor": "a"},
+    {"type": "RegisterAgent", "data": {"agent_id": "\ud800"}, "actor": "\ud800"},
+    {"type": "RegisterAgent", "data": {"agent_id": 10**400}, "actor": "a", "expected_version": 10**40},
+    {"type": "RegisterAgent", "data": {"agent_id": float("nan")}, "actor": "a"},
+    {"type": "RegisterAgent", "data": [], "actor": "a", "command_id": "\ud800"},
+    {"type": ["RegisterAgent"], "data": {}, "actor": {"a": None}, "command_id": {}},
+    {},
+]
+
+
 async def test_whatever_a_command_says_it_is_answered(
-    manager: StateManager, broker: CommandBroker, plain: PlainProducer, submission: dict[str, Any]
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
 ) -> None:
-    message_id = await asyncio.to_thread(plain.send, submission)
+    sent = [plain.send(submission) for submission in HOSTILE]
     async with consuming(broker, manager.submit):
-        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
-    assert answer is not None
-    assert (answer.outcome, (await figures(broker)).in_hand) == ("invalid", 0)
+        answers = [await CommandQueue(broker).answer(UUID(one), SOON) for one in sent]
+    assert [one and one.outcome for one in answers] == ["invalid"] * len(HOSTILE)
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
 
 
 async def test_a_message_that_names_no_command_id_has_the_same_one_each_time_it_comes(
