@@ -35,7 +35,7 @@ async def status(settings: Settings, output: Output) -> int:
         output.json_document({"status": check.status, "message": check.message, **check.figures})
     else:
         output.line(check.message)
-        names = ("waiting", "oldest_seconds", "in_hand", "dead", "delayed", "persists")
+        names = ("waiting", "oldest_seconds", "in_hand", "dead", "delayed", "persists", "memory_used")
         output.show(facts({name.replace("_", " "): _told(check.figures[name]) for name in names}))
     return {"healthy": Exit.DONE, "warning": Exit.REFUSED, "unhealthy": Exit.UNAVAILABLE}[check.status]
 

@@ -50,6 +50,8 @@ class QueueConsumer:
         pauses, away = self._patience.broker(), False
         try:
             while not stop.is_set():
+                if beating.done():
+                    beating.result()
                 try:
                     if away:
                         await self._take_stock()
@@ -63,8 +65,10 @@ class QueueConsumer:
                     await rest(stop, next(pauses))
             await asyncio.gather(*self._aside.values())
         finally:
-            for task in (beating, *self._aside.values()):
+            left = (beating, *self._aside.values())
+            for task in left:
                 task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _beat(self) -> None:
         """Tells that we live, sends back what the dead had taken, and looks how the queue is."""
@@ -98,7 +102,7 @@ class QueueConsumer:
 
     async def _carry_out(self, waiting: Sequence[Taken], stop: asyncio.Event) -> None:
         """In their order, also over an outage, as long as that does not take too long."""
-        pauses = self._patience.outage()
+        pauses, told = self._patience.outage(), False
         while waiting:
             answers = await asyncio.gather(*map(self._try, waiting))
             tried = list(zip(waiting, answers, strict=True))
@@ -109,7 +113,9 @@ class QueueConsumer:
             if not failed or done or pause is None or not all(_is_outage(answer) for _, answer in failed):
                 self._set_aside(failed, stop)
                 return
-            self._tell(failed[0][1], pause)
+            if not told:
+                told = True
+                self._tell(failed[0][1])
             await rest(stop, pause)
             waiting = [one for one, _ in failed]
             if stop.is_set():
@@ -163,9 +169,9 @@ class QueueConsumer:
         logger.warning("A message of the queue is a dead letter now (`dora-state queue show %s`): %s", one.id, why)
         await self._settling.bury(one, answer, attempts)
 
-    def _tell(self, answer: Answer, pause: float) -> None:
+    def _tell(self, answer: Answer) -> None:
         if answer.problem is not None:
-            logger.warning("Commands of the queue wait %.1f s: %s", pause, answer.problem.message)
+            logger.warning("The queue waits until its commands can be taken: %s", answer.problem.message)
 
 
 def _is_final(answer: Answer) -> bool:

@@ -34,7 +34,8 @@ class CommandQueue:
         """Give a command to the queue; gives its id, which is minted where the submission has none.
 
         When this returns, the broker has it. What is wrong with the command itself is told by its answer. Raises
-        InvalidInput for what can't be sent, BrokerUnfit, BrokerUnavailable: send the same command id again then.
+        InvalidInput for what can't be sent, BrokerUnfit, BrokerFull; BrokerUnavailable, where it is not known whether
+        it was sent: send the same command id again then.
         """
         command_id = _id_of(submission)
         id, raw = write({**submission, "command_id": str(command_id)}, command_id)

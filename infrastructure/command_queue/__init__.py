@@ -3,7 +3,7 @@
 from infrastructure.command_queue.answers import AnswerBox
 from infrastructure.command_queue.broker import CommandBroker, open_broker
 from infrastructure.command_queue.dead_letters import DeadCommand, DeadCommands, DeadInFull
-from infrastructure.command_queue.fitness import BrokerUnfit, Fitness
+from infrastructure.command_queue.fitness import BrokerFull, BrokerUnfit, Fitness
 from infrastructure.command_queue.messages import ACTOR, QUEUE, Taken
 from infrastructure.command_queue.taking import TakenCommands, figures
 
@@ -11,6 +11,7 @@ __all__ = [
     "ACTOR",
     "QUEUE",
     "AnswerBox",
+    "BrokerFull",
     "BrokerUnfit",
     "CommandBroker",
     "DeadCommand",

@@ -1,5 +1,6 @@
 """Answers in the broker, for those who wait for them: for a minute where the log keeps them, else for an hour."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -38,11 +39,16 @@ def document(answer: Answer) -> dict[str, Any]:
 
 
 def to_bytes(answer: Answer) -> bytes:
-    return orjson.dumps(document(answer), default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    """Whatever is in it: an answer that can't be written would hold up all others."""
+    told = document(answer)
+    try:
+        return orjson.dumps(told, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # half a letter, a number beyond 64 bits
+        return json.dumps(told, default=str, ensure_ascii=False).encode(errors="replace")
 
 
 def from_bytes(raw: bytes) -> Answer:
-    told: Mapping[str, Any] = orjson.loads(raw)
+    told: Mapping[str, Any] = json.loads(raw)
     return Answer(
         command_id=UUID(told["command_id"]) if told["command_id"] else None,
         type=told["type"],

@@ -18,7 +18,7 @@ from infrastructure.redis_client import open_redis
 
 HEARTBEAT_SECONDS = 20.0
 """Who was not heard of for so long is dead, and what it had taken goes to others."""
-FIT_SECONDS = 60.0
+FIT_SECONDS = 1.0
 """How long what the server told of itself is believed."""
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class CommandBroker:
             await self.call(self._dispatcher.do_requeue(QUEUE, *ids))
 
     async def fitness(self) -> Fitness:
-        """Of the server as it is now, or was within the last minute."""
+        """Of the server as it is now, or was within the last second."""
         if self._fitness is None or time.monotonic() > self._fit_until:
             self._fitness = Fitness.told(await self.call(self.client.info()))
             self._fit_until = time.monotonic() + FIT_SECONDS

@@ -7,6 +7,8 @@ from typing import Any
 from domain.errors import DoraStateError
 
 NO_EVICTION = "noeviction"
+FULL = 0.9
+"""Of its memory; the rest is for workers, which need some to take and to answer what waits."""
 
 
 class BrokerUnfit(DoraStateError):
@@ -15,13 +17,20 @@ class BrokerUnfit(DoraStateError):
     code = "broker_unfit"
 
 
+class BrokerFull(DoraStateError):
+    """The broker has no room for more commands; try again when workers have come further."""
+
+    code = "broker_full"
+
+
 @dataclass(frozen=True, slots=True)
 class Fitness:
-    """What the server tells of itself. `persists`: it keeps an append-only file."""
+    """What the server tells of itself. `persists`: it keeps an append-only file. `used` is the share of its memory."""
 
     eviction: str
     persists: bool
     is_cluster: bool
+    used: float = 0.0
 
     @classmethod
     def told(cls, info: Mapping[str, Any]) -> "Fitness":
@@ -30,6 +39,7 @@ class Fitness:
             eviction=str(info.get("maxmemory_policy", NO_EVICTION)),
             persists=str(info.get("aof_enabled")) == "1",
             is_cluster=str(info.get("cluster_enabled")) == "1",
+            used=int(info.get("used_memory", 0)) / most if (most := int(info.get("maxmemory", 0))) else 0.0,
         )
 
     @property
@@ -45,6 +55,11 @@ class Fitness:
         return None
 
     def require(self) -> None:
-        """Raises BrokerUnfit."""
+        """For one who sends. Raises BrokerUnfit, BrokerFull."""
         if (reason := self.unfit_because) is not None:
             raise BrokerUnfit(reason)
+        if self.used >= FULL:
+            raise BrokerFull(
+                f"The broker's memory is full to {self.used:.0%}, and what is left is for workers; "
+                "try again when they have come further, or give it more."
+            )

@@ -64,7 +64,7 @@ def read(raw: bytes) -> Taken:
     if fault := _fault(value):
         return Taken(id, {}, known, fault)
     submission = value["args"][0]
-    if "command_id" not in submission:
+    if submission.get("command_id") is None:
         return Taken(id, submission | {"command_id": str(known)}, known)
     return Taken(id, submission, _uuid(submission["command_id"]) or known)
 

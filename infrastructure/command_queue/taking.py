@@ -60,7 +60,7 @@ class TakenCommands:
     async def ids(self) -> set[str]:
         """Of all messages in hand."""
         found: Any = await self._broker.call(self._broker.client.smembers(self._in_hand))
-        return {id.decode() for id in found}
+        return {id.decode(errors="replace") for id in found}
 
     async def settle(self, answered: Sequence[tuple[Taken, Answer]]) -> None:
         """They leave the queue, each with its answer for who waits; harmless to repeat."""
@@ -103,9 +103,9 @@ async def figures(broker: CommandBroker) -> QueueFigures:
     return QueueFigures(waiting, max(messages - waiting, 0), dead, delayed, await _age(broker, first))
 
 
-async def _age(broker: CommandBroker, id: bytes | None) -> float | None:
+async def _age(broker: CommandBroker, id: Any) -> float | None:
     """How long ago a message was sent, as its sender says."""
-    raw: Any = await broker.call(broker.client.hget(broker.keys.messages, id.decode())) if id is not None else None
+    raw: Any = await broker.call(broker.client.hget(broker.keys.messages, id)) if id is not None else None
     try:
         sent = orjson.loads(raw)["message_timestamp"] if raw is not None else None
     except (orjson.JSONDecodeError, KeyError, TypeError):

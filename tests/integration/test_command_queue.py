@@ -17,10 +17,21 @@ from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.broker import BrokerUnavailable
-from infrastructure.command_queue import BrokerUnfit, CommandBroker, Fitness, TakenCommands, figures, open_broker
+from infrastructure.command_queue import (
+    BrokerFull,
+    BrokerUnfit,
+    CommandBroker,
+    Fitness,
+    TakenCommands,
+    figures,
+    open_broker,
+)
 from infrastructure.queue_figures import QueueFigures
 from tests.support.queueing import SOON, PlainProducer, consuming, register
 from tests.support.redis_server import RedisServer, execute
+
+ROOM = 20_000_000
+"""Bytes of a broker that becomes full."""
 
 
 @pytest.fixture
@@ -161,59 +172,88 @@ async def test_who_sends_in_order_is_carried_out_in_order_many_at_once(
     assert told[1:] == [f"n{number}" for number in range(300)]
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"\xff\xfe", "not well-formed JSON"),
-        (b'{"args": [', "not well-formed JSON"),
-        (b"[" * 5000, "not well-formed JSON"),
-        (b"[]", "no JSON object"),
-        (b'{"a": 1, "a": 2}', 'the key "a" twice'),
-        (b"{}", "no id of the broker"),
-        (b"x" * 2_000_000, "the limit is"),
-    ],
-)
+UNREADABLE = {
+    b"\xff\xfe": "not well-formed JSON",
+    b'{"args": [': "not well-formed JSON",
+    b"[" * 5000: "not well-formed JSON",
+    b"[]": "no JSON object",
+    b'{"a": 1, "a": 2}': 'the key "a" twice',
+    b"{}": "no id of the broker",
+    b"x" * 2_000_000: "the limit is",
+}
+
+
 async def test_what_can_not_be_read_is_a_dead_letter_and_holds_up_nobody(
-    manager: StateManager, broker: CommandBroker, raw: bytes, reason: str
+    manager: StateManager, broker: CommandBroker
 ) -> None:
-    await broker.enqueue("poison", raw)
+    for number, raw in enumerate(UNREADABLE):
+        await broker.enqueue(f"poison-{number}", raw)
     queue = CommandQueue(broker)
     command_id = await queue.send(register(1))
     async with consuming(broker, manager.submit):
         answer = await queue.answer(command_id, SOON)
         assert answer is not None
         assert answer.ok
-        await until_queue(broker, lambda found: found.dead == 1)
-    (letter,) = await dead(broker)
-    assert (letter.dead.id, reason in letter.dead.reason) == ("poison", True)
+        await until_queue(broker, lambda found: found.dead == len(UNREADABLE))
+    told = {one.dead.id: one.dead.reason for one in await dead(broker)}
+    for number, reason in enumerate(UNREADABLE.values()):
+        assert reason in told[f"poison-{number}"]
     assert (await figures(broker)).in_hand == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named", "actor"),
-    [
-        (("x",), {}, "submit"),
-        ((), {}, "submit"),
-        (({}, {}), {}, "submit"),
-        (({},), {"a": 1}, "submit"),
-        (({},), {}, "x"),
-    ],
-)
+MISSHAPEN: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+    (("x",), {}, "submit"),
+    ((), {}, "submit"),
+    (({}, {}), {}, "submit"),
+    (({},), {"a": 1}, "submit"),
+    (({},), {}, "x"),
+]
+
+
 async def test_a_message_of_another_shape_is_a_dead_letter_and_its_sender_is_told(
-    manager: StateManager,
-    broker: CommandBroker,
-    plain: PlainProducer,
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
-    actor: str,
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
 ) -> None:
-    message_id = await asyncio.to_thread(lambda: plain.send(*arguments, actor=actor, **named))
+    sent = [plain.send(*arguments, actor=actor, **named) for arguments, named, actor in MISSHAPEN]
     async with consuming(broker, manager.submit):
-        answer = await CommandQueue(broker).answer(UUID(message_id), SOON)
-    assert answer is not None
-    assert answer.problem is not None
-    assert (answer.outcome, answer.problem.code) == ("failed", "unreadable")
-    assert len(await dead(broker)) == 1
+        answers = [await CommandQueue(broker).answer(UUID(one), SOON) for one in sent]
+    assert [one and one.problem and (one.outcome, one.problem.code) for one in answers] == [
+        ("failed", "unreadable")
+    ] * len(MISSHAPEN)
+    assert len(await dead(broker)) == len(MISSHAPEN)
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"type": "\ud800", "data": {}, "actor": "a"},
+    {"type": "RegisterAgent", "data": {"\ud800": 1}, "actor": "a"},
+    {"type": "RegisterAgent", "data": {"agent_id": "\ud800"}, "actor": "\ud800"},
+    {"type": "RegisterAgent", "data": {"agent_id": 10**400}, "actor": "a", "expected_version": 10**40},
+    {"type": "RegisterAgent", "data": {"agent_id": float("nan")}, "actor": "a"},
+    {"type": "RegisterAgent", "data": [], "actor": "a", "command_id": "\ud800"},
+    {"type": ["RegisterAgent"], "data": {}, "actor": {"a": None}, "command_id": {}},
+    {},
+]
+
+
+async def test_whatever_a_command_says_it_is_answered(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
+) -> None:
+    sent = [plain.send(submission) for submission in HOSTILE]
+    async with consuming(broker, manager.submit):
+        answers = [await CommandQueue(broker).answer(UUID(one), SOON) for one in sent]
+    assert [one and one.outcome for one in answers] == ["invalid"] * len(HOSTILE)
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+
+
+async def test_a_message_that_names_no_command_id_has_the_same_one_each_time_it_comes(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
+) -> None:
+    message: Any = dramatiq.Message("commands", "submit", (register(1) | {"command_id": None},), {}, {})
+    async with consuming(broker, manager.submit) as consumer:
+        for _ in range(2):
+            await asyncio.to_thread(plain.broker.enqueue, message)
+        await until(lambda: consumer.figures.answered == 2)
+    assert consumer.figures.outcomes == {"accepted": 2}
+    assert (await manager.platform.log.head()).position == 1
 
 
 async def test_what_fails_time_and_again_is_a_dead_letter_that_can_be_sent_again(
@@ -388,6 +428,26 @@ async def test_a_broker_that_evicts_is_refused_with_one_sentence(tmp_path: Path,
                 f"The broker drops keys when it is full (maxmemory-policy {policy}) and takes no commands: "
                 "name a Redis of its own in DORA_STATE_BROKER_URL, with maxmemory-policy noeviction."
             )
+            assert (await figures(broker)).waiting == 0
+
+
+async def test_a_broker_that_is_nearly_full_takes_no_more_and_workers_still_answer_what_waits(
+    tmp_path: Path, tenant: str, manager: StateManager
+) -> None:
+    with RedisServer(tmp_path) as server, server.client() as client:
+        async with open_broker(server.url, tenant) as broker:
+            queue = CommandQueue(broker)
+            sent = await queue.send(register(1))
+            client.set("filling", b"x" * ROOM)
+            memory: Any = client.info("memory")
+            execute(client, "CONFIG", "SET", "maxmemory", str(int(memory["used_memory"] / 0.93)))
+            async with open_broker(server.url, tenant) as anew:
+                with pytest.raises(BrokerFull, match="what is left is for workers"):
+                    await CommandQueue(anew).send(register(2))
+            async with consuming(broker, manager.submit):
+                answer = await queue.answer(sent, SOON)
+            assert answer is not None
+            assert answer.ok
             assert (await figures(broker)).waiting == 0
 
 

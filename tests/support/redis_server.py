@@ -26,7 +26,7 @@ class RedisServer:
     def __init__(self, directory: Path, *, cluster: bool = False) -> None:
         self._directory = directory
         self._cluster = cluster
-        self._port = _free_port() if cluster else 0
+        self._port = free_port() if cluster else 0
         self._socket = directory / "redis.sock"
         self.url = f"redis://127.0.0.1:{self._port}/0" if cluster else f"unix://{self._socket}?db=0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,7 @@ class RedisServer:
         program = os.environ.get("DORA_STATE_TEST_REDIS_SERVER") or find_programs().valkey_server
         settings = {"port": str(self._port), "save": "", "appendonly": "no", "dir": str(self._directory)}
         if self._cluster:
-            settings |= {"bind": "127.0.0.1", "cluster-enabled": "yes", "cluster-port": str(_free_port())}
+            settings |= {"bind": "127.0.0.1", "cluster-enabled": "yes", "cluster-port": str(free_port())}
             (self._directory / "nodes.conf").unlink(missing_ok=True)
         else:
             settings |= {"unixsocket": str(self._socket)}
@@ -98,7 +98,7 @@ def execute(client: Redis, *words: str) -> Any:
     return client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py has no types for it
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
