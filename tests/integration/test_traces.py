@@ -74,6 +74,21 @@ async def test_what_the_sampling_leaves_out_is_not_told_and_leaves_no_name_in_th
     assert told.spans == []
 
 
+async def test_callers_decide_whether_their_traces_are_told(database_url: str, tenant: str) -> None:
+    unsampled = f"{CALLER[:-2]}00"
+    with collector() as told:
+        async with opened(database_url, tenant, traces_url=told.url, traces_sample=0.0) as platform:
+            manager = StateManager(platform)
+            with platform.traces.request("POST", unsampled) as request:
+                await manager.submit(create("wf-1"))
+                request.answered("POST", "/commands", 200)
+            with platform.traces.request("POST", CALLER):
+                await manager.submit(create("wf-2"))
+            assert (await metadata_of(platform))["traceparent"] == unsampled
+    assert request.trace_id == CALLER.split("-")[1]
+    assert sorted(span.name for span in told.spans) == ["CreateWorkflow", "POST", "append"]
+
+
 async def test_a_collector_that_is_away_holds_up_nobody(database_url: str, tenant: str, caplog: Any) -> None:
     with collector() as told:
         url = told.url
