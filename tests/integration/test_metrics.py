@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client import CollectorRegistry
 
-from commands.locks import LockTimeout
+from domain.errors import LockTimeout
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager

@@ -1,6 +1,8 @@
 """Traces: from a request through its command and the append to the read model."""
 
 import builtins
+import subprocess
+import sys
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -193,3 +195,17 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
     assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 3
     assert said[0] == {"trace_id": CALLER.split("-")[1]}
     assert about() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("dora_state.cli.app", ("opentelemetry", "prometheus_client", "fastapi")),
+        # The library redis looks for OpenTelemetry's metrics by itself, where that is installed.
+        ("dora_state.platform", ("infrastructure.telemetry", "opentelemetry.exporter", "prometheus_client", "fastapi")),
+    ],
+)
+def test_what_is_heavy_is_loaded_by_whoever_wants_it_only(module: str, heavy: tuple[str, ...]) -> None:
+    program = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
