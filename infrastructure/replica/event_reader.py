@@ -178,6 +178,8 @@ class ReplicaEventReader:
         if cut.at is not None:
             return await self._replica.has_time(cut.at)
         version = cut.version
+        if version is None and self._replica.primary_away:
+            return True
         if version is None:
             try:
                 version = await self._primary.stream_version(stream_id)
@@ -193,6 +195,8 @@ class ReplicaEventReader:
 
     async def _now(self, ask: Callable[[EventReader], Awaitable[T]]) -> T:
         """Raises LogUnavailable where neither can be asked."""
+        if self._replica.primary_away and self._replica.usable:
+            return await ask(self._replica.reader)
         try:
             return await ask(self._primary)
         except LogUnavailable:

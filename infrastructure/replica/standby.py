@@ -106,6 +106,8 @@ class Replica:
         """None: it was never seen to be as far as the primary once was."""
         self.trouble: str | None = "was not looked at yet"
         """Why it is not read, in words that follow 'The replica'."""
+        self.primary_away = False
+        """The last look found no primary: what it would be asked for in vain, the replica may answer at once."""
         self.fell_back = 0
         """How often a question that was sent to it had to be asked of the primary."""
         self.asked = 0
@@ -152,6 +154,7 @@ class Replica:
             self._troubled(f"can't be read ({error.message.rstrip('.')})")
             await self._primary_looked(asked_at)
             return
+        self.primary_away = head is None
         if head is not None:
             self._looks.append((asked_at, head))
         if sight.fault is not None:

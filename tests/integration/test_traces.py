@@ -1,5 +1,6 @@
 """Traces: from a request through its command and the append to the read model."""
 
+import asyncio
 import builtins
 import subprocess
 import sys
@@ -170,6 +171,8 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         said.append(dict(about()))
         if scope["path"] == "/broken":
             raise RuntimeError
+        if scope["path"] == "/gone":
+            raise asyncio.CancelledError
         scope["route"] = Route()
         await send({"type": "http.response.start", "status": 201})
 
@@ -186,13 +189,17 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         await ask("BREW", f"/workflows/{uuid4()}")
         with pytest.raises(RuntimeError):
             await ask("GET", "/broken")
+        with pytest.raises(asyncio.CancelledError):
+            await ask("GET", "/gone")
         registry = platform.registry()
+    assert platform.requests.open == 0
     assert platform.requests.requests == {
         ("PUT", Route.path, 201): 1,
         ("other", Route.path, 201): 1,
         ("GET", "other", 500): 1,
+        ("GET", "other", 499): 1,
     }
-    assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 3
+    assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 4
     assert said[0] == {"trace_id": CALLER.split("-")[1]}
     assert about() == {}
 

@@ -17,9 +17,10 @@ from infrastructure.embedded.wheels import find_programs
 
 
 class Pair:
-    """The primary runs as long as the block; the replica runs from `start` to `stop`, as often as a test likes."""
+    """The primary runs but for `without_primary`; the replica runs from `start` to `stop`, as often as a test likes."""
 
     def __init__(self, primary: EmbeddedServers, home: Path) -> None:
+        self._primary = primary
         self._replica = EmbeddedServers(home, say=lambda _: None)
         self.primary_url = primary.database_url
         self.replica_url = self._replica.database_url
@@ -29,6 +30,14 @@ class Pair:
 
     def stop(self) -> None:
         self._replica.stop()
+
+    @contextmanager
+    def without_primary(self) -> Iterator[None]:
+        self._primary.stop()
+        try:
+            yield
+        finally:
+            self._primary.start()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
