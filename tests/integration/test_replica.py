@@ -169,6 +169,16 @@ async def test_a_replica_that_is_gone_is_noticed_by_nobody_who_asks_and_is_used_
         await until(lambda: replica.usable)
 
 
+async def test_a_replica_that_hangs_holds_up_nobody_for_long(both: Pair, bank: str) -> None:
+    async with opened(both, bank) as (manager, replica):
+        await shown_by(manager, replica, await create(manager, "wf-1"))
+        with both.frozen():
+            assert [one.version async for one in manager.history("workflow", "wf-1")] == [1]
+            assert not replica.usable
+            assert await listed(manager) == ["wf-1"]
+        await until(lambda: replica.usable)
+
+
 async def test_who_only_asks_goes_on_while_the_primary_is_away(both: Pair, bank: str) -> None:
     async with opened(both, bank) as (manager, replica):
         await shown_by(manager, replica, await create(manager, "wf-1"))

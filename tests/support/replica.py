@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from infrastructure.embedded import EmbeddedServers
@@ -21,6 +22,7 @@ class Pair:
 
     def __init__(self, primary: EmbeddedServers, home: Path) -> None:
         self._primary = primary
+        self._home = home
         self._replica = EmbeddedServers(home, say=lambda _: None)
         self.primary_url = primary.database_url
         self.replica_url = self._replica.database_url
@@ -38,6 +40,19 @@ class Pair:
             yield
         finally:
             self._primary.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nobody."""
+        postmaster = psutil.Process(int((self._home / "pgdata" / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
