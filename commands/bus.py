@@ -22,7 +22,7 @@ from commands.envelope import Answer, Envelope
 from commands.figures import BusFigures
 from commands.groups import Group, Pending
 from commands.sharing import Sharing
-from commands.tracing import RELAY, CommandTracing, Span
+from commands.tracing import NOBODY_ASKS, CommandTracing, Span
 from domain.errors import DoraStateError, LogError, LogUnavailable
 from domain.log import Appended, AppendOutcome
 
@@ -56,7 +56,7 @@ class CommandBus:
         queue_size: int = DEFAULT_QUEUE_SIZE,
         group_size: int = DEFAULT_GROUP_SIZE,
         on_commit: Callable[[], None] = lambda: None,
-        tracing: CommandTracing = RELAY,
+        tracing: CommandTracing = NOBODY_ASKS,
     ) -> None:
         """`on_commit` is called after each group, off the write path: it must only set a signal."""
         self._committer = committer

@@ -17,6 +17,7 @@ from commands.messages import COMMANDS, Command
 from commands.messages.agent import Heartbeat
 from commands.messages.transaction import MOST_COMMANDS, Transaction, Version
 from commands.strict_json import parse_json
+from commands.tracing import TRACEPARENT
 from commands.wording import invalid, visible
 from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
@@ -102,6 +103,7 @@ class Edge:
             causation_id=submission.causation_id,
             occurred_at=submission.occurred_at,
             expected_version=submission.expected_version,
+            traceparent=TRACEPARENT.get(),
         )
 
     def _check_command(self, submission: _Submission) -> Command:

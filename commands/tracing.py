@@ -11,7 +11,7 @@ from typing import Protocol
 from commands.envelope import Answer, Envelope
 
 TRACEPARENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
-"""That of the request which is being served, by task."""
+"""That of the request which is being served, by task: the edge puts it into each command."""
 _FORM = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -43,34 +43,15 @@ class CommandTracing(Protocol):
     """Is told of commands; must not raise, and be quick."""
 
     def begin(self, envelope: Envelope) -> Span | None:
-        """A command is submitted, in the context of who submits it; None where nobody wants to know of it."""
+        """A command is submitted, as a part of what it names; None where nobody wants to know of it."""
         ...
 
 
-class Relayed:
-    """A command of which only the name of its request is kept."""
-
-    __slots__ = ("traceparent",)
-
-    def __init__(self, traceparent: str) -> None:
-        self.traceparent = traceparent
-
-    def sent(self, commands: int) -> None:
-        return None
-
-    def landed(self) -> None:
-        return None
-
-    def answered(self, answer: Answer | None) -> None:
-        return None
-
-
-class Relay:
+class NobodyAsks:
     """For a house in which nobody is told of anything."""
 
     def begin(self, envelope: Envelope) -> Span | None:
-        traceparent = TRACEPARENT.get()
-        return None if traceparent is None else Relayed(traceparent)
+        return None
 
 
-RELAY = Relay()
+NOBODY_ASKS = NobodyAsks()

@@ -26,5 +26,5 @@ class RequestCollector(Collector):
         for (method, route, status), count in list(figures.requests.items()):
             requests.add_metric((tenant, method, route, str(status)), count)
         yield requests
-        yield histogram("dora_state_http_request_seconds", "To the end of the answer.", tenant, figures.seconds)
+        yield histogram("dora_state_http_request_seconds", "To where the answer begins.", tenant, figures.seconds)
         yield gauge("dora_state_http_requests_open", "Requests that are being served.", tenant, figures.open)

@@ -1,5 +1,6 @@
 """Watches an ASGI application: each request is counted and timed, traced, and named in whatever is logged meanwhile."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -18,12 +19,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 """Methods and routes that nobody made: a stranger names as many as they like."""
-FAILED = 500
+FAILED, GONE = 500, 499
+"""Where nothing was answered: by a fault, or since whoever asked went away."""
 
 
 @dataclass(slots=True)
 class RequestFigures:
-    """Of requests by method, route (its pattern) and status; `seconds` to the end of the answer, or of the stream."""
+    """Of requests by method, route (its pattern) and status; `seconds` to where the answer begins."""
 
     requests: dict[tuple[str, str, int], int] = field(default_factory=dict)
     seconds: Spread = field(default_factory=lambda: Spread(SECONDS))
@@ -47,12 +49,13 @@ class WatchedRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method, status, begun = scope["method"] if scope["method"] in METHODS else OTHER, FAILED, time.perf_counter()
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        begun, took, status = time.perf_counter(), None, FAILED
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, took
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, took = message["status"], time.perf_counter() - begun
             await send(message)
 
         with self._traces.request(method, _header(scope, b"traceparent")) as span:
@@ -61,10 +64,14 @@ class WatchedRequests:
             try:
                 with doing(**about):
                     await self._app(scope, receive, sending)
+            except asyncio.CancelledError:
+                status = GONE if took is None else status
+                raise
             finally:
                 self._figures.open -= 1
                 route = getattr(scope.get("route"), "path", OTHER)  # known once it was routed
-                self._figures.answered(method, route, status, time.perf_counter() - begun)
+                seconds = time.perf_counter() - begun if took is None else took
+                self._figures.answered(method, route, status, seconds)
                 span.answered(method, route, status)
 
 

@@ -6,12 +6,11 @@ What there is now is short to say, and the primary says it: so no answer lacks a
 replica. Where the primary is away, the replica tells what it has.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.errors import LogUnavailable
@@ -28,10 +27,11 @@ from domain.log import (
     Stretch,
 )
 from domain.snapshots import Stamp
-from infrastructure.replica.standby import PATIENCE, Replica
+from infrastructure.event_store.reading import PAGE
+from infrastructure.replica.standby import Replica
 
 T = TypeVar("T")
-Includes = Callable[[], Awaitable[bool]]
+Includes = Callable[[], Coroutine[Any, Any, bool]]
 
 
 class ReplicaEventReader:
@@ -103,7 +103,7 @@ class ReplicaEventReader:
     async def read_log(
         self, *, after_position: int, limit: int, only: LogFilter | None = None, until_position: int | None = None
     ) -> list[RecordedEvent]:
-        def read(reader: EventReader) -> Awaitable[list[RecordedEvent]]:
+        def read(reader: EventReader) -> Coroutine[Any, Any, list[RecordedEvent]]:
             return reader.read_log(after_position=after_position, limit=limit, only=only, until_position=until_position)
 
         return await self._either(read, self._has(until_position))
@@ -119,18 +119,22 @@ class ReplicaEventReader:
     ) -> AsyncIterator[RecordedEvent]:
         if await self._shows(stream_id, cut):
             try:
-                stream = self._replica.reader.read_stream(
-                    stream_id, after_version=after_version, cut=cut, backwards=backwards, limit=limit
-                )
-                async for event in stream:
-                    yield event
-                    limit = None if limit is None else limit - 1
-                    if backwards:
-                        cut = replace(cut, version=event.version - 1)
-                    else:
-                        after_version = event.version
+                more = True
+                while more and (limit is None or limit > 0):
+                    size = PAGE if limit is None else min(PAGE, limit)
+                    page = await self._replica.patience.wait(
+                        self._page(stream_id, after_version, cut, backwards=backwards, limit=size)
+                    )
+                    for event in page:
+                        yield event
+                    more = len(page) == size
+                    limit = None if limit is None else limit - len(page)
+                    if page and backwards:
+                        cut = replace(cut, version=page[-1].version - 1)
+                    elif page:
+                        after_version = page[-1].version
                 return
-            except LogUnavailable as error:
+            except (LogUnavailable, TimeoutError) as error:
                 self._replica.failed(error)
         rest = self._primary.read_stream(
             stream_id, after_version=after_version, cut=cut, backwards=backwards, limit=limit
@@ -142,21 +146,32 @@ class ReplicaEventReader:
         self, stream_id: str, *, stamp: Stamp | None = None, after_version: int = 0, cut: Cut = NOW
     ) -> AsyncGenerator[Stretch]:
         if await self._shows(stream_id, cut):
+            stretches = self._replica.reader.read_stretches(
+                stream_id, stamp=stamp, after_version=after_version, cut=cut
+            )
             try:
-                reader = self._replica.reader
-                stretches = reader.read_stretches(stream_id, stamp=stamp, after_version=after_version, cut=cut)
-                async with aclosing(stretches):
-                    async for stretch in stretches:
-                        yield stretch
-                        if stretch.last is not None:
-                            stamp, after_version = None, stretch.last.version
+                while (stretch := await self._replica.patience.wait(_next(stretches))) is not None:
+                    yield stretch
+                    if stretch.last is not None:
+                        stamp, after_version = None, stretch.last.version
                 return
-            except LogUnavailable as error:
+            except (LogUnavailable, TimeoutError) as error:
                 self._replica.failed(error)
+            finally:
+                with suppress(RuntimeError):  # one that hangs can't be closed, and ends by itself
+                    await stretches.aclose()
         rest = self._primary.read_stretches(stream_id, stamp=stamp, after_version=after_version, cut=cut)
         async with aclosing(rest):
             async for stretch in rest:
                 yield stretch
+
+    async def _page(
+        self, stream_id: str, after_version: int, cut: Cut, *, backwards: bool, limit: int
+    ) -> list[RecordedEvent]:
+        stream = self._replica.reader.read_stream(
+            stream_id, after_version=after_version, cut=cut, backwards=backwards, limit=limit
+        )
+        return [event async for event in stream]
 
     async def _shows(self, stream_id: str, cut: Cut) -> bool:
         """Whether the replica has come to a cut."""
@@ -164,8 +179,7 @@ class ReplicaEventReader:
         if not replica.usable:
             return False
         try:
-            async with asyncio.timeout(PATIENCE):
-                includes = await self._includes(stream_id, cut)
+            includes = await replica.patience.wait(self._includes(stream_id, cut))
         except (LogUnavailable, TimeoutError) as error:
             replica.failed(error)
             return False
@@ -178,6 +192,8 @@ class ReplicaEventReader:
         if cut.at is not None:
             return await self._replica.has_time(cut.at)
         version = cut.version
+        if version is None and self._replica.primary_away:
+            return True
         if version is None:
             try:
                 version = await self._primary.stream_version(stream_id)
@@ -191,8 +207,10 @@ class ReplicaEventReader:
 
         return has
 
-    async def _now(self, ask: Callable[[EventReader], Awaitable[T]]) -> T:
+    async def _now(self, ask: Callable[[EventReader], Coroutine[Any, Any, T]]) -> T:
         """Raises LogUnavailable where neither can be asked."""
+        if self._replica.primary_away and self._replica.usable:
+            return await ask(self._replica.reader)
         try:
             return await ask(self._primary)
         except LogUnavailable:
@@ -200,13 +218,17 @@ class ReplicaEventReader:
                 raise
             return await ask(self._replica.reader)
 
-    async def _either(self, ask: Callable[[EventReader], Awaitable[T]], includes: Includes) -> T:
+    async def _either(self, ask: Callable[[EventReader], Coroutine[Any, Any, T]], includes: Includes) -> T:
         if self._replica.usable:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    if await includes():
-                        self._replica.asked += 1
-                        return await ask(self._replica.reader)
+                if await self._replica.patience.wait(includes()):
+                    self._replica.asked += 1
+                    return await self._replica.patience.wait(ask(self._replica.reader))
             except (LogUnavailable, TimeoutError) as error:
                 self._replica.failed(error)
         return await ask(self._primary)
+
+
+async def _next(stretches: AsyncGenerator[Stretch]) -> Stretch | None:
+    """None at the end."""
+    return await anext(stretches, None)

@@ -1,13 +1,12 @@
 """The read models of the replica where it may be read, else of the primary."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, TypeVar
 
 from infrastructure.read_models import PostgresReadModels, PostgresReadModelWriter
-from infrastructure.replica.standby import PATIENCE, Replica
+from infrastructure.replica.standby import Replica
 from projections.documents.system import Figures, Rates
 from projections.errors import ReadModelsUnavailable
 from projections.ports import NO_WORDS, Checkpoint, Counts, StoredDocument
@@ -71,16 +70,15 @@ class ReplicaReadModels:
 
     async def _either(
         self,
-        ask: Callable[[PostgresReadModels], Awaitable[T]],
-        includes: Callable[[], Awaitable[bool]] | None = None,
+        ask: Callable[[PostgresReadModels], Coroutine[Any, Any, T]],
+        includes: Callable[[], Coroutine[Any, Any, bool]] | None = None,
     ) -> T:
         """`includes`: whether the replica shows what is asked for."""
         if self._replica.usable:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    if includes is None or await includes():
-                        self._replica.asked += 1
-                        return await ask(self._copy)
+                if includes is None or await self._replica.patience.wait(includes()):
+                    self._replica.asked += 1
+                    return await self._replica.patience.wait(ask(self._copy))
             except (ReadModelsUnavailable, TimeoutError) as error:
                 self._replica.failed(error)
         return await ask(self._primary)

@@ -19,6 +19,7 @@ from infrastructure import sql
 from infrastructure.database import Pool, Role, schema_pool, tenant_schema
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.event_store.reading import PostgresEventReader
+from infrastructure.replica.patience import Patience
 
 LOOK_SECONDS = 0.5
 PATIENCE = 3.0
@@ -50,34 +51,41 @@ class Sight:
         return None
 
 
-async def look(primary: Pool, replica: Pool) -> tuple[Sight, int | None]:
+async def look(primary: Pool, replica: Pool, patience: Patience) -> tuple[Sight, int | None]:
     """Also how far the primary was, before the replica was asked. Raises LogUnavailable for the replica alone."""
     try:
-        row: Any = await _row(primary, "primary")
+        row = await _row(primary, "primary", patience)
     except LogError:
         row = None
-    system, started, replayed, recovering, position = await _row(replica, "standby")
+    system, started, replayed, recovering, position = await _row(replica, "standby", patience)
     if row is None:
         return Sight(True, recovering, position, replayed, None), None
     same = (system, started) == (row[0], row[1])
     return Sight(system == row[0], recovering or same, position, replayed, max(row[2] - replayed, 0)), row[2]
 
 
-async def _row(pool: Pool, query: str) -> Any:
-    """Raises LogUnavailable, also after PATIENCE seconds."""
+async def _row(pool: Pool, query: str, patience: Patience) -> Any:
+    """Raises LogUnavailable, also where the patience ends."""
+
+    async def ask() -> Any:
+        with domain_errors():
+            async with pool.connection() as connection:
+                return await (await connection.execute(sql.load(f"replica/{query}"))).fetchone()
+
     try:
-        async with asyncio.timeout(PATIENCE):
-            with domain_errors():
-                async with pool.connection() as connection:
-                    return await (await connection.execute(sql.load(f"replica/{query}"))).fetchone()
+        return await patience.wait(ask())
     except TimeoutError:
         raise LogUnavailable(f"PostgreSQL did not answer within {PATIENCE:g} seconds; see what holds it up.") from None
 
 
 async def look_at(primary_url: str, replica_url: str, tenant: str) -> Sight:
     """By their addresses, on connections of its own. Raises LogUnavailable and LogError for the replica alone."""
+    patience = Patience(PATIENCE)
     async with _briefly(primary_url, tenant) as primary, _briefly(replica_url, tenant) as replica:
-        return (await look(primary, replica))[0]
+        try:
+            return (await look(primary, replica, patience))[0]
+        finally:
+            await patience.close()
 
 
 @asynccontextmanager
@@ -101,11 +109,14 @@ class Replica:
     def __init__(self, primary: Pool, pool: Pool, lag: float) -> None:
         self.pool = pool
         self.reader = PostgresEventReader(pool)
+        self.patience = Patience(PATIENCE)
         self.most_lag = lag
         self.lag: float | None = None
         """None: it was never seen to be as far as the primary once was."""
         self.trouble: str | None = "was not looked at yet"
         """Why it is not read, in words that follow 'The replica'."""
+        self.primary_away = False
+        """The last look found no primary: what it would be asked for in vain, the replica may answer at once."""
         self.fell_back = 0
         """How often a question that was sent to it had to be asked of the primary."""
         self.asked = 0
@@ -147,11 +158,12 @@ class Replica:
         """Judge it by how it is now."""
         asked_at = time.monotonic()
         try:
-            sight, head = await look(self._primary, self.pool)
+            sight, head = await look(self._primary, self.pool, self.patience)
         except LogError as error:
             self._troubled(f"can't be read ({error.message.rstrip('.')})")
             await self._primary_looked(asked_at)
             return
+        self.primary_away = head is None
         if head is not None:
             self._looks.append((asked_at, head))
         if sight.fault is not None:
@@ -170,7 +182,7 @@ class Replica:
     async def _primary_looked(self, asked_at: float) -> None:
         """While the replica is away, the primary goes on."""
         try:
-            self._looks.append((asked_at, (await _row(self._primary, "primary"))[2]))
+            self._looks.append((asked_at, (await _row(self._primary, "primary", self.patience))[2]))
         except LogError:
             return
 
@@ -206,5 +218,6 @@ async def open_replica(primary: Pool, url: str, tenant: str, lag: float, max_siz
                 # More than once: `asyncio.wait_for`, which the driver's pool uses, may lose a cancellation on 3.11.
                 watching.cancel()
                 await asyncio.wait({watching}, timeout=1)
+            await replica.patience.close()
     finally:
         await pool.close()

@@ -18,6 +18,7 @@ from dora_state.state_manager import StateManager
 from dora_state.watching import gathering
 from dora_state.watching.serving import MetricsNotServed, serve_metrics
 from infrastructure.storage import storage
+from tests.support.gathering import until_gathered
 from tests.support.working import Workers
 
 WORKFLOW = {"type": "CreateWorkflow", "actor": "me", "data": {"workflow_id": "wf-1", "definition_id": "assessment"}}
@@ -33,11 +34,8 @@ async def platform(database_url: str, redis_url: str, tenant: str) -> AsyncItera
 async def gathered(platform: Platform) -> CollectorRegistry:
     """The metrics, once health and sizes were gathered."""
     registry = platform.registry()
-    for _ in range(1000):
-        if platform.gathered.health is not None and platform.gathered.storage is not None:
-            return registry
-        await asyncio.sleep(0.01)
-    raise AssertionError("nothing was gathered")
+    await until_gathered(platform)
+    return registry
 
 
 async def served(port: int) -> str:

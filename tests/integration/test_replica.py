@@ -169,6 +169,29 @@ async def test_a_replica_that_is_gone_is_noticed_by_nobody_who_asks_and_is_used_
         await until(lambda: replica.usable)
 
 
+async def test_a_replica_that_hangs_holds_up_nobody_for_long(both: Pair, bank: str) -> None:
+    async with opened(both, bank) as (manager, replica):
+        await shown_by(manager, replica, await create(manager, "wf-1"))
+        with both.frozen():
+            assert [one.version async for one in manager.history("workflow", "wf-1")] == [1]
+            assert not replica.usable
+            assert await listed(manager) == ["wf-1"]
+        await until(lambda: replica.usable)
+
+
+async def test_who_only_asks_goes_on_while_the_primary_is_away(both: Pair, bank: str) -> None:
+    async with opened(both, bank) as (manager, replica):
+        await shown_by(manager, replica, await create(manager, "wf-1"))
+        with both.without_primary():
+            await until(lambda: replica.primary_away and replica.usable)
+            assert await listed(manager) == ["wf-1"]
+            assert (await manager.state("workflow", "wf-1"))["state"] == "created"
+            assert [one.version async for one in manager.history("workflow", "wf-1")] == [1]
+            assert (await manager.state("workflow", "wf-1", cut=Cut(version=1)))["state"] == "created"
+            assert await exported(manager) == [1]
+        await until(lambda: not replica.primary_away and replica.usable)
+
+
 async def test_a_server_that_follows_another_primary_is_never_read(both: Pair, bank: str, database_url: str) -> None:
     await migrate(database_url, bank)
     try:
@@ -176,7 +199,8 @@ async def test_a_server_that_follows_another_primary_is_never_read(both: Pair, b
             await open_pool(database_url, bank, Role.PROJECTOR) as primary,
             open_replica(primary, both.replica_url, bank, 60.0, 1) as replica,
         ):
-            assert replica.trouble == "belongs to another primary: correct DORA_STATE_READ_DATABASE_URL"
+            fault = "belongs to another primary: correct DORA_STATE_READ_DATABASE_URL"
+            await until(lambda: replica.trouble == fault)
     finally:
         await drop_tenant(database_url, bank)
 

@@ -1,6 +1,9 @@
 """Traces: from a request through its command and the append to the read model."""
 
+import asyncio
 import builtins
+import subprocess
+import sys
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,6 +75,21 @@ async def test_what_the_sampling_leaves_out_is_not_told_and_leaves_no_name_in_th
             await StateManager(platform).submit(create("wf-1"))
             assert "traceparent" not in await metadata_of(platform)
     assert told.spans == []
+
+
+async def test_callers_decide_whether_their_traces_are_told(database_url: str, tenant: str) -> None:
+    unsampled = f"{CALLER[:-2]}00"
+    with collector() as told:
+        async with opened(database_url, tenant, traces_url=told.url, traces_sample=0.0) as platform:
+            manager = StateManager(platform)
+            with platform.traces.request("POST", unsampled) as request:
+                await manager.submit(create("wf-1"))
+                request.answered("POST", "/commands", 200)
+            with platform.traces.request("POST", CALLER):
+                await manager.submit(create("wf-2"))
+            assert (await metadata_of(platform))["traceparent"] == unsampled
+    assert request.trace_id == CALLER.split("-")[1]
+    assert sorted(span.name for span in told.spans) == ["CreateWorkflow", "POST", "append"]
 
 
 async def test_a_collector_that_is_away_holds_up_nobody(database_url: str, tenant: str, caplog: Any) -> None:
@@ -153,6 +171,8 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         said.append(dict(about()))
         if scope["path"] == "/broken":
             raise RuntimeError
+        if scope["path"] == "/gone":
+            raise asyncio.CancelledError
         scope["route"] = Route()
         await send({"type": "http.response.start", "status": 201})
 
@@ -169,12 +189,30 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         await ask("BREW", f"/workflows/{uuid4()}")
         with pytest.raises(RuntimeError):
             await ask("GET", "/broken")
+        with pytest.raises(asyncio.CancelledError):
+            await ask("GET", "/gone")
         registry = platform.registry()
+    assert platform.requests.open == 0
     assert platform.requests.requests == {
         ("PUT", Route.path, 201): 1,
         ("other", Route.path, 201): 1,
         ("GET", "other", 500): 1,
+        ("GET", "other", 499): 1,
     }
-    assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 3
+    assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 4
     assert said[0] == {"trace_id": CALLER.split("-")[1]}
     assert about() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("dora_state.cli.app", ("opentelemetry", "prometheus_client", "fastapi")),
+        # The library redis looks for OpenTelemetry's metrics by itself, where that is installed.
+        ("dora_state.platform", ("infrastructure.telemetry", "opentelemetry.exporter", "prometheus_client", "fastapi")),
+    ],
+)
+def test_what_is_heavy_is_loaded_by_whoever_wants_it_only(module: str, heavy: tuple[str, ...]) -> None:
+    program = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

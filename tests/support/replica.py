@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from infrastructure.embedded import EmbeddedServers
@@ -17,9 +18,11 @@ from infrastructure.embedded.wheels import find_programs
 
 
 class Pair:
-    """The primary runs as long as the block; the replica runs from `start` to `stop`, as often as a test likes."""
+    """The primary runs but for `without_primary`; the replica runs from `start` to `stop`, as often as a test likes."""
 
     def __init__(self, primary: EmbeddedServers, home: Path) -> None:
+        self._primary = primary
+        self._home = home
         self._replica = EmbeddedServers(home, say=lambda _: None)
         self.primary_url = primary.database_url
         self.replica_url = self._replica.database_url
@@ -29,6 +32,27 @@ class Pair:
 
     def stop(self) -> None:
         self._replica.stop()
+
+    @contextmanager
+    def without_primary(self) -> Iterator[None]:
+        self._primary.stop()
+        try:
+            yield
+        finally:
+            self._primary.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nobody."""
+        postmaster = psutil.Process(int((self._home / "pgdata" / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
