@@ -153,7 +153,7 @@ async def main() -> None:
             told: dict[str, object] = {"streams": len(kept)}
         elif asked["what"] == "close":
             for one in kept:
-                one.close()  # type: ignore[attr-defined]
+                one.close()
             kept, told = [], {}
         else:
             told = await load(asked, round)
