@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 
 from commands.envelope import Answer, Envelope, Outcome, Problem
-from commands.locks import LockLost
-from domain.errors import ConflictError, DoraStateError
+from domain.errors import ConflictError, DoraStateError, LockLost
 from domain.log import AlreadyRecorded, Appended, LockedOut
 from domain.values import iso
 
@@ -114,3 +113,8 @@ def of_error(envelope: Envelope, error: DoraStateError) -> Answer:
 def failed(envelope: Envelope, code: str, message: str, *, outcome: Outcome = "failed", **facts: Any) -> Answer:
     """An answer that is not recorded."""
     return Answer(envelope.command_id, envelope.command.type, outcome, problem=Problem(code, message, facts))
+
+
+def of_telemetry(envelope: Envelope, problem: Problem | None) -> Answer:
+    """Of a heartbeat, which leaves no row in the log."""
+    return Answer(envelope.command_id, envelope.command.type, "refused" if problem else "accepted", problem=problem)

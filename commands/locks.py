@@ -6,25 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.all_events import AGGREGATES
-from domain.errors import DoraStateError, InvalidInput
-
-
-class LockTimeout(DoraStateError):
-    """Another holds the lock, and has not let go in time; try again later."""
-
-    code = "lock_timeout"
-
-
-class LockDeadlock(DoraStateError):
-    """Two wait for locks that the other holds; let go of all of yours, and take them in an agreed order."""
-
-    code = "lock_deadlock"
-
-
-class LockLost(DoraStateError):
-    """The lock was lost, as its holder was not heard of in time; take it again, read again, and decide again."""
-
-    code = "lock_lost"
+from domain.errors import InvalidInput
 
 
 @dataclass(slots=True)

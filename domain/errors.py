@@ -93,6 +93,24 @@ class CorruptLog(LogError):
     code = "corrupt_log"
 
 
+class LockTimeout(DoraStateError):
+    """Another holds the lock, and has not let go in time; try again later."""
+
+    code = "lock_timeout"
+
+
+class LockDeadlock(DoraStateError):
+    """Two wait for locks that the other holds; let go of all of yours, and take them in an agreed order."""
+
+    code = "lock_deadlock"
+
+
+class LockLost(DoraStateError):
+    """The lock was lost, as its holder was not heard of in time; take it again, read again, and decide again."""
+
+    code = "lock_lost"
+
+
 def without_advice(error: DoraStateError) -> str:
     """What happened, for one who has given no command: the log's advice is for those who have."""
     return error.message.replace(": try again with the same command ids.", ".")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from commands.envelope import Answer, Problem
-    from commands.locks import LockDeadlock, LockLost, LockTimeout
     from domain.errors import ConflictError as OptimisticLockException
-    from domain.errors import DoraStateError, InvalidInput, NotFound
+    from domain.errors import DoraStateError, InvalidInput, LockDeadlock, LockLost, LockTimeout, NotFound
     from domain.log import Cut
-    from dora_state.editing import EditableState
     from dora_state.health import HealthStatus
+    from dora_state.refusals import CommandRefused
     from dora_state.settings import Settings
     from dora_state.state_events import StateChangeEvent
     from dora_state.state_manager import StateManager, open_state_manager
     from dora_state.state_names import AgentState, TaskState, WorkflowState
-    from dora_state.transactions import CommandRefused, Transaction
+    from dora_state.states import EditableState
+    from dora_state.transactions import Transaction
 
 __all__ = [
     "AgentState",
@@ -46,16 +46,16 @@ __all__ = [
 
 _HOMES = {
     "commands.envelope": ("Answer", "Problem"),
-    "commands.locks": ("LockDeadlock", "LockLost", "LockTimeout"),
-    "domain.errors": ("DoraStateError", "InvalidInput", "NotFound"),
+    "domain.errors": ("DoraStateError", "InvalidInput", "LockDeadlock", "LockLost", "LockTimeout", "NotFound"),
     "domain.log": ("Cut",),
-    "dora_state.editing": ("EditableState",),
+    "dora_state.states": ("EditableState",),
     "dora_state.health": ("HealthStatus",),
     "dora_state.settings": ("Settings",),
     "dora_state.state_events": ("StateChangeEvent",),
     "dora_state.state_manager": ("StateManager", "open_state_manager"),
     "dora_state.state_names": ("AgentState", "TaskState", "WorkflowState"),
-    "dora_state.transactions": ("CommandRefused", "Transaction"),
+    "dora_state.refusals": ("CommandRefused",),
+    "dora_state.transactions": ("Transaction",),
 }
 _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
     "OptimisticLockException": ("domain.errors", "ConflictError")

@@ -13,36 +13,16 @@ from dora_state.editing import Derived, EditableState, plan
 from dora_state.editing.changes import NO_REASON, Step, told_value
 from dora_state.editing.derived import check_derived
 from dora_state.platform import Platform, now
+from dora_state.refusals import require_done
 from projections.documents import RENDERINGS
 from projections.documents.system import unheard_of
 from projections.documents.values import decode, encode
-
-
-class CommandRefused(DoraStateError):
-    """What was asked for was not done; nothing was recorded but the refusal."""
-
-    code = "refused"
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        problem = answer.problem
-        super().__init__(None if problem is None else problem.message, **({} if problem is None else problem.facts))
-        self.reason = answer.outcome if problem is None else problem.code
 
 
 class TransactionEnded(DoraStateError):
     """The transaction was committed already; begin another."""
 
     code = "transaction_ended"
-
-
-def require_done(answer: Answer) -> Answer:
-    """The answer of what was done. Raises OptimisticLockException (a ConflictError) and CommandRefused."""
-    if answer.ok:
-        return answer
-    if answer.outcome == "conflict" and answer.problem is not None:
-        raise ConflictError(answer.problem.message, **answer.problem.facts)
-    raise CommandRefused(answer)
 
 
 class Submitter(Protocol):

@@ -17,8 +17,8 @@ from typing import Any
 
 import psycopg
 
-from commands.locks import HeldLock, Lock, LockDeadlock, LockLost, LockTimeout, Waiter
-from domain.errors import DoraStateError
+from commands.locks import HeldLock, Lock, Waiter
+from domain.errors import DoraStateError, LockDeadlock, LockLost, LockTimeout
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.database import Connection, Pool, Role, assume, connect, refused, tenant_schema

@@ -2,6 +2,6 @@
 
 from dora_state.editing.derived import Derived
 from dora_state.editing.planning import Plan, plan
-from dora_state.editing.state import EditableState
+from dora_state.states import EditableState
 
 __all__ = ["Derived", "EditableState", "Plan", "plan"]

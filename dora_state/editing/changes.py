@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from domain.errors import InvalidInput
 from domain.values import iso
 from dora_state.editing.derived import Derived
-from dora_state.editing.state import EditableState
+from dora_state.states import EditableState
 
 NO_REASON = "no reason was given"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dora_state.editing import agent, pool, system, task, workflow
 from dora_state.editing.changes import Changes, Step
 from dora_state.editing.derived import Derived
-from dora_state.editing.state import EditableState
+from dora_state.states import EditableState
 
 PLANNERS: Mapping[str, Callable[[Changes], None]] = {
     "workflow": workflow.plan,

@@ -8,8 +8,9 @@ from domain.folding import FOLDER
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from dora_state.exporting import begin_export
+from dora_state.following import follow, state_change
 from dora_state.platform import Platform, now
-from dora_state.state_events import StateChangeEvent, follow, state_change
+from dora_state.state_events import StateChangeEvent
 from dora_state.state_manager.kinds import check_kind
 from projections.differences import Difference
 from projections.documents import RENDERINGS

@@ -109,7 +109,9 @@ def test_a_list_goes_on_with_the_mark_that_it_gave(dora_state: CommandLine) -> N
 
 
 def test_people_see_what_is_reserved_and_who_is_there(dora_state: CommandLine) -> None:
-    agents = dora_state("list", "agents").out
+    ended = dora_state("list", "agents")
+    assert ended.code == 0, ended.err
+    agents = ended.out
     assert [row.split()[:7] for row in agents.splitlines()[1:3]] == [
         ["a-1", "healthy", "analyzer", "n-1", "2", "of", "5"],
         ["a-2", "healthy", "analyzer", "n-1", "1", "of", "5"],

@@ -45,19 +45,22 @@ class Quiet:
     def end(self) -> None: ...
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log up to the end of so many traces."""
-    part = tmp_path_factory.mktemp("log") / "part.xes"
+def part_of(log: Path, traces: int, part: Path) -> Path:
+    """A log up to the end of so many traces, compressed too."""
     ended = 0
-    with gzip.open(LOG, "rt") as whole, part.open("w") as written:
+    with gzip.open(log, "rt") as whole, gzip.open(part, "wt", compresslevel=1) as written:
         for line in whole:
             written.write(line)
             ended += "</trace>" in line
-            if ended == TRACES:
+            if ended == traces:
                 break
         written.write("</log>\n")
     return part
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return part_of(LOG, TRACES, tmp_path_factory.mktemp("log") / "part.xes.gz")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "not a number": (create(context={"x": float("nan")}), "NaN"),
     "deeper than anything": (b"[" * 9_000, "not well-formed JSON"),
     "an unknown field": (b'{"type": "CreateWorkflow", "data": {}, "actors": "a"}', "actors: is no field of it"),
-    "another tenant": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "a"}, "tenant": "b"}', "tenant: the command"),
+    "another tenant": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "a"}, "tenant": "b"}', "tenant: "),
     "a NUL": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "a\\u0000"}}', "data.workflow_id"),
     "a lone surrogate": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "\\ud800"}}', "data.workflow_id"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reads over HTTP: documents with tags, the past with a record of who looked, lists by pages; each as it is described."""
+"""Reads over HTTP: documents with tags, the past with a record of who looked, lists by pages; all as described."""
 
 import json
 from collections.abc import AsyncIterator

@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 from commands.envelope import Answer
-from commands.locks import LockDeadlock, LockLost, LockTimeout
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, LockDeadlock, LockLost, LockTimeout
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure import locks

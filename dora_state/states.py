@@ -1,10 +1,14 @@
-"""A state as a caller gets it to change it: a dictionary in SPEC's shape whose keys are attributes too."""
+"""A state as a caller gets it to change it: a dictionary in SPEC's shape whose keys are attributes too.
+
+It imports nothing of ours, so that a client can be light.
+"""
 
 import copy
 from collections.abc import Mapping
 from typing import Any
 
-from projections.documents.values import Document
+Document = dict[str, Any]
+
 
 ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "workflow": {

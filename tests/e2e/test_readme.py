@@ -1,0 +1,65 @@
+"""README's walk is taken line by line, as who reads it would."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infrastructure.embedded import EmbeddedServers
+from tests.e2e.test_import_real_log import LOG, part_of
+
+ROOT = Path(__file__).parents[2]
+TRACES = 30
+
+
+def walk() -> list[tuple[str, list[str]]]:
+    """Commands, each with the lines that follow it in its block."""
+    page = (ROOT / "README.md").read_text()
+    begin, end = page.index("## A walk"), page.index("## More")
+    found: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"```\n(.*?)```", page[begin:end], re.DOTALL):
+        for line in block.splitlines():
+            command = line.removeprefix("$ ")
+            if command.startswith(".venv/bin/dora-state "):
+                found.append((command, []))
+            elif found:
+                found[-1][1].append(line)
+    return found
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What the walk needs of a clone: the program, the examples, and a part of the bank's log under its name."""
+    program = tmp_path / ".venv" / "bin" / "dora-state"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m dora_state "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    if LOG.exists():
+        part_of(LOG, TRACES, tmp_path / "bpic2012.xes.gz")
+    return tmp_path
+
+
+@pytest.mark.timeout(300)
+def test_every_line_of_the_walk_does_what_the_page_says(clone: Path) -> None:
+    home = clone / "h"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
+    environment = kept | {"DORA_STATE_HOME": str(home), "USER": kept.get("USER", "nobody"), "COLUMNS": "200"}
+    lines = walk()
+    assert len(lines) > 15
+    with EmbeddedServers(home):
+        for command, expected in lines:
+            if "--tenant bank" in command and not LOG.exists():
+                continue
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, timeout=90, check=False
+            )
+            said = (done.stdout + done.stderr).decode()
+            # The example's commands are refused once, on purpose.
+            assert done.returncode == (1 if "submit docs/examples" in command else 0), f"{command}: {said}"
+            for line in expected:
+                for piece in line.split("..."):
+                    assert piece.strip() in said, f"{command}: {piece!r} is not in {said}"
