@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -260,7 +261,7 @@ async def test_the_database_may_go_away_and_come_back(database_url: str, redis_u
     async with (
         Between(database_url, tmp_path).serving() as between,
         fresh_tenant(database_url) as tenant,
-        asked_by_port(between.url, redis_url, tenant) as asked,
+        asked_by_port(between.url, redis_url, tenant, limits=Limits(answer_seconds=2.0)) as asked,
     ):
         source = EventSource(asked.client, "/v1/events?after_position=0")
         async with source.listening():
@@ -272,7 +273,7 @@ async def test_the_database_may_go_away_and_come_back(database_url: str, redis_u
             assert [one.status_code for one in (refused, read, ready)] == [503, 503, 503]
             assert all("Retry-After" in one.headers for one in (refused, read, ready))
             assert (await asked.get("/health/live")).status_code == 200
-            await between.mend()
+            between.mend()
             acknowledged.append(await a_workflow_sooner_or_later(asked))
             wanted = await recorded(asked)
             await source.until(lambda: len(source.messages) >= len(wanted))
@@ -283,10 +284,11 @@ async def test_the_database_may_go_away_and_come_back(database_url: str, redis_u
 
 
 async def a_workflow_sooner_or_later(asked: Asked) -> str:
-    wf = fresh("wf")
+    """As clients are told to: the same command, with the same id."""
+    wf, key = fresh("wf"), {"Idempotency-Key": str(uuid4())}
     async with asyncio.timeout(30):
         while True:
-            answer = await asked.give("CreateWorkflow", {"workflow_id": wf, "definition_id": "d"})
+            answer = await asked.give("CreateWorkflow", {"workflow_id": wf, "definition_id": "d"}, headers=key)
             if answer.status_code == 200:
                 return wf
             assert answer.status_code == 503

@@ -20,37 +20,47 @@ class Between:
         password = f":{quote(str(parts['password']), safe='')}" if parts.get("password") else ""
         self._socket = directory / ".s.PGSQL.5432"
         self.url = f"postgresql://{user}{password}@/{database}?host={quote(str(directory), safe='')}"
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._is_cut = False
+        self._passing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        await self.mend()
+        server = await asyncio.start_unix_server(self._pass_on, self._socket)
         try:
             yield self
         finally:
             await self.cut()
+            server.close()
 
-    async def mend(self) -> None:
-        self._server = await asyncio.start_unix_server(self._pass_on, self._socket)
+    def mend(self) -> None:
+        self._is_cut = False
 
     async def cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._socket.unlink(missing_ok=True)
-        for writer in list(self._writers):
-            writer.transport.abort()
+        self._is_cut = True
+        for task in self._passing:
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._host.startswith("/"):
-            there, to = await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
-        else:
-            there, to = await asyncio.open_connection(self._host, self._port)
-        self._writers |= {writer, to}
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        writers = [writer]
         try:
+            if self._is_cut:
+                return
+            if self._host.startswith("/"):
+                there, to = await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+            else:
+                there, to = await asyncio.open_connection(self._host, self._port)
+            writers.append(to)
             await asyncio.gather(_copy(reader, to), _copy(there, writer))
+        except asyncio.CancelledError:
+            pass  # it is cut
         finally:
-            self._writers -= {writer, to}
+            for one in writers:
+                one.transport.abort()
+            self._passing.discard(task)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
