@@ -24,6 +24,8 @@ from dora_state.platform import new_id, now
 from dora_state.state_manager import StateManager
 
 Q = TypeVar("Q", bound=Query)
+DISCARDED = 8
+"""So many times what a body may have is read of one that has more, so that who sends it hears of that."""
 JSON_TYPES = ("application/json", "application/json;charset=utf-8")
 
 
@@ -94,11 +96,15 @@ class Call:
         self._require_json()
         limits = self.server.limits
         length = self.header(b"content-length")
-        if length is not None and (not length.isdecimal() or int(length[:19]) > limits.body_bytes):
-            raise _too_large(limits)
         try:
             async with asyncio.timeout(limits.body_seconds):
-                return await _read(self.request.receive, limits)
+                if length is None or (length.isdecimal() and int(length[:19]) <= limits.body_bytes):
+                    body = await _read(self.request.receive, limits.body_bytes)
+                    if body is not None:
+                        return body
+                if self.header(b"expect") is None:  # who asks first whether it may send has sent nothing yet
+                    await _discard(self.request.receive, DISCARDED * limits.body_bytes)
+            raise _too_large(limits)
         except TimeoutError:
             raise RequestError(
                 "request_too_slow",
@@ -150,23 +156,30 @@ class Call:
             ) from None
 
 
-async def _read(receive: Receive, limits: Limits) -> bytes:
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The body; None once it has more bytes."""
     message = await receive()
-    if not message.get("more_body", False) and message["type"] == "http.request":
-        whole: bytes = message.get("body", b"")
-        if len(whole) > limits.body_bytes:
-            raise _too_large(limits)
-        return whole
-    parts, size = [], 0
-    while True:
-        part = _body_of(message)
-        size += len(part)
-        if size > limits.body_bytes:
-            raise _too_large(limits)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    if not message.get("more_body", False):
+        whole = _body_of(message)
+        return whole if len(whole) <= most else None
+    parts, size = [_body_of(message)], 0
+    while message.get("more_body", False):
+        size += len(parts[-1])
+        if size > most:
+            return None
         message = await receive()
+        parts.append(_body_of(message))
+    return b"".join(parts) if size + len(parts[-1]) <= most else None
+
+
+async def _discard(receive: Receive, most: int) -> None:
+    """A client that is still sending would not hear the answer: its connection would be reset."""
+    size = 0
+    while size < most:
+        message = await receive()
+        size += len(_body_of(message))
+        if not message.get("more_body", False):
+            return
 
 
 def _body_of(message: Message) -> bytes:

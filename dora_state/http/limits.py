@@ -21,7 +21,7 @@ class Limits:
     body_bytes: int = 2 * 2**20
     streams: int = 2_000
     body_seconds: float = 20.0
-    answer_seconds: float = 30.0
+    answer_seconds: float = 10.0
     patience: float = 10.0
     """The longest that a reader may have the read models waited for."""
 

@@ -4,7 +4,7 @@ read what was asked for is let go. uvicorn itself waits for ever."""
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from dora_state.http.problems import MEDIA_TYPE, as_json, problem_document
 from dora_state.http.streams import ABORT
@@ -105,10 +105,18 @@ class PatientProtocol(HttpToolsProtocol):
             raise HeadTooLarge
 
     def _refuse(self, code: str, message: str) -> None:
-        """Without a word of the application, where nothing was asked of it yet."""
-        if self.cycle is None or self.cycle.response_complete:
+        """Without a word of the application, unless it is answering something else already."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._is_of_this(cycle):
             document = problem_document(code, message, {})
             body = as_json(document)
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[document["status"]] + head.encode() + body)
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.close()
+
+    def _is_of_this(self, cycle: RequestResponseCycle) -> bool:
+        """Whether what is wrong is in the body of the request that is waited for."""
+        return cycle.more_body and not cycle.response_started and not self.pipeline

@@ -1,0 +1,276 @@
+"""Whatever comes in over HTTP: a 4xx that names what is wrong, never a 5xx, never a trace of our code."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from dora_state.http import protocol
+from dora_state.http.limits import Limits, RateLimit
+from dora_state.http.problems import RequestError
+from tests.support.http import Asked, asked_by_port, fresh, fresh_tenant
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LIMITS = Limits(body_bytes=20_000, body_seconds=0.3)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
+    async with (
+        fresh_tenant(database_url) as tenant,
+        asked_by_port(database_url, redis_url, tenant, limits=LIMITS) as asked,
+    ):
+        yield asked
+
+
+def create(**data: Any) -> bytes:
+    return json.dumps(
+        {"type": "CreateWorkflow", "data": {"workflow_id": fresh("wf"), "definition_id": "d"} | data}
+    ).encode()
+
+
+BODIES: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "not well-formed JSON"),
+    "no JSON": (b"{", "not well-formed JSON"),
+    "no UTF-8": (b'{"type": "\xff"}', "not well-formed JSON"),
+    "a number": (b"7", "is a JSON object"),
+    "a key twice": (b'{"type": "A", "type": "B", "data": {}}', 'the key "type" twice'),
+    "a key twice in an array": (b'[{"type": "A", "type": "B", "data": {}}]', 'the key "type" twice'),
+    "not a number": (create(context={"x": float("nan")}), "NaN"),
+    "deeper than anything": (b"[" * 9_000, "not well-formed JSON"),
+    "an unknown field": (b'{"type": "CreateWorkflow", "data": {}, "actors": "a"}', "actors: is no field of it"),
+    "another tenant": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "a"}, "tenant": "b"}', "tenant: "),
+    "a NUL": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "a\\u0000"}}', "data.workflow_id"),
+    "a lone surrogate": (b'{"type": "PauseWorkflow", "data": {"workflow_id": "\\ud800"}}', "data.workflow_id"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_body_that_is_wrong_is_told_what_is_wrong_with_it(asked: Asked, name: str) -> None:
+    body, words = BODIES[name]
+    answer = await asked.client.post("/v1/commands", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+
+
+async def test_what_is_nested_too_deeply_is_told_where(asked: Asked) -> None:
+    deep: Any = 1
+    for _ in range(40):
+        deep = {"a": deep}
+    answer = await asked.client.post(
+        "/v1/commands", content=create(context=deep), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+    assert "data.context" in answer.json()["facts"]["fields"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+async def test_a_body_of_another_type_is_415(asked: Asked, headers: dict[str, str]) -> None:
+    answer = await asked.client.post("/v1/commands", content=create(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert answer.json()["facts"]["field"].startswith("Content-")
+
+
+async def test_a_body_that_is_too_large_is_413_whether_it_says_so_or_not(asked: Asked) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 1_000
+
+    for content in (b" " * 40_000, pieces()):
+        answer = await asked.client.post("/v1/commands", content=content, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["facts"]["limit"]) == (413, 20_000)
+
+
+QUERIES = {
+    "version=-1": "version",
+    "version=1.5": "version",
+    "version=%F0%9D%9F%99": "version",
+    "version=99999999999999999999999": "version",
+    "version=1&version=2": "version",
+    "vesion=1": "vesion",
+    "at=yesterday": "at",
+    "at=2024-01-01T00:00:00": "at",
+    "consistency=perhaps": "consistency",
+    "patience=NaN": "patience",
+    "min_position=1e3": "min_position",
+    "%FF=1": "query",
+    "version": "query",
+    "&".join(f"a{number}=1" for number in range(100)): "query",
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_query_that_is_wrong_names_the_parameter(asked: Asked, query: str) -> None:
+    answer = await asked.get(f"/v1/workflows/wf?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["facts"]["field"] == QUERIES[query]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/tasks?page=nonsense", "/v1/audit?actor=a%00", "/v1/actors?after=%00", "/v1/workflows?prefix=%00",
+     "/v1/rates?per=eon", "/v1/stalled?quiet_for=99999999999", "/v1/workflows/%00", f"/v1/workflows/{'x' * 300}",
+     "/v1/diff?begin=v3",
+     "/v1/events?after_position=x", "/v1/events?kind=dog", "/v1/events?type=Dog", "/v1/export?format=pdf",
+     "/v1/board?by=moon", "/v1/traces/%1b"],
+)  # fmt: skip
+async def test_parameters_that_name_nothing_are_422(asked: Asked, path: str) -> None:
+    answer = await asked.get(path)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_method_that_a_path_does_not_know_is_405_and_a_path_that_is_none_404(asked: Asked) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY", "PROPFIND"):
+        answer = await asked.client.request(method, "/v1/workflows/wf")
+        assert answer.status_code in (405, 400), method
+        if answer.status_code == 405:
+            assert "GET" in answer.headers["Allow"]
+    assert (await asked.get("/v1/nothing")).json()["code"] == "no_such_path"
+    assert (await asked.client.get("/v1/workflows/wf/")).status_code == 404
+
+
+async def test_a_head_is_answered_like_a_get_without_a_body(asked: Asked) -> None:
+    for path in ("/v1/system", "/v1/events", "/v1/export?format=jsonl"):
+        answer = await asked.client.head(path)
+        assert (answer.status_code < 500, answer.content) == (True, b"")
+    assert asked.server.feed.streams == 0
+
+
+async def test_a_header_that_is_given_twice_is_refused(asked: Asked) -> None:
+    headers = [("Content-Type", "application/json"), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = await asked.client.post("/v1/commands", content=create(), headers=headers)
+    assert answer.json()["facts"]["field"] == "Idempotency-Key"
+
+
+async def test_a_page_of_a_browser_does_not_reach_a_server_without_keys_by_a_name_of_its_own(asked: Asked) -> None:
+    answer = await asked.get("/v1/system", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (421, "misdirected_request")
+    assert (await asked.get("/v1/system", headers={"Host": "localhost:1"})).status_code == 200
+
+
+# --- on the wire ------------------------------------------------------------------------------------------------
+
+
+async def said(asked: Asked, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """All that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+POST = b"POST /v1/commands HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+
+
+async def test_a_body_that_does_not_come_is_408(asked: Asked) -> None:
+    answer = await said(asked, POST + b"content-length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_too_slow"' in answer
+
+
+async def test_a_body_that_is_cut_off_harms_nobody(asked: Asked) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
+    writer.write(POST + b"content-length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert (await asked.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+     POST + b"content-length: 5\r\ncontent-length: 6\r\n\r\n{}", POST + b"content-length: -5\r\n\r\n",
+     POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n"],
+)  # fmt: skip
+async def test_what_is_no_http_is_400(asked: Asked, garbage: bytes) -> None:
+    answer = await said(asked, garbage)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"malformed_request"' in answer
+
+
+async def test_a_head_that_is_too_large_is_431(asked: Asked) -> None:
+    for head in (b"GET /" + b"x" * 40_000, b"GET / HTTP/1.1\r\nx: " + b"x" * 40_000):
+        answer = await said(asked, head + b" HTTP/1.1\r\n\r\n" if b"HTTP" not in head else head + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_head_that_trickles_is_408_and_one_that_never_comes_is_let_go(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    assert (await said(asked, b"GET /v1/system HTTP/1.1\r\nho")).startswith(b"HTTP/1.1 408 ")
+    assert await said(asked, b"") == b""
+
+
+async def test_too_many_connections_are_told_so(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 0)
+    answer = await said(asked, b"GET /v1/system HTTP/1.1\r\n")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_who_does_not_read_is_let_go(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)
+    for _ in range(40):
+        assert (await asked.give("CreateWorkflow", large())).status_code == 200
+    async with asyncio.timeout(30):
+        with pytest.raises(ConnectionError):
+            await ask_for_ever(asked)
+
+
+async def ask_for_ever(asked: Asked) -> None:
+    """For more than the buffers of the system take, and read nothing of it."""
+    _, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port, limit=1)
+    try:
+        while True:
+            writer.write(b"GET /v1/export?format=jsonl HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+    finally:
+        writer.close()
+
+
+def large() -> dict[str, Any]:
+    return {"workflow_id": fresh("w"), "definition_id": "d", "context": {"x": "y" * 9_000}}
+
+
+async def test_a_flood_is_told_when_to_come_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(asked.server, "rate", RateLimit(3, lambda: now[0]))
+    statuses = [(await asked.get("/v1/system")).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    refused = await asked.get("/v1/system")
+    assert (refused.headers["Retry-After"], refused.json()["code"]) == ("1", "too_many_requests")
+    assert (await asked.get("/health/live")).status_code == 200
+    now[0] += 1
+    assert (await asked.get("/v1/system")).status_code == 200
+
+
+async def test_callers_have_shares_of_their_own_and_a_large_array_waits_for_a_full_bucket() -> None:
+    now = [0.0]
+    limit = RateLimit(10, lambda: now[0])
+    limit.take("a", 50)
+    limit.take("b")
+    with pytest.raises(RequestError) as refused:
+        limit.take("a")
+    assert refused.value.headers["Retry-After"] == "5"
+    now[0] += 5
+    limit.take("a")
