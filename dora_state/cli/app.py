@@ -34,7 +34,6 @@ app.add_typer(list_app, name="list")
 for one in (
     *(init, maintain, submit, show, history, diff, trace, replay, export),
     *(board, rates, audit, rebuild, locks, readings, serve, worker, health, demo),
-    *(board, rates, audit, rebuild, locks, serve, worker, health, demo),
 ):
     app.command()(one)
 app.add_typer(dead_letters_app, name="dead-letters")
