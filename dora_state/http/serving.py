@@ -20,6 +20,7 @@ from dora_state.memory import spare_the_collector
 from dora_state.servers import Say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.watching.serving import metrics_served
 
 GRACE_SECONDS = 30
 """How long answers under way may still take once the server is to leave."""
@@ -42,6 +43,7 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
     async with (
         open_state_manager(settings, say=say, warm=True) as manager,
         open_access(settings, manager.platform.servers) as access,
+        metrics_served(manager.platform),
     ):
         access.require_may_listen(host)
         with listening(host, port) as listener:

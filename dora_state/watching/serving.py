@@ -1,6 +1,8 @@
-"""Serves the metrics of a process that has no HTTP server, such as a worker."""
+"""Serves the metrics of a process on a port of their own, for who watches from within."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from domain.errors import DoraStateError
@@ -16,10 +18,24 @@ class MetricsNotServed(DoraStateError):
 
 
 async def serve_metrics(platform: "Platform", stop: asyncio.Event) -> None:
-    """Until told to stop, on the port that the settings name, at any path. Raises MetricsNotServed."""
+    """Until told to stop. Raises MetricsNotServed."""
+    async with metrics_served(platform):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def metrics_served(platform: "Platform") -> AsyncIterator[None]:
+    """As long as the block runs, on the port that the settings name, at any path; not at all where they name none.
+
+    Raises MetricsNotServed.
+    """
+    host, port = platform.settings.metrics_host, platform.settings.metrics_port
+    if port is None:
+        yield
+        return
+
     from prometheus_client import start_http_server
 
-    host, port = platform.settings.metrics_host, platform.settings.metrics_port or 0
     try:
         server, thread = start_http_server(port, host, platform.registry())
     except OSError as error:
@@ -30,7 +46,7 @@ async def serve_metrics(platform: "Platform", stop: asyncio.Event) -> None:
             port=port,
         ) from None
     try:
-        await stop.wait()
+        yield
     finally:
         await asyncio.to_thread(server.shutdown)
         server.server_close()

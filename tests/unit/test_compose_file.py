@@ -115,7 +115,7 @@ def test_prometheus_asks_every_process_that_runs_ours() -> None:
         for found in job.get("dns_sd_configs", ())
         for name in found["names"]
     }
-    assert scraped == {("api", 8000), ("worker", 9464), ("queue", 9464)}
+    assert scraped == {("api", 9464), ("worker", 9464), ("queue", 9464)}
 
 
 def test_the_secrets_are_made_once_kept_and_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
