@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time bench-tracing lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -50,6 +50,9 @@ bench-projections: $(INSTALLED) ## Measure the read models: rebuilds, how soon t
 
 bench-reads: $(INSTALLED) ## Measure what is asked: documents at each level, lists and boards with a million tasks
 	@$(BIN)/python -m benchmarks reads boards $(ARGS)
+
+bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
+	@$(BIN)/python -m benchmarks tracing $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)
