@@ -14,6 +14,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time bench-tracing lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -53,6 +54,8 @@ bench-reads: $(INSTALLED) ## Measure what is asked: documents at each level, lis
 
 bench-queue: $(INSTALLED) ## Measure the queue of commands: from send to done when idle, and how many a second
 	@$(BIN)/python -m benchmarks queue $(ARGS)
+bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
+	@$(BIN)/python -m benchmarks tracing $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)

@@ -9,6 +9,10 @@ from benchmarks.rows import report
 BENCHMARKS = {
     module.NAME: module.run for module in (append, boards, growth, http, projections, queue, reads, time_travel)
 }
+from benchmarks import append, boards, growth, projections, reads, time_travel, tracing
+from benchmarks.rows import report
+
+BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, projections, reads, time_travel, tracing)}
 
 
 def main() -> None:

@@ -8,18 +8,20 @@ HIDDEN = "***"
 SHORTEST = 6
 """A secret of fewer characters is not looked for by itself: it may be a part of any word."""
 
+# Repetitions have bounds, so that no text, whoever wrote it, takes long. Of a URL all up to the last @ is hidden:
+# passwords may hold one.
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _LOOKS = tuple(
     (re.compile(pattern, re.IGNORECASE), f"\\g<1>{HIDDEN}\\g<2>")
     for pattern in (
-        r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s\"']*(@)",  # up to the last @: passwords may hold one
-        r"(\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{4,}()",
-        r"(\bauthorization\b\W{1,6})(?!\W*(?:bearer|basic)\b)[^\s\"',)]+()",
-        r"(\b(?:(?:ssl)?password|passwd|secret|api[_-]?key|access[_-]?token|client[_-]?secret)[\"']?\s*[:=]\s*)(?:"
+        r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@\"']{0,100}:)[^\s\"']{0,500}(@)",
+        r"(\b(?:bearer|basic)\s{1,9})[a-z0-9._~+/=-]{4,}()",
+        r"(\bauthorization\b\W{1,6})(?!\W{0,6}(?:bearer|basic)\b)[^\s\"',)]+()",
+        r"(\b(?:(?:ssl)?password|passwd|secret|api[_-]?key|access[_-]?token|client[_-]?secret)[\"']?\s{0,9}[:=]\s{0,9})(?:"
         + _QUOTED
         + r"|[^\s,;&\"'})]+)()",
         r"(\bds_)[a-z0-9_-]{6,}()",  # API keys
-        r"(\bey)J[a-z0-9_-]{6,}\.[a-z0-9_-]+(?:\.[a-z0-9_-]*)?()",  # tokens of OIDC
+        r"(\bey)J[a-z0-9_-]{6,500}\.[a-z0-9_-]+(?:\.[a-z0-9_-]*)?()",  # tokens of OIDC
     )
 )
 

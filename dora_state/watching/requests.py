@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LONGEST = 200
+"""Characters of what a caller says, in the log."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 """Methods and routes that nobody made: a stranger names as many as they like."""
@@ -59,10 +61,10 @@ class WatchedRequests:
             await send(message)
 
         with self._traces.request(method, _header(scope, b"traceparent")) as span:
-            about = {} if span.trace_id is None else {"trace_id": span.trace_id}
+            about = {"trace_id": span.trace_id, "correlation_id": _header(scope, b"x-correlation-id")}
             self._figures.open += 1
             try:
-                with doing(**about):
+                with doing(**{name: said[:LONGEST] for name, said in about.items() if said is not None}):
                     await self._app(scope, receive, sending)
             except asyncio.CancelledError:
                 status = GONE if took is None else status

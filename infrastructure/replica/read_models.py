@@ -21,7 +21,6 @@ class ReplicaReadModels:
         self._primary = primary
         self._replica = replica
         self._copy = PostgresReadModels(replica.pool)
-        self._reached = 0
 
     def run_alone(self) -> AbstractAsyncContextManager[PostgresReadModelWriter | None]:
         return self._primary.run_alone()
@@ -36,9 +35,9 @@ class ReplicaReadModels:
             return await self._primary.document(kind, id)
 
         async def includes() -> bool:
-            if min_position > self._reached:
-                self._reached = (await self._copy.checkpoint()).position
-            return min_position <= self._reached
+            if min_position > self._replica.projected:
+                self._replica.projected = (await self._copy.checkpoint()).position
+            return min_position <= self._replica.projected
 
         return await self._either(lambda store: store.document(kind, id), includes)
 

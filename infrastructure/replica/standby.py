@@ -122,6 +122,8 @@ class Replica:
         self.asked = 0
         self._primary = primary
         self._reached = 0
+        self.projected = 0
+        """Up to where its read models are known to be; forgotten with each trouble, as another may come back."""
         self._looks: deque[tuple[float, int]] = deque(maxlen=LOOKS)
 
     @property
@@ -176,6 +178,7 @@ class Replica:
             return
         self._reached = sight.position
         if self.trouble is not None:
+            self.projected = 0
             logger.info("Questions are asked of the replica.")
         self.trouble = None
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from domain.errors import InvalidInput
 from domain.log import Cut
 from dora_state.health import check
 from dora_state.health.replica import judge_sight
@@ -227,3 +228,20 @@ async def test_the_primary_itself_may_be_named(both: Pair, bank: str) -> None:
 def test_how_a_replica_is_judged(sight: Any, status: str, word: str) -> None:
     found = judge_sight(sight)
     assert (found.status, word in found.message) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"read_database_url": "postgresql://replica/state"}, "READ_DATABASE_URL without a database URL"),
+        (
+            {"database_url": "postgresql://primary/state", "read_database_url": "postgresql://u:p@ss:secret@replica"},
+            "DORA_STATE_READ_DATABASE_URL is no PostgreSQL URL",
+        ),
+        ({"database_url": "postgresql://primary/state", "read_lag": 0}, "DORA_STATE_READ_LAG"),
+    ],
+)
+def test_settings_of_a_replica_are_checked(settings: dict[str, Any], word: str) -> None:
+    with pytest.raises(InvalidInput, match=word) as refused:
+        load_settings(**settings)
+    assert "secret" not in str(refused.value)

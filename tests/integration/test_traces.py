@@ -180,7 +180,7 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         return None
 
     async def ask(method: str, path: str) -> None:
-        headers = [(b"traceparent", CALLER.encode())]
+        headers = [(b"traceparent", CALLER.encode()), (b"x-correlation-id", b"c" * 300)]
         await watched({"type": "http", "method": method, "path": path, "headers": headers}, send, send)  # type: ignore[arg-type]
 
     async with opened(database_url, tenant) as platform:
@@ -200,7 +200,7 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
         ("GET", "other", 499): 1,
     }
     assert registry.get_sample_value("dora_state_http_request_seconds_count", {"tenant": tenant}) == 4
-    assert said[0] == {"trace_id": CALLER.split("-")[1]}
+    assert said[0] == {"trace_id": CALLER.split("-")[1], "correlation_id": "c" * 200}
     assert about() == {}
 
 
