@@ -92,7 +92,9 @@ def _past() -> list[Operation]:
         made += [
             Operation(
                 "GET", f"{path}/history", f"get{name}History", f"The versions of a {kind}", past.get_history,
-                Permission.HISTORY, {200: Reply("A page of versions.", "History", example=examples.HISTORY)}, "past",
+                Permission.HISTORY,
+                {200: Reply("A page of versions.", "History", example=examples.HISTORY, or_as=(past.JSON_LINES,))},
+                "past",
                 "With `stream=true` all of them, as JSON lines.",
                 query=past.HistoryQuery, problems=(404, 410), timed=False,
             ),
@@ -170,7 +172,8 @@ def _streams() -> list[Operation]:
         Operation(
             "GET", "/v1/export", "exportLog", "What was recorded, in a format that others read", exports.export,
             Permission.EXPORT,
-            {200: Reply("The export, by the media type of its format.", None, "application/x-ndjson")},
+            {200: Reply("The export, by the media type of its format.", None, past.JSON_LINES,
+                        or_as=("application/json", "application/xml", "text/csv"))},
             "streams", "A connection that is cut before its end has given no whole export.",
             query=exports.ExportQuery, problems=(404, 410), timed=False,
         ),

@@ -135,6 +135,8 @@ def _reply(reply: Reply) -> dict[str, Any]:
     if reply.example is not None:
         content["example"] = reply.example
     told["content"] = {reply.media_type: content}
+    for media_type in reply.or_as:
+        told["content"][media_type] = {"schema": {"type": "string"}}
     return told
 
 
