@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID, uuid4
 
 from domain.errors import DoraStateError
 
@@ -79,22 +80,31 @@ class Authenticator(Protocol):
     """Finds out who sends a request."""
 
     async def caller(self, authorization: str | None) -> Caller:
-        """By the header `Authorization`. Raises Unauthenticated, and Forbidden for a caller of another tenant."""
+        """By the header `Authorization`. Raises Unauthenticated, which the key of another tenant is too, Forbidden for
+        a token of another tenant, and another DoraStateError where nobody can tell just now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """That somebody looked at history, an export, a difference or a replay: which, up to where, and how much it was."""
+    """That somebody looks at history, an export, a difference or a replay: which, up to where, and how much it is;
+    `rows` is None where that is known only in the end."""
 
     caller: Caller
     what: str
     about: str
     cut: Mapping[str, object] = field(default_factory=dict)
-    rows: int = 0
+    rows: int | None = None
+    id: UUID = field(default_factory=uuid4)
 
 
 class Readings(Protocol):
     """Keeps who looked at what."""
 
-    async def record(self, reading: Reading) -> None: ...
+    async def record(self, reading: Reading) -> None:
+        """Before anything is shown. Raises DoraStateError where it can't be recorded: then nothing is to be shown."""
+        ...
+
+    def ended(self, reading: Reading, rows: int) -> None:
+        """How much was shown of one that was recorded without saying so; written soon."""
+        ...

@@ -20,15 +20,11 @@ class OpenHouse:
 
 
 class LoggedReadings:
-    """The port Readings where there is no control schema: a line of the log for each."""
+    """The port Readings where there is no control schema: lines of the log."""
 
     async def record(self, reading: Reading) -> None:
-        logger.info(
-            "%s (%s) read %s of %s: %d rows, %s",
-            reading.caller.name,
-            reading.caller.role,
-            reading.what,
-            reading.about,
-            reading.rows,
-            dict(reading.cut),
-        )
+        caller, cut = reading.caller, dict(reading.cut)
+        logger.info("%s (%s) reads %s of %s, %s", caller.name, caller.role, reading.what, reading.about, cut)
+
+    def ended(self, reading: Reading, rows: int) -> None:
+        logger.info("%s (%s) read %d rows", reading.caller.name, reading.caller.role, rows)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import TypeVar, cast
 from uuid import UUID
 
@@ -126,10 +126,17 @@ class Call:
                 field="Content-Encoding",
             )
 
-    async def note_reading(self, what: str, about: str, cut: Mapping[str, object], rows: int) -> None:
-        """Keep who looked at what. Raises what keeping it raises: what can't be kept is not shown."""
+    async def looks_at(
+        self, what: str, about: str, cut: Mapping[str, object], rows: int | None = None
+    ) -> Callable[[int], None]:
+        """Keep who looks at what, before it is shown. Where rows are known only in the end, what it gives is told them.
+
+        Raises what keeping it raises: what can't be kept is not shown.
+        """
         told = {name: value for name, value in cut.items() if value is not None}
-        await self.server.readings.record(Reading(self.caller, what, about, told, rows))
+        reading = Reading(self.caller, what, about, told, rows)
+        await self.server.readings.record(reading)
+        return partial(self.server.readings.ended, reading)
 
     def idempotency_key(self) -> UUID | None:
         key = self.header(b"idempotency-key")

@@ -1,6 +1,6 @@
 """Exports, as streams of any length."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 from pydantic import Field
@@ -40,15 +40,15 @@ async def export(call: Call) -> Response:
         "Cache-Control": "private, no-store",
         "X-Until-Position": str(chosen.selection.until),
     }
-    return PieceStream(_pieces(call, asked, chosen), media_type, headers)
+    cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
+    about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
+    ended = await call.looks_at(f"export {asked.format}", about, cut)
+    return PieceStream(_pieces(chosen, ended), media_type, headers)
 
 
-async def _pieces(call: Call, asked: ExportQuery, chosen: Export) -> AsyncIterator[bytes]:
-    """What was read is kept before the answer ends: an answer of which that can't be kept does not look whole."""
+async def _pieces(chosen: Export, ended: Callable[[int], None]) -> AsyncIterator[bytes]:
     try:
         async for piece in chosen.pieces():
             yield piece
     finally:
-        cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
-        about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
-        await call.note_reading(f"export {asked.format}", about, cut, chosen.events)
+        ended(chosen.events)

@@ -118,7 +118,8 @@ class Generated:
 
     async def __call__(self, operation_id: str, body: Any = None, /, **given: Any) -> Any:
         path, method, operation = self._operations[operation_id]
-        query, headers = {}, {}
+        query: dict[str, Any] = {}
+        headers: dict[str, str] = {}
         for parameter in operation["parameters"]:
             name = parameter["name"]
             value = given.pop(name.lower().replace("-", "_"), None)

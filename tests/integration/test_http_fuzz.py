@@ -103,7 +103,7 @@ def test_whatever_is_asked_is_answered_as_it_is_described(
         suppress_health_check=list(HealthCheck),
     )
     @given(case=described.as_strategy(generation_mode=mode))
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         answer = case.call(base_url=address)
         if operation.id not in ("getReady", "getHealth"):
             assert answer.status_code < 500, answer.text

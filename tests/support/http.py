@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -21,12 +21,15 @@ from infrastructure.migrations import drop_tenant, migrate
 
 @dataclass
 class KeptReadings:
-    """The port Readings, in memory."""
+    """The port Readings, in memory; with the rows of each."""
 
     readings: list[Reading] = field(default_factory=list)
 
     async def record(self, reading: Reading) -> None:
         self.readings.append(reading)
+
+    def ended(self, reading: Reading, rows: int) -> None:
+        self.readings[self.readings.index(reading)] = replace(reading, rows=rows)
 
 
 class ByRole:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infrastructure.migrations import drop_tenant, migrate
-from tests.support.command_line import CommandLine
+from tests.support.command_line import ROOT, CommandLine
 from tests.support.working import WorkerProcess
 
 
@@ -25,7 +25,7 @@ class Serving:
     def __init__(self, home: Path, database_url: str, redis_url: str, tenant: str, **settings: str) -> None:
         given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "TENANT": tenant, "WORKER_INTERVAL": "0.2"}
         variables = {f"DORA_STATE_{name}": value for name, value in (given | settings).items()}
-        self.line = CommandLine(home, **variables)
+        self.line = CommandLine(home, directory=ROOT, **variables)
         self._database_url = database_url
         self._tenant = tenant
 
