@@ -189,7 +189,7 @@ def _wellbeing() -> list[Operation]:
                   None, {200: said, 503: Reply("It is not; the reason is told.", "Wellbeing")}, "health"),
         Operation("GET", "/health", "getHealth", "All checks", wellbeing.get_health, Permission.READS,
                   {200: Reply("Nothing is unhealthy.", "Health"), 503: Reply("Something is unhealthy.", "Health")},
-                  "health"),
+                  "health", timed=False),
         Operation("GET", "/metrics", "getMetrics", "Figures for Prometheus", wellbeing.get_metrics, Permission.READS,
                   {200: Reply("In the text format of Prometheus.", None, "text/plain")}, "health"),
         Operation("GET", "/problems/{code}", "explainProblem", "What an error means", explain_problem, None,
