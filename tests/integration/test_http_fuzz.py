@@ -27,6 +27,8 @@ from dora_state.http.description import openapi_document
 from dora_state.http.operations import Operation
 from tests.support.http import a_workflow, asked_by_port, fresh_tenant
 
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
+"""schemathesis asks Python's own random numbers now and then."""
 EACH = int(os.environ.get("DORA_STATE_TEST_FUZZ", "4"))
 TRUE_OF_EVERY_ANSWER = [
     status_code_conformance,
