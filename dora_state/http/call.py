@@ -17,7 +17,7 @@ from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
 from dora_state.http.limits import Limits, RateLimit
 from dora_state.http.operations import Operation
-from dora_state.http.parameters import Query, header, parse_id, parse_query
+from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
 from dora_state.http.pending import PendingAnswers
 from dora_state.http.problems import RequestError
 from dora_state.platform import new_id, now
@@ -68,10 +68,13 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("caller", "operation", "request", "server")
+    __slots__ = ("_headers", "caller", "operation", "request", "server")
 
-    def __init__(self, request: Request, caller: Caller, server: Server, operation: Operation) -> None:
+    def __init__(
+        self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
+    ) -> None:
         self.request = request
+        self._headers = headers
         self.caller = caller
         self.server = server
         self.operation = operation
@@ -84,7 +87,7 @@ class Call:
         return parse_query(self.request.scope["query_string"], model)
 
     def header(self, name: bytes) -> str | None:
-        return header(self.request.scope["headers"], name)
+        return self._headers.get(name)
 
     def id(self, name: str = "id") -> str:
         return parse_id(self.request.scope["path_params"][name], name)
