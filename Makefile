@@ -15,6 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean FORCE
 .PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time bench-tracing lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-http bench-projections bench-reads bench-time fuzz-http lock clean FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -27,6 +28,9 @@ test: $(INSTALLED) ## Run all tests, and show branch coverage
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
 	@$(BIN)/python -m pytest tests/long $(ARGS)
+
+fuzz-http: $(INSTALLED) ## Send the HTTP server thousands of requests that its description allows, or just not
+	@DORA_STATE_TEST_FUZZ=2000 $(BIN)/python -m pytest --timeout 3600 tests/integration/test_http_fuzz.py $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
 	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
@@ -56,6 +60,8 @@ bench-queue: $(INSTALLED) ## Measure the queue of commands: from send to done wh
 	@$(BIN)/python -m benchmarks queue $(ARGS)
 bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
 	@$(BIN)/python -m benchmarks tracing $(ARGS)
+bench-http: $(INSTALLED) ## Measure HTTP: commands, arrays, cached reads, idle streams, beside the bare framework
+	@$(BIN)/python -m benchmarks http $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)

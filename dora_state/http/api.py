@@ -131,7 +131,9 @@ def _past() -> list[Operation]:
         made += [
             Operation(
                 "GET", f"{path}/history", f"get{name}History", f"The versions of a {kind}", past.get_history,
-                Permission.HISTORY, {200: Reply("A page of versions.", "History", example=examples.HISTORY)}, "past",
+                Permission.HISTORY,
+                {200: Reply("A page of versions.", "History", example=examples.HISTORY, or_as=(past.JSON_LINES,))},
+                "past",
                 "With `stream=true` all of them, as JSON lines.",
                 query=past.HistoryQuery, problems=(404, 410), timed=False,
             ),
@@ -209,7 +211,8 @@ def _streams() -> list[Operation]:
         Operation(
             "GET", "/v1/export", "exportLog", "What was recorded, in a format that others read", exports.export,
             Permission.EXPORT,
-            {200: Reply("The export, by the media type of its format.", None, "application/x-ndjson")},
+            {200: Reply("The export, by the media type of its format.", None, past.JSON_LINES,
+                        or_as=("application/json", "application/xml", "text/csv"))},
             "streams", "A connection that is cut before its end has given no whole export.",
             query=exports.ExportQuery, problems=(404, 410), timed=False,
         ),
@@ -225,7 +228,7 @@ def _wellbeing() -> list[Operation]:
                   None, {200: said, 503: Reply("It is not; the reason is told.", "Wellbeing")}, "health"),
         Operation("GET", "/health", "getHealth", "All checks", wellbeing.get_health, Permission.READS,
                   {200: Reply("Nothing is unhealthy.", "Health"), 503: Reply("Something is unhealthy.", "Health")},
-                  "health"),
+                  "health", timed=False),
         Operation("GET", "/metrics", "getMetrics", "Figures for Prometheus", wellbeing.get_metrics, Permission.READS,
                   {200: Reply("In the text format of Prometheus.", None, "text/plain")}, "health"),
         Operation("GET", "/problems/{code}", "explainProblem", "What an error means", explain_problem, None,

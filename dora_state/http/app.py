@@ -21,7 +21,7 @@ from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server
 from dora_state.http.description import openapi_document
 from dora_state.http.operations import JSON, Operation
-from dora_state.http.parameters import SLASH, Headers, header
+from dora_state.http.parameters import SLASH, GivenHeaders, Headers
 from dora_state.http.problems import as_json, problem_response, response_of
 
 LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
@@ -69,8 +69,9 @@ def _route(server: Server, operation: Operation) -> Route:
 
 async def _answer(server: Server, operation: Operation, request: Request) -> Response:
     try:
-        caller = await _caller(server, operation, request)
-        call = Call(request, caller, server, operation)
+        headers = GivenHeaders(request.scope["headers"])
+        caller = await _caller(server, operation, headers)
+        call = Call(request, headers, caller, server, operation)
         if not operation.timed:
             return await operation.handle(call)
         async with asyncio.timeout(server.limits.answer_seconds):
@@ -89,11 +90,11 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         return problem_response("internal_error", SERVER_FAULT)
 
 
-async def _caller(server: Server, operation: Operation, request: Request) -> Caller:
+async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -> Caller:
     """Who asks, where somebody must be known for it. Raises Unauthenticated, Forbidden, RequestError."""
     if operation.permission is None:
         return NOBODY
-    caller = await server.authenticator.caller(header(request.scope["headers"], b"authorization"))
+    caller = await server.authenticator.caller(headers.get(b"authorization"))
     caller.require(operation.permission)
     server.rate.take(caller.credential or caller.name)
     return caller

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import TypeVar, cast
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
 from dora_state.http.limits import Limits, RateLimit
 from dora_state.http.operations import Operation
-from dora_state.http.parameters import Query, header, parse_id, parse_query
+from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
 from dora_state.http.pending import PendingAnswers
 from dora_state.http.problems import RequestError
 from dora_state.platform import new_id, now
@@ -70,10 +70,13 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("caller", "operation", "request", "server")
+    __slots__ = ("_headers", "caller", "operation", "request", "server")
 
-    def __init__(self, request: Request, caller: Caller, server: Server, operation: Operation) -> None:
+    def __init__(
+        self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
+    ) -> None:
         self.request = request
+        self._headers = headers
         self.caller = caller
         self.server = server
         self.operation = operation
@@ -86,7 +89,7 @@ class Call:
         return parse_query(self.request.scope["query_string"], model)
 
     def header(self, name: bytes) -> str | None:
-        return header(self.request.scope["headers"], name)
+        return self._headers.get(name)
 
     def id(self, name: str = "id") -> str:
         return parse_id(self.request.scope["path_params"][name], name)
@@ -128,10 +131,17 @@ class Call:
                 field="Content-Encoding",
             )
 
-    async def note_reading(self, what: str, about: str, cut: Mapping[str, object], rows: int) -> None:
-        """Keep who looked at what. Raises what keeping it raises: what can't be kept is not shown."""
+    async def looks_at(
+        self, what: str, about: str, cut: Mapping[str, object], rows: int | None = None
+    ) -> Callable[[int], None]:
+        """Keep who looks at what, before it is shown. Where rows are known only in the end, what it gives is told them.
+
+        Raises what keeping it raises: what can't be kept is not shown.
+        """
         told = {name: value for name, value in cut.items() if value is not None}
-        await self.server.readings.record(Reading(self.caller, what, about, told, rows))
+        reading = Reading(self.caller, what, about, told, rows)
+        await self.server.readings.record(reading)
+        return partial(self.server.readings.ended, reading)
 
     async def begin_reading(self, what: str, about: str, cut: Mapping[str, object]) -> Reading:
         """The same for an answer of which it is known only in the end how much it is; to be ended with its rows."""

@@ -13,7 +13,7 @@ from dora_state.http.operations import Operation, Reply
 from dora_state.http.problems import MEDIA_TYPE, SORTS
 from dora_state.http.schemas import REF, schemas
 
-OF_ALL = (422, 500)
+OF_ALL = (400, 408, 422, 431, 500)
 OF_CALLERS = (401, 403, 429, 503)
 """Statuses of problems that every operation, and every one that knows its caller, may answer."""
 _PLACE = re.compile(r"\{([a-z_]+)\}")
@@ -115,8 +115,6 @@ def _responses(operation: Operation) -> dict[str, Any]:
     statuses = {*OF_ALL, *operation.problems}
     if operation.permission is not None:
         statuses |= set(OF_CALLERS)
-    if operation.body is not None:
-        statuses |= {400, 408}
     for status in sorted(statuses):
         told.setdefault(str(status), _problem(status))
     return told
@@ -135,6 +133,8 @@ def _reply(reply: Reply) -> dict[str, Any]:
     if reply.example is not None:
         content["example"] = reply.example
     told["content"] = {reply.media_type: content}
+    for media_type in reply.or_as:
+        told["content"][media_type] = {"schema": {} if media_type == "application/json" else {"type": "string"}}
     return told
 
 

@@ -1,6 +1,6 @@
 """Exports, as streams of any length."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 from pydantic import Field
@@ -48,8 +48,14 @@ async def export(call: Call) -> Response:
 
 
 async def _pieces(call: Call, reading: Reading, chosen: Export) -> AsyncIterator[bytes]:
+    ended = await call.looks_at(f"export {asked.format}", about, cut)
+    return PieceStream(_pieces(chosen, ended), media_type, headers)
+
+
+async def _pieces(chosen: Export, ended: Callable[[int], None]) -> AsyncIterator[bytes]:
     try:
         async for piece in chosen.pieces():
             yield piece
     finally:
         call.end_reading(reading, chosen.events)
+        ended(chosen.events)

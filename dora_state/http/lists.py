@@ -169,7 +169,7 @@ async def get_audit(call: Call) -> Response:
         mark=asked.page,
         limit=asked.limit,
     )
-    await call.note_reading("audit", asked.actor, {"since": asked.since, "until": asked.until}, len(found.items))
+    await call.looks_at("audit", asked.actor, {"since": asked.since, "until": asked.until}, len(found.items))
     return _answer({"items": found.items, "next": found.next})
 
 

@@ -18,13 +18,17 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is no problem: what it is, of which schema (a name of the OpenAPI document), with an example."""
+    """An answer that is no problem: what it is, of which schema (a name of the OpenAPI document), with an example.
+
+    `or_as` are other media types that it may be of, as text.
+    """
 
     description: str
     schema: str | Mapping[str, Any] | None = None
     media_type: str = JSON
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    or_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

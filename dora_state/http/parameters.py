@@ -126,18 +126,27 @@ def _is_list(model: type[BaseModel], name: str) -> bool:
     return field is not None and get_origin(field.annotation) is tuple
 
 
-def header(headers: Headers, name: bytes) -> str | None:
-    """Raises InvalidInput where it is given twice or is no text."""
-    found = [value for key, value in headers if key == name]
-    if not found:
-        return None
-    shown = name.decode().title()
-    if len(found) > 1:
-        raise InvalidInput(f"{shown}: is given twice; give it once.", field=shown)
-    try:
-        return found[0].decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{shown}: must be plain ASCII.", field=shown) from None
+class GivenHeaders:
+    """The headers of a request. Looking one up raises InvalidInput where it is given twice or is no text."""
+
+    __slots__ = ("_all", "_found")
+
+    def __init__(self, headers: Headers) -> None:
+        self._all = headers
+        self._found = dict(headers)
+
+    def get(self, name: bytes) -> str | None:
+        value = self._found.get(name)
+        if value is None:
+            return None
+        if len(self._found) < len(self._all) and sum(key == name for key, _ in self._all) > 1:
+            shown = name.decode().title()
+            raise InvalidInput(f"{shown}: is given twice; give it once.", field=shown)
+        try:
+            return value.decode("ascii").strip()
+        except UnicodeDecodeError:
+            shown = name.decode().title()
+            raise InvalidInput(f"{shown}: must be plain ASCII.", field=shown) from None
 
 
 def parse_id(text: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """What was: histories, differences, timelines, conversations, and going back."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -125,15 +125,18 @@ async def get_history(call: Call) -> Response:
         first = await anext(entries, None)  # what is wrong is told before the answer begins
         reading = await call.begin_reading("history", f"{kind} {id}", cut)
         return PieceStream(_lines(call, reading, first, entries), JSON_LINES)
+        ended = await call.looks_at("history", f"{kind} {id}", cut)
+        return PieceStream(_lines(first, entries, ended), JSON_LINES)
     found = [entry async for entry in entries]
     page = found[: asked.limit]
-    await call.note_reading("history", f"{kind} {id}", cut, len(page))
+    await call.looks_at("history", f"{kind} {id}", cut, len(page))
     following = page[-1].version if len(found) > asked.limit else None
     return Response(as_json({"items": page, "next": following}), 200, None, JSON)
 
 
 async def _lines(
     call: Call, reading: Reading, first: HistoryEntry | None, rest: AsyncIterator[HistoryEntry]
+    first: HistoryEntry | None, rest: AsyncIterator[HistoryEntry], ended: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
     rows = 0
     try:
@@ -145,13 +148,14 @@ async def _lines(
             yield as_json(entry) + b"\n"
     finally:
         call.end_reading(reading, rows)
+        ended(rows)
 
 
 async def get_diff(call: Call) -> Response:
     begin, end = call.query(DiffQuery).cuts(versions=True)
     kind, id = about(call)
     found = await call.manager.diff(kind, id, begin, end)
-    await call.note_reading("diff", f"{kind} {id}", {"begin": cut_facts(begin), "end": cut_facts(end)}, 1)
+    await call.looks_at("diff", f"{kind} {id}", {"begin": cut_facts(begin), "end": cut_facts(end)}, 1)
     return Response(as_json(difference_document(found, whole=True)), 200, None, JSON)
 
 
@@ -167,6 +171,12 @@ async def get_everything_that_changed(call: Call) -> Response:
 
 async def _changes(
     call: Call, reading: Reading, whole: bool, first: Difference | None, rest: AsyncIterator[Difference]
+    ended = await call.looks_at("diff", "everything", {"begin": cut_facts(begin), "end": cut_facts(end)})
+    return PieceStream(_changes(asked.differences, first, found, ended), JSON_LINES)
+
+
+async def _changes(
+    whole: bool, first: Difference | None, rest: AsyncIterator[Difference], ended: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
     rows = 0
     try:
@@ -178,13 +188,14 @@ async def _changes(
             yield as_json(difference_document(one, whole=whole)) + b"\n"
     finally:
         call.end_reading(reading, rows)
+        ended(rows)
 
 
 async def get_timeline(call: Call) -> Response:
     cut = call.query(CutQuery).cut
     kind, id = about(call)
     found = await call.manager.timeline(kind, id, cut)
-    await call.note_reading("timeline", f"{kind} {id}", cut_facts(cut), len(found.rows))
+    await call.looks_at("timeline", f"{kind} {id}", cut_facts(cut), len(found.rows))
     return Response(as_json(asdict(found)), 200, None, JSON)
 
 
@@ -194,7 +205,7 @@ async def get_trace(call: Call) -> Response:
     end = NOW if asked.end == "now" else parse_cut(asked.end, "end", versions=False)
     found = await call.manager.trace(correlation_id, begin, end)
     commands = [_traced(depth, command) for depth, command in found]
-    await call.note_reading("trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}, len(commands))
+    await call.looks_at("trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}, len(commands))
     return Response(as_json({"correlation_id": correlation_id, "commands": commands}), 200, None, JSON)
 
 

@@ -67,7 +67,7 @@ async def _state(call: Call, kind: str, id: str) -> Response:
         patience=asked.patience,
     )
     if not cut.is_now:
-        await call.note_reading("state", f"{kind} {id}", cut_facts(cut), 1)
+        await call.looks_at("state", f"{kind} {id}", cut_facts(cut), 1)
     return _response(call, encoded(kind, id, document, past=not cut.is_now))
 
 

@@ -21,7 +21,7 @@ from infrastructure.migrations import drop_tenant, migrate
 
 @dataclass
 class KeptReadings:
-    """The port Readings, in memory."""
+    """The port Readings, in memory; with the rows of each."""
 
     readings: list[Reading] = field(default_factory=list)
 
@@ -40,6 +40,7 @@ class Anybody:
 
     async def caller(self, authorization: str | None) -> Caller:
         return self._caller
+        self.readings[self.readings.index(reading)] = replace(reading, rows=rows)
 
 
 class ByRole:

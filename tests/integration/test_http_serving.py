@@ -1,0 +1,114 @@
+"""How a server begins and ends, and whose pages may ask it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from commands.envelope import Envelope
+from domain.errors import InvalidInput
+from dora_state.http.app import make_app
+from dora_state.http.encoded import EncodedDocuments, encoded
+from dora_state.http.serving import address, listening, origins, require_loopback, run
+from projections.documents.frozen import frozen
+from tests.support.http import Asked, a_workflow, asked_directly, fresh, fresh_tenant
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ORIGIN = "https://console.example"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
+    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+        yield asked
+
+
+def create() -> dict[str, Any]:
+    return {"type": "CreateWorkflow", "data": {"workflow_id": fresh("wf"), "definition_id": "d"}}
+
+
+async def test_a_server_that_is_to_leave_answers_what_it_took(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, stop, taken, go_on = asked.manager.platform.bus.submit, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(envelope: Envelope) -> Any:
+        taken.set()
+        await go_on.wait()
+        return await submit(envelope)
+
+    monkeypatch.setattr(asked.manager.platform.bus, "submit", slow)
+    with listening("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(run(asked.server, listener, stop))
+        async with httpx.AsyncClient(base_url=address(listener)) as client:
+            waiting = asyncio.create_task(client.post("/v1/commands", json=create()))
+            queued = await client.post("/v1/commands", json=create(), headers={"Prefer": "respond-async"})
+            await taken.wait()
+            stop.set()
+            async with asyncio.timeout(10):
+                while not asked.server.leaving:  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(0.01)
+            go_on.set()
+            answer = await waiting
+        await serving
+    assert answer.json()["outcome"] == "accepted"
+    assert (await asked.get(queued.headers["Location"])).json()["outcome"] == "accepted"
+    assert (await asked.get("/health/ready")).status_code == 503
+    monkeypatch.setattr(asked.server, "leaving", False)
+
+
+async def test_pages_of_other_origins_may_ask_only_where_they_are_named(asked: Asked) -> None:
+    preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    for cors, allowed in (((), None), ((ORIGIN,), ORIGIN), (("https://other.example",), None)):
+        transport = httpx.ASGITransport(make_app(asked.server, cors=cors))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            asked_first = await client.options("/v1/commands", headers=preflight)
+            assert asked_first.headers.get("Access-Control-Allow-Origin") == allowed
+            read = await client.get("/v1/board", headers={"Origin": ORIGIN})
+            assert read.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+async def test_origins_that_are_none_are_refused() -> None:
+    assert origins(f"{ORIGIN}, http://localhost:3000") == (ORIGIN, "http://localhost:3000")
+    assert origins("") == ()
+    for wrong in ("*", "console.example", f"{ORIGIN}/", "ftp://a.example", "https://"):
+        with pytest.raises(InvalidInput, match="DORA_STATE_HTTP_CORS"):
+            origins(wrong)
+
+
+async def test_only_loopback_is_listened_to_without_keys() -> None:
+    for host in ("127.0.0.1", "localhost", "::1", "127.0.0.2"):
+        require_loopback(host)
+    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "", "localhost.example.org"):
+        with pytest.raises(InvalidInput, match="own machine only"):
+            require_loopback(host)
+
+
+async def test_a_fault_of_ours_is_a_problem_that_tells_nothing_of_what_is_inside(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the secret is 1234")
+
+    monkeypatch.setattr(asked.manager.platform.queries, "show", fail)
+    answer = await asked.get("/v1/workflows/wf")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "1234" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+async def test_a_document_that_readers_share_is_written_once_and_is_not_kept_for_ever(asked: Asked) -> None:
+    wf = fresh("wf")
+    await a_workflow(asked, wf)
+    document = frozen(await asked.manager.state("workflow", wf, live=True))
+    kept = EncodedDocuments(10**6)
+    first = kept.of("workflow", wf, document)
+    assert first == encoded("workflow", wf, document)
+    assert kept.of("workflow", wf, document) is first
+    other = frozen({**document, "stream_version": 99})
+    assert kept.of("workflow", wf, other).etag != first.etag
+    small = EncodedDocuments(1)
+    assert small.of("workflow", wf, document) is not small.of("workflow", wf, document)
+    agent = frozen({"agent_id": "a", "stream_version": 1, "recorded_at": "2026-01-01T00:00:00Z"})
+    assert kept.of("agent", "a", agent) is not kept.of("agent", "a", agent)

@@ -1,0 +1,59 @@
+"""A server in a process of its own, as operators run it, on the servers of the tests."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from infrastructure.migrations import drop_tenant, migrate
+from tests.support.command_line import ROOT, CommandLine
+from tests.support.working import WorkerProcess
+
+
+class ServerProcess(WorkerProcess):
+    """One `dora-state serve`."""
+
+    @property
+    def url(self) -> str:
+        return self.wait_for("Listening on").removeprefix("Listening on ").partition(",")[0]
+
+
+class Serving:
+    """Starts servers and workers of one tenant."""
+
+    def __init__(self, home: Path, database_url: str, redis_url: str, tenant: str, **settings: str) -> None:
+        given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "TENANT": tenant, "WORKER_INTERVAL": "0.2"}
+        variables = {f"DORA_STATE_{name}": value for name, value in (given | settings).items()}
+        self.line = CommandLine(home, directory=ROOT, **variables)
+        self._database_url = database_url
+        self._tenant = tenant
+
+    @contextmanager
+    def __call__(self, *options: str) -> Iterator[ServerProcess]:
+        """A server that listens when the block begins, and at its end is gone in any case."""
+        server = ServerProcess(self.line.start("serve", *options))
+        try:
+            server.wait_for("Listening on")
+            yield server
+        finally:
+            server.leave_nothing()
+
+    @contextmanager
+    def worker(self) -> Iterator[WorkerProcess]:
+        worker = WorkerProcess(self.line.start("worker", "--role", "projector"))
+        try:
+            worker.wait_for("is running")
+            yield worker
+        finally:
+            worker.leave_nothing()
+
+    @contextmanager
+    def tenant(self) -> Iterator[None]:
+        """There while the block runs."""
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(asyncio.run, migrate(self._database_url, self._tenant)).result()
+            try:
+                yield
+            finally:
+                thread.submit(asyncio.run, drop_tenant(self._database_url, self._tenant)).result()
