@@ -13,9 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean FORCE
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-reads bench-time bench-tracing lock clean FORCE
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-http bench-projections bench-reads bench-time fuzz-http lock clean FORCE
+.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -58,8 +56,10 @@ bench-reads: $(INSTALLED) ## Measure what is asked: documents at each level, lis
 
 bench-queue: $(INSTALLED) ## Measure the queue of commands: from send to done when idle, and how many a second
 	@$(BIN)/python -m benchmarks queue $(ARGS)
+
 bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
 	@$(BIN)/python -m benchmarks tracing $(ARGS)
+
 bench-http: $(INSTALLED) ## Measure HTTP: commands, arrays, cached reads, idle streams, beside the bare framework
 	@$(BIN)/python -m benchmarks http $(ARGS)
 

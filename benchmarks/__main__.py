@@ -3,16 +3,11 @@
 import asyncio
 import sys
 
-from benchmarks import append, boards, growth, http, projections, queue, reads, time_travel
+from benchmarks import append, boards, growth, http, projections, queue, reads, time_travel, tracing
 from benchmarks.rows import report
 
-BENCHMARKS = {
-    module.NAME: module.run for module in (append, boards, growth, http, projections, queue, reads, time_travel)
-}
-from benchmarks import append, boards, growth, projections, reads, time_travel, tracing
-from benchmarks.rows import report
-
-BENCHMARKS = {module.NAME: module.run for module in (append, boards, growth, projections, reads, time_travel, tracing)}
+MODULES = (append, boards, growth, http, projections, queue, reads, time_travel, tracing)
+BENCHMARKS = {module.NAME: module.run for module in MODULES}
 
 
 def main() -> None:

@@ -121,19 +121,6 @@ class Platform:
 
     def registry(self) -> "CollectorRegistry":
         """The metrics of this process's work for the tenant, for whoever serves them."""
-        from infrastructure.metrics import (  # here, as it takes a while to import
-            ProjectionCollector,
-            ReadCollector,
-            new_registry,
-        )
-        from infrastructure.queue_metrics import QueueCollector
-
-        tenant, runners = self.settings.tenant, {one.projection.name: one.figures for one in self.runners}
-        return new_registry(
-            ReadCollector(tenant, self.caches.meter, self.caches.near),
-            ProjectionCollector(tenant, runners),
-            QueueCollector(tenant, self.queue_figures),
-        )
         from dora_state.watching.registry import registry_of  # here, as it takes a while to import
 
         return registry_of(self)

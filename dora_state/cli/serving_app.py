@@ -22,14 +22,14 @@ def serve(
     import uvloop
 
     from dora_state.cli.exits import Exit
-    from dora_state.cli.output import say
     from dora_state.cli.running import run
+    from dora_state.cli.service_log import begin_log
     from dora_state.http.serving import serve
 
-    stop = asyncio.Event()
+    stop, settings = asyncio.Event(), context.obj.settings()
 
     async def serving() -> int:
-        await serve(context.obj.settings(), host, port, stop, say)
+        await serve(settings, host, port, stop, begin_log(settings))
         return Exit.DONE
 
     return run(serving(), on_signal=stop.set, loop_factory=uvloop.new_event_loop)

@@ -93,11 +93,6 @@ async def check(platform: Platform) -> HealthReport:
     """The health of a platform that is open, and how it reads; never raises for a server that is away."""
     servers = platform.servers
     report = await check_servers(platform.settings, servers.database_url, servers.redis_url, servers.broker_url)
-    if servers.redis_url is None:
-        return report
-    cache = judge_near(platform.caches.vitals(), report.checks["cache"])
-    return HealthReport({**report.checks, "cache": cache}, report.timestamp)
-    report = await check_servers(platform.settings, servers.database_url, servers.redis_url)
     checks = dict(report.checks)
     if servers.redis_url is not None:
         checks["cache"] = judge_near(platform.caches.vitals(), checks["cache"])

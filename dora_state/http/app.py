@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.wording import visible
 from domain.errors import DoraStateError
-from dora_state.access.caller import Caller, CallerRole
+from dora_state.access.caller import Caller, CallerRole, Forbidden
 from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server
 from dora_state.http.description import openapi_document
@@ -95,7 +95,11 @@ async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -
     if operation.permission is None:
         return NOBODY
     caller = await server.authenticator.caller(headers.get(b"authorization"))
-    caller.require(operation.permission)
+    try:
+        caller.require(operation.permission)
+    except Forbidden as error:
+        server.refusals.note(error, caller=caller.name, asked=operation.id)
+        raise
     server.rate.take(caller.credential or caller.name)
     return caller
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive
 from commands.edge import Edge
 from domain.errors import InvalidInput
 from dora_state.access.caller import Authenticator, Caller, Reading, Readings
+from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
 from dora_state.http.limits import Limits, RateLimit
@@ -44,12 +45,14 @@ class Server:
         *,
         limits: Limits | None = None,
         is_open: bool = False,
+        refusals: Refusals | None = None,
     ) -> None:
         self.manager = manager
         self.authenticator = authenticator
         self.readings = readings
         self.limits = limits or Limits()
         self.is_open = is_open
+        self.refusals = refusals or Refusals(manager.platform.settings.tenant)
         self.rate = RateLimit(self.limits.rate, time.monotonic)
         self.feed = Feed(manager.platform.log, manager.platform.signal)
         self.pending = PendingAnswers()
@@ -142,16 +145,6 @@ class Call:
         reading = Reading(self.caller, what, about, told, rows)
         await self.server.readings.record(reading)
         return partial(self.server.readings.ended, reading)
-
-    async def begin_reading(self, what: str, about: str, cut: Mapping[str, object]) -> Reading:
-        """The same for an answer of which it is known only in the end how much it is; to be ended with its rows."""
-        told = {name: value for name, value in cut.items() if value is not None}
-        reading = Reading(self.caller, what, about, told)
-        await self.server.readings.record(reading)
-        return reading
-
-    def end_reading(self, reading: Reading, rows: int) -> None:
-        self.server.readings.ended(reading, rows)
 
     def idempotency_key(self) -> UUID | None:
         key = self.header(b"idempotency-key")

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from domain.errors import InvalidInput
 from domain.values import Time
-from dora_state.access.caller import Reading
 from dora_state.exporting import Export, begin_export
 from dora_state.http.call import Call
 from dora_state.http.parameters import CutQuery, Word
@@ -43,11 +42,6 @@ async def export(call: Call) -> Response:
     }
     cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
     about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
-    reading = await call.begin_reading(f"export {asked.format}", about, cut)
-    return PieceStream(_pieces(call, reading, chosen), media_type, headers)
-
-
-async def _pieces(call: Call, reading: Reading, chosen: Export) -> AsyncIterator[bytes]:
     ended = await call.looks_at(f"export {asked.format}", about, cut)
     return PieceStream(_pieces(chosen, ended), media_type, headers)
 
@@ -57,5 +51,4 @@ async def _pieces(chosen: Export, ended: Callable[[int], None]) -> AsyncIterator
         async for piece in chosen.pieces():
             yield piece
     finally:
-        call.end_reading(reading, chosen.events)
         ended(chosen.events)

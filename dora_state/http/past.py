@@ -14,7 +14,6 @@ from domain.errors import InvalidInput
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from domain.values import Time
-from dora_state.access.caller import Reading
 from dora_state.cli.arguments import check_types, parse_cut
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
@@ -123,8 +122,6 @@ async def get_history(call: Call) -> Response:
     cut = {"after_version": asked.after_version or None, **cut_facts(asked.until)}
     if asked.stream:
         first = await anext(entries, None)  # what is wrong is told before the answer begins
-        reading = await call.begin_reading("history", f"{kind} {id}", cut)
-        return PieceStream(_lines(call, reading, first, entries), JSON_LINES)
         ended = await call.looks_at("history", f"{kind} {id}", cut)
         return PieceStream(_lines(first, entries, ended), JSON_LINES)
     found = [entry async for entry in entries]
@@ -135,7 +132,6 @@ async def get_history(call: Call) -> Response:
 
 
 async def _lines(
-    call: Call, reading: Reading, first: HistoryEntry | None, rest: AsyncIterator[HistoryEntry]
     first: HistoryEntry | None, rest: AsyncIterator[HistoryEntry], ended: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
     rows = 0
@@ -147,7 +143,6 @@ async def _lines(
             rows += 1
             yield as_json(entry) + b"\n"
     finally:
-        call.end_reading(reading, rows)
         ended(rows)
 
 
@@ -164,13 +159,6 @@ async def get_everything_that_changed(call: Call) -> Response:
     begin, end = asked.cuts(versions=False)
     found = call.manager.diff_everything(begin, end)
     first = await anext(found, None)
-    cut = {"begin": cut_facts(begin), "end": cut_facts(end)}
-    reading = await call.begin_reading("diff", "everything", cut)
-    return PieceStream(_changes(call, reading, asked.differences, first, found), JSON_LINES)
-
-
-async def _changes(
-    call: Call, reading: Reading, whole: bool, first: Difference | None, rest: AsyncIterator[Difference]
     ended = await call.looks_at("diff", "everything", {"begin": cut_facts(begin), "end": cut_facts(end)})
     return PieceStream(_changes(asked.differences, first, found, ended), JSON_LINES)
 
@@ -187,7 +175,6 @@ async def _changes(
             rows += 1
             yield as_json(difference_document(one, whole=whole)) + b"\n"
     finally:
-        call.end_reading(reading, rows)
         ended(rows)
 
 

@@ -62,6 +62,7 @@ SORTS: Mapping[str, Sort] = {
     "took_too_long": Sort(503, "The answer took too long", 2),
     "closed": Sort(503, "The server is leaving", 2),
     "log_unavailable": Sort(503, "The log can't be reached", 2),
+    "issuer_unavailable": Sort(503, "Who sent a token can't be found out", 5),
     "read_models_unavailable": Sort(503, "The read models can't be reached", 2),
     "projection_halted": Sort(503, "The read models have stopped", 30),
     "projection_changed": Sort(503, "The read models are of another release", 30),

@@ -20,6 +20,7 @@ from dora_state.memory import spare_the_collector
 from dora_state.servers import Say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.watching.requests import WatchedRequests
 from dora_state.watching.serving import metrics_served
 
 GRACE_SECONDS = 30
@@ -59,7 +60,9 @@ def make_server(manager: StateManager, access: Access) -> Server:
     settings = manager.platform.settings
     limits = Limits(rate=settings.http_rate, body_bytes=settings.http_body_bytes, streams=settings.http_streams)
     is_open = access.notice is not None
-    return Server(manager, access.authenticator, access.readings, limits=limits, is_open=is_open)
+    return Server(
+        manager, access.authenticator, access.readings, limits=limits, is_open=is_open, refusals=access.refusals
+    )
 
 
 async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, cors: tuple[str, ...] = ()) -> None:
@@ -82,8 +85,9 @@ async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, c
 
 def _config(server: Server, cors: tuple[str, ...]) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is no event of ours
+    platform = server.manager.platform
     return uvicorn.Config(
-        make_app(server, cors=cors),
+        WatchedRequests(make_app(server, cors=cors), platform.traces, platform.requests),
         http=PatientProtocol,
         ws="none",
         lifespan="off",

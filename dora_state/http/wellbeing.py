@@ -1,16 +1,12 @@
 """Health for those who run the server, and figures for those who watch it."""
 
-import asyncio
-
 from starlette.responses import Response
 
-from domain.errors import DoraStateError
-from dora_state.health import check
+from dora_state.health import check, ready
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
 from dora_state.http.problems import as_json
 
-READY_SECONDS = 2.0
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -30,14 +26,9 @@ async def get_ready(call: Call) -> Response:
 async def _why_not(call: Call) -> str | None:
     if call.server.leaving:
         return "The server is leaving."
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await call.manager.platform.log.head()
-    except TimeoutError:
-        return f"The log has not answered within {READY_SECONDS:g} s."
-    except DoraStateError:
-        return "The log can't be reached."  # where it is, is nobody's business who sent no key
-    return None
+    found = await ready(call.manager.platform)
+    # Why in detail, and where the database is, is nobody's business who sent no key.
+    return "The log can't be written to just now." if found.status == "unhealthy" else None
 
 
 async def get_health(call: Call) -> Response:

@@ -10,6 +10,7 @@ from dora_state.watching.health_metrics import GatheredCollector
 from dora_state.watching.release import release
 from dora_state.watching.request_metrics import RequestCollector
 from infrastructure.metrics import ProjectionCollector, ReadCollector, new_registry
+from infrastructure.queue_metrics import QueueCollector
 from infrastructure.write_metrics import BusCollector, LockCollector, PoolCollector
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def registry_of(platform: "Platform") -> CollectorRegistry:
         BusCollector(tenant, platform.bus, platform.committer),
         RequestCollector(tenant, platform.requests),
         LockCollector(tenant, platform.locks.figures),
+        QueueCollector(tenant, platform.queue_figures),
         PoolCollector(tenant, pools),
         GatheredCollector(tenant, platform.gathered),
     )

@@ -29,7 +29,7 @@ class KeptReadings:
         self.readings.append(reading)
 
     def ended(self, reading: Reading, rows: int) -> None:
-        self.readings = [replace(one, rows=rows) if one.id == reading.id else one for one in self.readings]
+        self.readings[self.readings.index(reading)] = replace(reading, rows=rows)
 
 
 class Anybody:
@@ -40,7 +40,6 @@ class Anybody:
 
     async def caller(self, authorization: str | None) -> Caller:
         return self._caller
-        self.readings[self.readings.index(reading)] = replace(reading, rows=rows)
 
 
 class ByRole:
