@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from benchmarks.submitters import Load
+from dora_state.access.opening import open_access
 from dora_state.http.serving import listening, make_server, run
 from dora_state.memory import spare_the_collector
 from dora_state.settings import load_settings
@@ -24,7 +25,11 @@ ANSWER = orjson.dumps({"status": 200, "outcome": "accepted", "filled": "x" * 200
 
 
 async def ours(tasks: int) -> None:
-    async with open_state_manager(load_settings(), default_actor="bench", warm=True) as manager:
+    settings = load_settings()
+    async with (
+        open_state_manager(settings, default_actor="bench", warm=True) as manager,
+        open_access(settings, manager.platform.servers) as access,
+    ):
         load = Load(manager, "http")
         await load.register("http-a")
         made = await load.make_tasks(tasks, running=True)
@@ -33,7 +38,7 @@ async def ours(tasks: int) -> None:
         await manager.catch_up()
         spare_the_collector()
         with listening("127.0.0.1", 0) as listener:
-            serving = asyncio.create_task(run(make_server(manager), listener, stop))
+            serving = asyncio.create_task(run(make_server(manager, access), listener, stop))
             _tell({"port": listener.getsockname()[1], "tasks": made, "document_bytes": len(orjson.dumps(document))})
             projecting: asyncio.Task[None] | None = None
             while line := (await asyncio.to_thread(sys.stdin.readline)).strip():

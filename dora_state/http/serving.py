@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from domain.errors import InvalidInput
-from dora_state.access.open_house import LoggedReadings, OpenHouse
+from dora_state.access.opening import Access, open_access
 from dora_state.http.app import make_app
 from dora_state.http.call import Server
 from dora_state.http.limits import Limits
@@ -25,7 +24,6 @@ from dora_state.state_manager import StateManager, open_state_manager
 GRACE_SECONDS = 30
 """How long answers under way may still take once the server is to leave."""
 KEEP_ALIVE_SECONDS = 75
-OPEN_NOTICE = "There are no keys: whoever is on this machine may do everything, and nobody else can reach the server."
 
 
 class _Uvicorn(uvicorn.Server):
@@ -41,20 +39,26 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
 
     Raises InvalidInput where it must not or can't listen there, LogUnavailable where there is no database.
     """
-    require_loopback(host)
-    with listening(host, port) as listener:
-        async with open_state_manager(settings, say=say, warm=True) as manager:
-            server = make_server(manager)
+    cors = origins(settings.http_cors)
+    async with (
+        open_state_manager(settings, say=say, warm=True) as manager,
+        open_access(settings, manager.platform.servers) as access,
+    ):
+        access.require_may_listen(host)
+        with listening(host, port) as listener:
             spare_the_collector()
-            say(f"Listening on {address(listener)}, tenant {settings.tenant}. {OPEN_NOTICE}")
-            await run(server, listener, stop, cors=origins(settings.http_cors))
-            say("Everything that was taken is answered.")
+            say(f"Listening on {address(listener)}, tenant {settings.tenant}.")
+            if access.notice is not None:
+                say(access.notice)
+            await run(make_server(manager, access), listener, stop, cors=cors)
+    say("Everything that was taken is answered.")
 
 
-def make_server(manager: StateManager) -> Server:
+def make_server(manager: StateManager, access: Access) -> Server:
     settings = manager.platform.settings
     limits = Limits(rate=settings.http_rate, body_bytes=settings.http_body_bytes, streams=settings.http_streams)
-    return Server(manager, OpenHouse(settings.tenant), LoggedReadings(), limits=limits, is_open=True)
+    is_open = access.notice is not None
+    return Server(manager, access.authenticator, access.readings, limits=limits, is_open=is_open)
 
 
 async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, cors: tuple[str, ...] = ()) -> None:
@@ -109,20 +113,6 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 def address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def require_loopback(host: str) -> None:
-    """Raises InvalidInput: without keys, only this machine is answered."""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise InvalidInput(
-            f"Without keys the server listens to its own machine only, and {host} is more than that: use 127.0.0.1, or"
-            " make a key first.",
-            host=host,
-        )
 
 
 def origins(text: str) -> tuple[str, ...]:
