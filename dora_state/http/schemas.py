@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from commands.messages import COMMANDS
-from dora_state.http.past import RollbackBody
+from dora_state.http.rollbacks import RollbackBody
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"
