@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 
     http_cors: str = ""
     """Origins, divided by commas, whose pages may ask the HTTP server from within a browser; none by default."""
-    http_rate: Annotated[float, Field(ge=0)] = 20_000.0
+    http_rate: Annotated[float, Field(ge=0)] = 50_000.0
     """Requests a second of one caller, each command of an array counted; 0 sets no limit."""
     http_body_bytes: Annotated[int, Field(ge=1_024, le=64 * 2**20)] = 2 * 2**20
     """What the body of a request may have."""

@@ -15,6 +15,7 @@ from dora_state.http import (
     transactions,
     wellbeing,
 )
+from dora_state.http import events, examples, exports, lists, past, rollbacks, states, submissions, wellbeing
 from dora_state.http.explaining import explain_problem
 from dora_state.http.operations import Body, Header, Operation, Reply
 from dora_state.http.parameters import CutQuery, Query
@@ -89,7 +90,7 @@ def _submissions() -> list[Operation]:
         Operation(
             "POST", "/v1/workflows/{id}/rollback", "rollBackWorkflow",
             "Restore an earlier state, or see what it would do",
-            past.roll_back, Permission.COMMANDS,
+            rollbacks.roll_back, Permission.COMMANDS,
             {
                 200: Reply("The answer; of a dry run, the preview.",
                            {"anyOf": [{"$ref": "#/components/schemas/Answer"},

@@ -26,6 +26,8 @@ READING_AT_ONCE = 2
 """Streams that read what they have missed at one time; others wait for their turn."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 LOOK_SECONDS = 0.01
+REST_SECONDS = 0.03
+"""After a look at the log: what comes meanwhile is read at once, and the write side keeps its pace."""
 TOO_SLOW = "too_slow"
 LEAVING = "leaving"
 logger = logging.getLogger(__name__)
@@ -203,12 +205,13 @@ class Feed:
                     self._wanted.clear()
                     self._position = None
                     return
+                await asyncio.sleep(REST_SECONDS)
 
     def _tell(self, batch: Sequence[RecordedEvent]) -> None:
         found: dict[Subscription, list[bytes]] = {}
-        with_correlation = any(key[0] == "correlation" for key in self._subscriptions)
+        facets = {facet for facet, _ in self._subscriptions}
         for told in map(Told, batch):
-            for key in keys_of(told, with_correlation=with_correlation):
+            for key in keys_of(told, facets):
                 for subscription in self._subscriptions.get(key, ()):
                     if subscription.wanted.wants(told):
                         found.setdefault(subscription, []).append(told.message)

@@ -17,7 +17,7 @@ class Limits:
     Seconds: `body_seconds` until a body is there, `answer_seconds` until an answer is, exports and streams aside.
     """
 
-    rate: float = 20_000.0
+    rate: float = 50_000.0
     body_bytes: int = 2 * 2**20
     streams: int = 2_000
     body_seconds: float = 20.0

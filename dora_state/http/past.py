@@ -2,14 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from starlette.responses import Response
 
-from commands.messages.workflow import RollBackWorkflow
-from commands.strict_json import parse_json
-from commands.wording import invalid
 from domain.errors import InvalidInput
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
@@ -20,7 +17,6 @@ from dora_state.http.operations import JSON
 from dora_state.http.parameters import CutQuery, Flag, From1, Limit, Query, Whole, Word, cut_facts
 from dora_state.http.problems import as_json
 from dora_state.http.streams import PieceStream
-from dora_state.http.submissions import Said, submit_one
 from projections.differences import Difference, Side
 from projections.history import HistoryEntry, HistoryFilter
 from projections.traces import TracedCommand
@@ -82,23 +78,6 @@ class EverythingQuery(DiffQuery):
 class TraceQuery(Query):
     begin: Word = Field("start", description="From where in the log: a position (p120), a time, or start.")
     end: Word = Field("now", description="Up to where: a position, a time, or now.")
-
-
-class RollbackBody(BaseModel):
-    """Where to go back to (one of the three), why, and who is responsible.
-
-    A dry run needs no reason and no operator.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    to_version: Annotated[int, Field(ge=1, le=2**62)] | None = None
-    to_time: Time | None = None
-    to_position: Annotated[int, Field(ge=1, le=2**62)] | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
-    operator: Word | None = None
-    workflow_only: bool = False
-    dry_run: bool = False
 
 
 def about(call: Call) -> tuple[str, str]:
@@ -194,47 +173,6 @@ async def get_trace(call: Call) -> Response:
     commands = [_traced(depth, command) for depth, command in found]
     await call.looks_at("trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}, len(commands))
     return Response(as_json({"correlation_id": correlation_id, "commands": commands}), 200, None, JSON)
-
-
-async def roll_back(call: Call) -> Response:
-    said, raw, id = Said.by(call), await call.body(), call.id()
-    try:
-        asked = RollbackBody.model_validate(parse_json(raw))
-    except ValidationError as error:
-        raise invalid(error, RollbackBody, None, "The rollback") from None
-    where = {"to_version": asked.to_version, "to_time": asked.to_time, "to_position": asked.to_position}
-    if asked.dry_run:
-        return await _preview(call, id, asked, where)
-    if not (asked.reason or "").strip() or not (asked.operator or "").strip():
-        missing = "reason" if not (asked.reason or "").strip() else "operator"
-        raise InvalidInput(
-            f"{missing}: a rollback is recorded with its reason and its operator: give both, or dry_run.", field=missing
-        )
-    data = where | {
-        "workflow_id": id,
-        "to_time": None if asked.to_time is None else asked.to_time.isoformat(),
-        "reason": asked.reason,
-        "operator": asked.operator,
-        "workflow_only": asked.workflow_only,
-    }
-    return await submit_one(call, said, {"type": RollBackWorkflow.type, "actor": asked.operator, "data": data})
-
-
-async def _preview(call: Call, id: str, asked: RollbackBody, where: dict[str, Any]) -> Response:
-    preview = await call.manager.preview_rollback(
-        id, **where, reason=asked.reason, operator=asked.operator, workflow_only=asked.workflow_only
-    )
-    problem = preview.problem
-    document = {
-        "workflow_id": id,
-        "before": preview.before,
-        "after": preview.after,
-        "patch": preview.patch,
-        "lines": preview.lines,
-        "effects": [str(effect) for effect in preview.effects],
-        "problem": None if problem is None else asdict(replace(problem, facts=dict(problem.facts))),
-    }
-    return Response(as_json(document), 200, None, JSON)
 
 
 def difference_document(difference: Difference, *, whole: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from commands.messages import COMMANDS
 from dora_state.http.locking import LockBody
 from dora_state.http.past import RollbackBody
 from dora_state.http.transactions import TransactionBody
+from dora_state.http.rollbacks import RollbackBody
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"

@@ -1,6 +1,6 @@
 """Which events a stream wants, and how an event is told to it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -73,11 +73,15 @@ class Wanted:
             yield ("all", "")
 
 
-def keys_of(told: Told, *, with_correlation: bool) -> Iterator[Key]:
-    """Those by which somebody may want this event."""
-    yield ("id", told.id)
-    yield ("type", told.event.type)
-    yield ("kind", told.kind)
-    yield ("all", "")
-    if with_correlation and told.correlation_id is not None:
+def keys_of(told: Told, facets: Collection[str]) -> Iterator[Key]:
+    """Those by which somebody may want this event, where facets are the first halves of those that there are."""
+    if "id" in facets:
+        yield ("id", told.id)
+    if "type" in facets:
+        yield ("type", told.event.type)
+    if "kind" in facets:
+        yield ("kind", told.kind)
+    if "all" in facets:
+        yield ("all", "")
+    if "correlation" in facets and told.correlation_id is not None:
         yield ("correlation", told.correlation_id)

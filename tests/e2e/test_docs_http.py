@@ -65,12 +65,11 @@ def test_sigterm_ends_a_server_well_and_tells_its_streams(server: ServerProcess)
 
 def test_a_server_without_keys_says_so_and_listens_to_its_own_machine_only(serving: Serving) -> None:
     with serving.tenant():
-        for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
-            refused = serving.line("serve", "--host", host, "--port", "0")
-            assert refused.code == 2
-            assert host in refused.one_sentence()
+        refused = serving.line("serve", "--host", "0.0.0.0", "--port", "0")
+        assert refused.code == 2
+        assert "not on 0.0.0.0" in refused.one_sentence()
         with serving("--port", "0") as server:
-            assert "whoever is on this machine may do everything" in server.wait_for("Listening on")
+            server.wait_for("whoever is on this machine may do everything")
             taken = serving.line("serve", "--port", server.url.rpartition(":")[2])
             assert taken.code == 2
             assert "can't listen on 127.0.0.1" in taken.one_sentence()

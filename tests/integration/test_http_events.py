@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import LogUnavailable
-from dora_state.http import events, feed
+from dora_state.http import events, feed, wellbeing
 from dora_state.http.feed import TOO_SLOW, Subscription
 from dora_state.http.limits import Limits
 from dora_state.http.wanted import Wanted
@@ -255,13 +255,16 @@ async def test_a_stream_survives_restarts_of_the_server_without_a_gap_or_a_repea
     assert {one["reason"] for one in source.ends} == {"leaving"}
 
 
-async def test_the_database_may_go_away_and_come_back(database_url: str, redis_url: str, tmp_path: Path) -> None:
+async def test_the_database_may_go_away_and_come_back(
+    database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Meanwhile commands and reads are 503; nothing that was acknowledged is lost, and streams go on."""
+    monkeypatch.setattr(wellbeing, "READY_SECONDS", 0.3)
     acknowledged = []
     async with (
         Between(database_url, tmp_path).serving() as between,
         fresh_tenant(database_url) as tenant,
-        asked_by_port(between.url, redis_url, tenant, limits=Limits(answer_seconds=2.0)) as asked,
+        asked_by_port(between.url, redis_url, tenant, limits=Limits(answer_seconds=0.7)) as asked,
     ):
         source = EventSource(asked.client, "/v1/events?after_position=0")
         async with source.listening():

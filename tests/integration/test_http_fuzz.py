@@ -29,7 +29,7 @@ from tests.support.http import a_workflow, asked_by_port, fresh_tenant
 
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 """schemathesis asks Python's own random numbers now and then."""
-EACH = int(os.environ.get("DORA_STATE_TEST_FUZZ", "4"))
+EACH = int(os.environ.get("DORA_STATE_TEST_FUZZ", "3"))
 TRUE_OF_EVERY_ANSWER = [
     status_code_conformance,
     content_type_conformance,

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from commands.envelope import Envelope
 from domain.errors import InvalidInput
+from dora_state.access.opening import open_access
 from dora_state.http.app import make_app
 from dora_state.http.encoded import EncodedDocuments, encoded
 from dora_state.http.serving import address, listening, origins, run
@@ -75,6 +76,16 @@ async def test_origins_that_are_none_are_refused() -> None:
     for wrong in ("*", "console.example", f"{ORIGIN}/", "ftp://a.example", "https://"):
         with pytest.raises(InvalidInput, match="DORA_STATE_HTTP_CORS"):
             origins(wrong)
+
+
+async def test_only_loopback_is_listened_to_without_keys(asked: Asked) -> None:
+    platform = asked.manager.platform
+    async with open_access(platform.settings, platform.servers) as access:
+        for host in ("127.0.0.1", "localhost", "::1", "127.0.0.2"):
+            access.require_may_listen(host)
+        for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "", "localhost.example.org"):
+            with pytest.raises(InvalidInput, match="loopback only"):
+                access.require_may_listen(host)
 
 
 async def test_a_fault_of_ours_is_a_problem_that_tells_nothing_of_what_is_inside(
