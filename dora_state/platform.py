@@ -1,7 +1,6 @@
 """The composition root: the one place where ports meet their adapters."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +17,11 @@ from commands.bus import CommandBus
 from commands.committer import Committer
 from commands.decider import Decider
 from commands.preparing import Preparer
-from commands.work import Telemetry
 from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut, EventReader
 from dora_state.caches import Caches, caching, make_caches
+from dora_state.heartbeats import Heartbeats, writing
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
 from dora_state.watching.gathering import Gathered, gathering
@@ -149,20 +148,6 @@ class Platform:
         return Decider(self.log, self.queries, cache_size=self.settings.cache_size)
 
 
-class Heartbeats:
-    """Hands telemetry from the command side to the book of presence, which writes it in batches."""
-
-    def __init__(self, presence: PresenceBook) -> None:
-        self._presence = presence
-
-    async def record(self, heartbeats: Sequence[Telemetry]) -> None:
-        for one in heartbeats:
-            if one.heartbeat:
-                self._presence.heard(one.agent_id, one.seen_at, one.usage, one.queue_size)
-            else:
-                self._presence.seen(one.agent_id, one.seen_at)
-
-
 @asynccontextmanager
 async def open_platform(
     settings: Settings, say: Say = quiet, *, create: bool = True, warm: bool = False
@@ -230,7 +215,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         kept_actions = PostgresActions(projector_pool, projector_pool)
         actions = ActionsRunner(log, kept_actions)
         stack.push_async_callback(actions.release)
-        await stack.enter_async_context(_writing(presence))
+        await stack.enter_async_context(writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
         load = partial(queries.show, consistency="cached")
         await stack.enter_async_context(caching(caches, load, at_once=warm))
@@ -282,18 +267,6 @@ def _gathering(platform: Platform) -> AbstractAsyncContextManager[None]:
     from dora_state.health import check  # here, as it knows the platform
 
     return gathering(platform.gathered, partial(check, platform), partial(storage, platform.projector_pool))
-
-
-@asynccontextmanager
-async def _writing(presence: PresenceBook) -> AsyncIterator[None]:
-    """Writes heartbeats as long as the block runs, and what is left at its end."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(presence.run(stop), name="presence")
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
 
 
 async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role, more: int = 0) -> Pool:

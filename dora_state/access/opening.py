@@ -18,18 +18,6 @@ from infrastructure.access_keys import PostgresKeys
 from infrastructure.control import open_control_pool
 from infrastructure.issuer import Issuer
 from infrastructure.readings import ReadingBook
-import ipaddress
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
-from domain.errors import InvalidInput
-from dora_state.access.caller import Authenticator, Readings
-from dora_state.access.open_house import LoggedReadings, OpenHouse
-from dora_state.servers import Servers
-from dora_state.settings import Settings
-
-OPEN_HOUSE = "There are no keys: whoever is on this machine may do everything, and nobody else can reach the server."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +36,6 @@ class Access:
                 f"Without any key the server listens on loopback only, not on {host}: make a key with `dora-state keys"
                 " create` or set DORA_STATE_OIDC_ISSUER, or listen on 127.0.0.1.",
                 host=host,
-        if self.notice is not None and not _is_loopback(host):
-            raise InvalidInput(
-                f"Without any key the server listens on loopback only, not on {host}: listen on 127.0.0.1.", host=host
             )
 
 
@@ -90,12 +75,3 @@ def _tokens(settings: Settings, stack: AsyncExitStack) -> Tokens | None:
         clock_skew=settings.oidc_clock_skew,
     )
     return Tokens(expected, keys)
-    """For one server of one tenant."""
-    yield Access(OpenHouse(settings.tenant), LoggedReadings(), OPEN_HOUSE)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

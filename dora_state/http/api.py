@@ -10,12 +10,12 @@ from dora_state.http import (
     lists,
     locking,
     past,
+    rollbacks,
     states,
     submissions,
     transactions,
     wellbeing,
 )
-from dora_state.http import events, examples, exports, lists, past, rollbacks, states, submissions, wellbeing
 from dora_state.http.explaining import explain_problem
 from dora_state.http.operations import Body, Header, Operation, Reply
 from dora_state.http.parameters import CutQuery, Query

@@ -7,9 +7,8 @@ from pydantic.json_schema import models_json_schema
 
 from commands.messages import COMMANDS
 from dora_state.http.locking import LockBody
-from dora_state.http.past import RollbackBody
-from dora_state.http.transactions import TransactionBody
 from dora_state.http.rollbacks import RollbackBody
+from dora_state.http.transactions import TransactionBody
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"

@@ -41,6 +41,7 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
 
     Raises InvalidInput where it must not or can't listen there, LogUnavailable where there is no database.
     """
+    cors = origins(settings.http_cors)
     async with (
         open_state_manager(settings, say=say, warm=True) as manager,
         open_access(settings, manager.platform.servers) as access,
@@ -50,23 +51,11 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
         with listening(host, port) as listener:
             server = make_server(manager, access)
             spare_the_collector()
-            notice = "" if access.notice is None else f" {access.notice}"
-            say(f"Listening on {address(listener)}, tenant {settings.tenant}.{notice}")
-            await run(server, listener, stop, cors=origins(settings.http_cors))
-            say("Everything that was taken is answered.")
-    cors = origins(settings.http_cors)
-    async with (
-        open_state_manager(settings, say=say, warm=True) as manager,
-        open_access(settings, manager.platform.servers) as access,
-    ):
-        access.require_may_listen(host)
-        with listening(host, port) as listener:
-            spare_the_collector()
             say(f"Listening on {address(listener)}, tenant {settings.tenant}.")
             if access.notice is not None:
                 say(access.notice)
-            await run(make_server(manager, access), listener, stop, cors=cors)
-    say("Everything that was taken is answered.")
+            await run(server, listener, stop, cors=cors)
+            say("Everything that was taken is answered.")
 
 
 def make_server(manager: StateManager, access: Access) -> Server:
@@ -76,7 +65,6 @@ def make_server(manager: StateManager, access: Access) -> Server:
     return Server(
         manager, access.authenticator, access.readings, limits=limits, is_open=is_open, refusals=access.refusals
     )
-    return Server(manager, access.authenticator, access.readings, limits=limits, is_open=is_open)
 
 
 async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, cors: tuple[str, ...] = ()) -> None:
