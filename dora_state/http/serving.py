@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from dora_state.state_manager import StateManager, open_state_manager
 GRACE_SECONDS = 30
 """How long answers under way may still take once the server is to leave."""
 KEEP_ALIVE_SECONDS = 75
+OPEN_FILES = 16_384
 
 
 class _Uvicorn(uvicorn.Server):
@@ -46,6 +48,7 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
     ):
         access.require_may_listen(host)
         with listening(host, port) as listener:
+            allow_many_connections()
             spare_the_collector()
             say(f"Listening on {address(listener)}, tenant {settings.tenant}.")
             if access.notice is not None:
@@ -108,6 +111,14 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         ) from None
     with contextlib.closing(listener):
         yield listener
+
+
+def allow_many_connections() -> None:
+    """Each is an open file, and many systems allow a process a thousand unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def address(listener: socket.socket) -> str:
