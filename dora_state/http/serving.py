@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from dora_state.watching.serving import metrics_served
 GRACE_SECONDS = 30
 """How long answers under way may still take once the server is to leave."""
 KEEP_ALIVE_SECONDS = 75
+OPEN_FILES = 16_384
 
 
 class _Uvicorn(uvicorn.Server):
@@ -49,13 +51,13 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
     ):
         access.require_may_listen(host)
         with listening(host, port) as listener:
-            server = make_server(manager, access)
+            allow_many_connections()
             spare_the_collector()
             say(f"Listening on {address(listener)}, tenant {settings.tenant}.")
             if access.notice is not None:
                 say(access.notice)
-            await run(server, listener, stop, cors=cors)
-            say("Everything that was taken is answered.")
+            await run(make_server(manager, access), listener, stop, cors=cors)
+    say("Everything that was taken is answered.")
 
 
 def make_server(manager: StateManager, access: Access) -> Server:
@@ -122,6 +124,14 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 def address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def allow_many_connections() -> None:
+    """Each is an open file, and many systems allow a process a thousand unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def origins(text: str) -> tuple[str, ...]:

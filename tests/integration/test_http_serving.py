@@ -1,6 +1,7 @@
 """How a server begins and ends, and whose pages may ask it."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from domain.errors import InvalidInput
 from dora_state.access.opening import open_access
 from dora_state.http.app import make_app
 from dora_state.http.encoded import EncodedDocuments, encoded
-from dora_state.http.serving import address, listening, origins, run
+from dora_state.http.serving import OPEN_FILES, address, allow_many_connections, listening, origins, run
 from projections.documents.frozen import frozen
 from tests.support.http import Asked, a_workflow, asked_directly, fresh, fresh_tenant
 
@@ -86,6 +87,16 @@ async def test_only_loopback_is_listened_to_without_keys(asked: Asked) -> None:
         for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "", "localhost.example.org"):
             with pytest.raises(InvalidInput, match="loopback only"):
                 access.require_may_listen(host)
+
+
+async def test_a_server_asks_for_as_many_open_files_as_it_may_have() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] // 2, before[1]))
+    try:
+        allow_many_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(before[0], OPEN_FILES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_a_fault_of_ours_is_a_problem_that_tells_nothing_of_what_is_inside(
