@@ -68,7 +68,7 @@ def _submissions() -> list[Operation]:
             "POST", "/v1/locks", "takeLock", "Have a workflow, task, agent or pool to oneself", locking.take_lock,
             Permission.COMMANDS,
             {200: Reply("The first line tells `stream_id` and `token`; it is held while the answer goes on.", None,
-                        locking.JSON_LINES, {"stream_id": "workflow-wf-1", "token": 7})},
+                        locking.JSON_LINES, examples.HELD_LOCK)},
             "commands",
             "Commands of others on it are answered `locked`; one's own are sent with the token. Close the connection"
             " to let go. The last line is `lost` where the holder was not heard of in time.",

@@ -27,6 +27,7 @@ TRANSACTION: dict[str, Any] = {
         "actor": "scheduler",
     }
 }
+HELD_LOCK = '{"stream_id":"workflow-wf-1","token":7}\n{"held":true}\n'
 LOCK: dict[str, Any] = {"workflow": {"name": "workflow:wf-1", "timeout": 30, "holder": "reviewer"}}
 ANSWER: dict[str, Any] = {
     "status": 200,

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import LogUnavailable
-from dora_state.http import events, feed, wellbeing
+from dora_state.health import readiness
+from dora_state.http import events, feed
 from dora_state.http.feed import TOO_SLOW, Subscription
 from dora_state.http.limits import Limits
 from dora_state.http.wanted import Wanted
@@ -259,7 +260,7 @@ async def test_the_database_may_go_away_and_come_back(
     database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile commands and reads are 503; nothing that was acknowledged is lost, and streams go on."""
-    monkeypatch.setattr(wellbeing, "READY_SECONDS", 0.3)
+    monkeypatch.setattr(readiness, "KNOWN_SECONDS", 0.0)
     acknowledged = []
     async with (
         Between(database_url, tmp_path).serving() as between,

@@ -67,8 +67,8 @@ async def test_each_asymmetric_algorithm_is_taken(tokens: Tokens, issuer: FakeIs
     ("claims", "reason"),
     [
         ({"exp": int(time.time()) - SKEW - 5}, "expired"),
-        ({"nbf": int(time.time()) + 600}, "not_yet"),
-        ({"iat": int(time.time()) + 600}, "not_yet"),
+        ({"nbf": int(time.time()) + 86_400}, "not_yet"),
+        ({"iat": int(time.time()) + 86_400}, "not_yet"),
         ({"iss": "https://login.other.example"}, "issuer"),
         ({"iss": f"{ISSUER}/"}, "issuer"),
         ({"aud": "another-service"}, "audience"),
