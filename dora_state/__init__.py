@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from domain.errors import ConflictError as OptimisticLockException
     from domain.errors import DoraStateError, InvalidInput, LockDeadlock, LockLost, LockTimeout, NotFound
     from domain.log import Cut
-    from dora_state.health import HealthStatus
+    from dora_state.health_status import HealthStatus
     from dora_state.refusals import CommandRefused
     from dora_state.settings import Settings
     from dora_state.state_events import StateChangeEvent
@@ -49,7 +49,7 @@ _HOMES = {
     "domain.errors": ("DoraStateError", "InvalidInput", "LockDeadlock", "LockLost", "LockTimeout", "NotFound"),
     "domain.log": ("Cut",),
     "dora_state.states": ("EditableState",),
-    "dora_state.health": ("HealthStatus",),
+    "dora_state.health_status": ("HealthStatus",),
     "dora_state.settings": ("Settings",),
     "dora_state.state_events": ("StateChangeEvent",),
     "dora_state.state_manager": ("StateManager", "open_state_manager"),

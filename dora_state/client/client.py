@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 import httpx
 
 from dora_state.client.asking import Asking
+from dora_state.client.health import Watching
+from dora_state.client.lists import Listing
 from dora_state.client.past import Past
 from dora_state.client.submitting import Submitting
 from dora_state.client.transport import PATIENCE, Transport
 
 
-class Client(Asking, Past, Submitting):
+class Client(Asking, Listing, Past, Submitting, Watching):
     """One tenant's state on a server. Make it with `open_client`. Times without a zone are UTC.
 
     Raises what StateManager raises, and ServerUnavailable where the server can't be reached for `patience` seconds.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dora_state.client.transport import PAUSE, ServerError, ServerUnavailable, Transport
+from dora_state.client.transport import PAUSE, ServerError, ServerUnavailable, Transport, lines_of
 from dora_state.state_events import StateChangeEvent
 
 
@@ -20,7 +20,7 @@ async def follow(
         headers = {} if last is None else {"Last-Event-ID": last}
         try:
             async with transport.stream("GET", "/v1/events", params=params, headers=headers, timeout=None) as response:
-                async for event, id, data in _messages(response.aiter_lines()):
+                async for event, id, data in _messages(lines_of(response)):
                     last = id or last
                     if event == "message" and data:
                         yield state_change(json.loads(data))

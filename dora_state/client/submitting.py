@@ -55,11 +55,11 @@ class Submitting(ABC):
         to_version: int | None = None,
         to_time: datetime | None = None,
         to_position: int | None = None,
-        reason: str,
-        operator: str,
+        reason: str | None = None,
+        operator: str | None = None,
         workflow_only: bool = False,
     ) -> Answer:
-        """Restore an earlier state. Over HTTP a reason and an operator must be named."""
+        """Restore an earlier state. Over HTTP a reason and an operator must be named; raises InvalidInput else."""
         body = {"reason": reason, "operator": operator, "workflow_only": workflow_only}
         response = await self._roll_back(workflow_id, body, to_version, to_time, to_position)
         return _answer(response)
@@ -88,7 +88,7 @@ class Submitting(ABC):
         to_position: int | None,
     ) -> httpx.Response:
         where = {"to_version": to_version, "to_time": told(to_time), "to_position": to_position}
-        asked = {**body} | {name: value for name, value in where.items() if value is not None}
+        asked = {name: value for name, value in {**body, **where}.items() if value is not None}
         headers = self._headers() | {"Idempotency-Key": str(uuid4())}
         path = f"/v1/workflows/{quote(workflow_id, safe='')}/rollback"
         return await self._transport.ask("POST", path, content=json.dumps(asked), headers=headers)

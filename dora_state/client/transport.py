@@ -61,9 +61,9 @@ class Transport:
         self._http = http
         self._patience = patience
 
-    async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """The answer, whatever its status. Raises ServerUnavailable."""
-        until = time.monotonic() + self._patience
+    async def ask(self, method: str, path: str, *, patience: float | None = None, **request: Any) -> httpx.Response:
+        """The answer, whatever its status; `patience` is this question's own. Raises ServerUnavailable."""
+        until = time.monotonic() + (self._patience if patience is None else patience)
         while True:
             try:
                 response = await self._http.request(method, path, **request)
@@ -98,6 +98,17 @@ class Transport:
             raise ServerUnavailable(
                 f"The answer of {self._http.base_url} broke off ({type(error).__name__})."
             ) from error
+
+
+async def lines_of(response: httpx.Response) -> AsyncIterator[str]:
+    """By line feeds alone: texts may have other characters that are ends of lines elsewhere."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.decode()
+    if rest:
+        yield rest.decode()
 
 
 def given(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dora_state.health.machine import judge_disk, judge_memory
 from dora_state.health.queue import check_queue
 from dora_state.health.replica import judge_replica, judge_sight
 from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
+from dora_state.health_status import HealthStatus
 from dora_state.platform import Platform
 from dora_state.settings import Settings
 from infrastructure.replica import look_at
@@ -32,15 +33,6 @@ from infrastructure.vitals import (
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class HealthStatus:
-    """SPEC's: `overall` is healthy or degraded, each check has `status`, `message` and `figures`."""
-
-    overall: Literal["healthy", "degraded"]
-    checks: dict[str, dict[str, Any]]
-    timestamp: datetime
 
 
 @dataclass(frozen=True, slots=True)

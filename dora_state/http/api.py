@@ -7,6 +7,7 @@ from dora_state.http import (
     events,
     examples,
     exports,
+    from_events,
     lists,
     locking,
     past,
@@ -142,6 +143,17 @@ def _past() -> list[Operation]:
                 "GET", f"{path}/diff", f"get{name}Diff", f"A {kind} at two cuts", past.get_diff,
                 Permission.HISTORY, {200: Reply("Both documents, and the patch.", "Difference")}, "past",
                 query=past.DiffQuery, problems=(404, 410),
+            ),
+            Operation(
+                "GET", f"{path}/events", f"get{name}Events", f"The events of a {kind}", from_events.get_events,
+                Permission.HISTORY, {200: Reply("A line for each.", None, past.JSON_LINES)}, "past",
+                query=from_events.UpToQuery, problems=(404, 410), timed=False,
+            ),
+            Operation(
+                "GET", f"{path}/reconstruction", f"reconstruct{name}", f"A {kind} by its events alone",
+                from_events.get_reconstruction, Permission.HISTORY, {200: Reply("The document.", name)}, "past",
+                "Folded from the first event on, without any snapshot or read model.",
+                query=from_events.UpToQuery, problems=(404, 410), timed=False,
             ),
         ]  # fmt: skip
         if kind in ("workflow", "task", "agent"):

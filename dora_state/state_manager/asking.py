@@ -11,7 +11,8 @@ from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
 from domain.values import Priority
 from dora_state.editing import EditableState
-from dora_state.health import HealthStatus, check
+from dora_state.health import check
+from dora_state.health_status import HealthStatus
 from dora_state.platform import Platform, now
 from dora_state.state_manager.kinds import check_kind, cut_of
 from dora_state.transactions import read_editable
