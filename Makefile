@@ -60,8 +60,8 @@ bench-queue: $(INSTALLED) ## Measure the queue of commands: from send to done wh
 bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
 	@$(BIN)/python -m benchmarks tracing $(ARGS)
 
-bench-http: $(INSTALLED) ## Measure HTTP: commands, arrays, cached reads, idle streams, beside the bare framework
-	@$(BIN)/python -m benchmarks http $(ARGS)
+bench-http: $(INSTALLED) ## Measure HTTP: commands, arrays, cached reads, idle streams, the queue, beside the bare framework
+	@$(BIN)/python -m benchmarks http queue $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)
