@@ -1,118 +1,15 @@
-"""The same without asyncio: a StateManager whose calls wait for their answers, for programs of ordinary threads.
+"""The same without asyncio: a StateManager whose calls wait for their answers, for programs of ordinary threads."""
 
-The work is done by an event loop in a thread of its own. Each thread that calls has its own locks and transactions.
-"""
-
-import asyncio
-import contextvars
-import inspect
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dora_state.settings import Settings
-from dora_state.state_manager import StateManager
 from dora_state.state_manager import open_state_manager as open_asynchronously
-
-T = TypeVar("T")
-_END = object()
+from dora_state.waiting import Face, opened
 
 
-class _Loop:
-    """An event loop in a thread. Each calling thread has a context of its own there, which lasts from call to call."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._callers = threading.local()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="dora-state", daemon=True)
-        self._thread.start()
-
-    def call(self, work: Awaitable[T]) -> T:
-        """Wait for it; whoever is interrupted meanwhile has it cancelled."""
-        context: contextvars.Context | None = getattr(self._callers, "context", None)
-        if context is None:
-            context = self._callers.context = contextvars.copy_context()
-        done: Future[T] = Future()
-        tasks: list[asyncio.Task[None]] = []
-
-        async def carry_out() -> None:
-            try:
-                done.set_result(await work)
-            except BaseException as error:
-                done.set_exception(error)
-
-        self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(carry_out(), context=context)))
-        try:
-            return done.result()
-        except BaseException:
-            if not done.done():
-                self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
-            raise
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-class _Waiting:
-    """Whatever is asked of an object of asyncio, waited for: methods, context managers, iterators."""
-
-    def __init__(self, loop: _Loop, inner: Any) -> None:
-        self._loop = loop
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        return self._waiting(found) if inspect.ismethod(found) else self._given(found)
-
-    def _waiting(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*asked: Any, **more: Any) -> Any:
-            return self._given(method(*asked, **more))
-
-        call.__doc__ = method.__doc__
-        call.__name__ = method.__name__
-        return call
-
-    def _given(self, found: Any) -> Any:
-        if inspect.isawaitable(found):
-            return self._loop.call(found)
-        if isinstance(found, AbstractAsyncContextManager):
-            return self._entered(found)
-        if isinstance(found, AsyncIterator):
-            return self._iterated(found)
-        return found
-
-    @contextmanager
-    def _entered(self, manager: AbstractAsyncContextManager[Any]) -> Iterator[Any]:
-        entered = self._loop.call(manager.__aenter__())
-        try:
-            yield _Waiting(self._loop, entered) if hasattr(entered, "commit") else entered
-        except BaseException as error:
-            if not self._loop.call(manager.__aexit__(type(error), error, error.__traceback__)):
-                raise
-        else:
-            self._loop.call(manager.__aexit__(None, None, None))
-
-    def _iterated(self, iterator: AsyncIterator[Any]) -> Iterator[Any]:
-        async def following() -> Any:
-            return await anext(iterator, _END)
-
-        while (found := self._loop.call(following())) is not _END:
-            yield found
-
-
-class SyncStateManager(_Waiting):
-    """Every method of StateManager, without `await`: `async with` becomes `with`, `async for` becomes `for`."""
-
-    def __init__(self, loop: _Loop, manager: StateManager) -> None:
-        super().__init__(loop, manager)
-
-    @property
-    def lists(self) -> _Waiting:
-        return _Waiting(self._loop, self._inner.lists)
+class SyncStateManager(Face):
+    """StateManager's methods for programs without asyncio."""
 
 
 @contextmanager
@@ -120,13 +17,6 @@ def open_state_manager(
     settings: Settings | None = None, *, default_actor: str | None = None, create: bool = True, warm: bool = False
 ) -> Iterator[SyncStateManager]:
     """As the asynchronous one."""
-    loop = _Loop()
-    try:
-        opening = open_asynchronously(settings, default_actor=default_actor, create=create, warm=warm)
-        manager = loop.call(opening.__aenter__())
-        try:
-            yield SyncStateManager(loop, manager)
-        finally:
-            loop.call(opening.__aexit__(None, None, None))
-    finally:
-        loop.close()
+    opening = open_asynchronously(settings, default_actor=default_actor, create=create, warm=warm)
+    with opened(opening) as (loop, manager):
+        yield SyncStateManager(loop, manager)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from domain.errors import CutOutOfRange, InvalidInput, LockTimeout, NotFound
 from dora_state import CommandRefused, OptimisticLockException, TaskState, WorkflowState
 from dora_state.access.opening import open_access
 from dora_state.client import Client, ServerUnavailable, open_client
+from dora_state.client.sync import open_client as open_without_asyncio
 from dora_state.http.serving import address, listening, make_server, run
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
@@ -67,7 +69,7 @@ async def client(manager: StateManager) -> AsyncIterator[Client]:
 
 def test_it_imports_no_server_no_driver_and_no_model() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", "import sys, dora_state.client; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, dora_state.client.sync; print(*sys.modules)"],
         cwd=ROOT,
         capture_output=True,
         check=True,
@@ -259,6 +261,23 @@ async def test_a_line_ends_where_json_lines_end(client: Client, manager: StateMa
         if event.version == after:
             assert event.data["context"]["note"] == odd
             break
+
+
+async def test_it_is_there_without_asyncio_too(manager: StateManager) -> None:
+    def use(url: str) -> None:
+        with open_without_asyncio(url) as client:
+            assert client.submit({"type": "StartTask", "actor": "me", "data": {"task_id": "u"}}).outcome == "accepted"
+            with client.transaction() as txn:
+                txn.update_task_state("u", TaskState.COMPLETED)
+            assert client.get_task("u").state == "completed"
+            with client.exclusive_lock("workflow:w"):
+                assert [lock.stream_id for lock in client.locks()] == ["workflow-w"]
+            assert client.locks() == []
+            assert [event.position for event in islice(client.follow(), 2)] == [1, 2]
+            assert [one["task_id"] for one in client.lists.tasks().items] == ["t", "u"]
+
+    async with served(manager) as url:
+        await asyncio.to_thread(use, url)
 
 
 async def test_lists_come_by_pages(client: Client) -> None:
