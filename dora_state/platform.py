@@ -1,11 +1,11 @@
 """The composition root: the one place where ports meet their adapters."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,8 @@ from domain.aggregate import Aggregate, AggregateState
 from domain.folding import FOLDER
 from domain.log import NOW, Cut, EventReader
 from dora_state.caches import Caches, caching, make_caches
+from dora_state.health import Health
+from dora_state.health.readiness import Readiness, ask_database
 from dora_state.heartbeats import Heartbeats, writing
 from dora_state.servers import Say, Servers, open_servers, quiet
 from dora_state.settings import Settings
@@ -53,11 +55,6 @@ from projections.runner import Runner
 from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
 from projections.traces import Tracer
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from dora_state.health.readiness import Readiness
 
 HELD_FOR_LONG = 3
 """Connections that who runs a projection or takes snapshots holds for itself, beside the pool's size."""
@@ -102,7 +99,7 @@ class Platform:
     audits: Audits
     locks: PostgresLocks
     gathered: Gathered
-    readiness: "Readiness"
+    health: Health
     replica: Replica | None
     reader: EventReader
     """The log for whoever asks: of the replica where it may be read."""
@@ -117,12 +114,6 @@ class Platform:
     def runners(self) -> tuple[Runner[Any], ...]:
         """One a projection."""
         return self.projector, self.actions
-
-    def registry(self) -> "CollectorRegistry":
-        """The metrics of this process's work for the tenant, for whoever serves them."""
-        from dora_state.watching.registry import registry_of  # here, as it takes a while to import
-
-        return registry_of(self)
 
     def runner_into(self, projection: Projection, pool: Pool, *, until: int | None = None) -> Runner[Any]:
         """Builds a projection in a schema of its own, beside those that run."""
@@ -219,6 +210,11 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         await stack.enter_async_context(noting_memory(projector_pool))
         load = partial(queries.show, consistency="cached")
         await stack.enter_async_context(caching(caches, load, at_once=warm))
+        readiness = Readiness(partial(ask_database, writer_pool))
+        stack.push_async_callback(readiness.close)
+        health = Health(
+            settings, servers, readiness, near=caches.vitals, replica=replica, closing=lambda: bus.is_closing
+        )
         platform = Platform(
             settings=settings,
             servers=servers,
@@ -244,29 +240,15 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             audits=Audits(kept_actions, log),
             locks=PostgresLocks(servers.database_url, settings.tenant, writer_pool),
             gathered=Gathered(),
-            readiness=_readiness(stack, writer_pool),
+            health=health,
             replica=replica,
             reader=reader,
             shown=shown,
             traces=traces,
             requests=RequestFigures(),
         )
-        await stack.enter_async_context(_gathering(platform))
+        await stack.enter_async_context(gathering(platform.gathered, health.check, partial(storage, projector_pool)))
         yield platform
-
-
-def _readiness(stack: AsyncExitStack, pool: Pool) -> "Readiness":
-    from dora_state.health.readiness import Readiness, ask_database  # here, as health knows the platform
-
-    readiness = Readiness(partial(ask_database, pool))
-    stack.push_async_callback(readiness.close)
-    return readiness
-
-
-def _gathering(platform: Platform) -> AbstractAsyncContextManager[None]:
-    from dora_state.health import check  # here, as it knows the platform
-
-    return gathering(platform.gathered, partial(check, platform), partial(storage, platform.projector_pool))
 
 
 async def _pool(stack: AsyncExitStack, servers: Servers, settings: Settings, role: Role, more: int = 0) -> Pool:

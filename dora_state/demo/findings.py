@@ -8,7 +8,7 @@ from domain.log import Cut
 from dora_state.demo.picture import Picture, take_picture
 from dora_state.demo.scenario import AGENT_LOST
 from dora_state.demo.stage import DemoStopped, Moment, Played
-from dora_state.health import HealthReport, check
+from dora_state.health import HealthReport
 from dora_state.state_manager import StateManager
 from projections.changes import lines
 from projections.documents.values import Document
@@ -57,7 +57,7 @@ async def find_out(manager: StateManager, played: Played) -> Findings:
         rollback=rollback,
         difference=list(lines(before, after)),
         system=await manager.get_system_state(),
-        health=await check(manager.platform),
+        health=await manager.platform.health.check(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from starlette.responses import Response
 
-from dora_state.health import check, ready
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
 from dora_state.http.problems import as_json
@@ -26,18 +25,21 @@ async def get_ready(call: Call) -> Response:
 async def _why_not(call: Call) -> str | None:
     if call.server.leaving:
         return "The server is leaving."
-    found = await ready(call.manager.platform)
+    found = await call.manager.platform.health.ready()
     # Why in detail, and where the database is, is nobody's business who sent no key.
     return "The log can't be written to just now." if found.status == "unhealthy" else None
 
 
 async def get_health(call: Call) -> Response:
     """All checks; the status of the answer tells of the worst: 503 where one is unhealthy."""
-    report = await check(call.manager.platform)
+    report = await call.manager.platform.health.check()
     return Response(as_json(report.to_json()), 503 if report.status == "unhealthy" else 200, NO_STORE, JSON)
 
 
 async def get_metrics(call: Call) -> Response:
-    from prometheus_client.exposition import generate_latest  # here, as it takes a while to import
+    # Here, as they take a while to import.
+    from prometheus_client.exposition import generate_latest
 
-    return Response(generate_latest(call.manager.platform.registry()), 200, NO_STORE, "text/plain; version=0.0.4")
+    from dora_state.watching.registry import registry_of
+
+    return Response(generate_latest(registry_of(call.manager.platform)), 200, NO_STORE, "text/plain; version=0.0.4")

@@ -11,7 +11,6 @@ from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
 from domain.values import Priority
 from dora_state.editing import EditableState
-from dora_state.health import check
 from dora_state.health_status import HealthStatus
 from dora_state.platform import Platform, now
 from dora_state.state_manager.kinds import check_kind, cut_of
@@ -140,7 +139,7 @@ class Asking:
 
     async def health_check(self) -> HealthStatus:
         """SPEC's five checks and ours: `found.checks["database"]["status"]`. Never raises for a server that is away."""
-        return (await check(self.platform)).told
+        return (await self.platform.health.check()).told
 
     async def pending_tasks(self, *, pool_id: str | None = None, limit: int = 100) -> list[Document]:
         """What is to be done next in running workflows: by the weight of its priority in a pool, then by age."""

@@ -8,17 +8,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from domain.errors import DoraStateError
+from dora_state.health import HealthReport
 from infrastructure.storage import Storage
-
-if TYPE_CHECKING:
-    from dora_state.health import HealthReport
 
 HEALTH_SECONDS = 15.0
 STORAGE_SECONDS = 300.0
-AskHealth = Callable[[], Awaitable["HealthReport"]]
+AskHealth = Callable[[], Awaitable[HealthReport]]
 AskStorage = Callable[[], Awaitable[Storage]]
 logger = logging.getLogger(__name__)
 
@@ -33,7 +30,7 @@ class Gathered:
         self.storage: Storage | None = None
 
     async def keep(
-        self, health: Callable[[], Awaitable["HealthReport"]], storage: Callable[[], Awaitable[Storage]]
+        self, health: Callable[[], Awaitable[HealthReport]], storage: Callable[[], Awaitable[Storage]]
     ) -> None:
         """For ever, from when it is wanted on."""
         await self.wanted.wait()

@@ -1,11 +1,12 @@
 """All metrics of one process for one tenant. Imported when somebody asks for them: the library takes a while."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dora_state.platform import Platform
 from dora_state.watching.health_metrics import GatheredCollector
 from dora_state.watching.release import release
 from dora_state.watching.request_metrics import RequestCollector
@@ -13,22 +14,17 @@ from infrastructure.metrics import ProjectionCollector, ReadCollector, new_regis
 from infrastructure.queue_metrics import QueueCollector
 from infrastructure.write_metrics import BusCollector, LockCollector, PoolCollector
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dora_state.platform import Platform
-
 
 class ReleaseCollector(Collector):
     """Which release this is."""
 
-    def collect(self) -> "Iterator[Metric]":
+    def collect(self) -> Iterator[Metric]:
         told = GaugeMetricFamily("dora_state_release", "Always 1, with the release.", labels=("version",))
         told.add_metric((release(),), 1)
         yield told
 
 
-def registry_of(platform: "Platform") -> CollectorRegistry:
+def registry_of(platform: Platform) -> CollectorRegistry:
     """For whoever serves them: what this process counts, and what it gathers from now on, since somebody asks."""
     platform.gathered.wanted.set()
     tenant = platform.settings.tenant

@@ -36,8 +36,10 @@ async def metrics_served(platform: "Platform") -> AsyncIterator[None]:
 
     from prometheus_client import start_http_server
 
+    from dora_state.watching.registry import registry_of
+
     try:
-        server, thread = start_http_server(port, host, platform.registry())
+        server, thread = start_http_server(port, host, registry_of(platform))
     except OSError as error:
         raise MetricsNotServed(
             f"The metrics can't be served on {host}, port {port} ({error.strerror or error}): free it, or set"

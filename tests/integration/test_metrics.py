@@ -16,6 +16,7 @@ from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
 from dora_state.watching import gathering
+from dora_state.watching.registry import registry_of
 from dora_state.watching.serving import MetricsNotServed, serve_metrics
 from infrastructure.storage import storage
 from tests.support.gathering import until_gathered
@@ -33,7 +34,7 @@ async def platform(database_url: str, redis_url: str, tenant: str) -> AsyncItera
 
 async def gathered(platform: Platform) -> CollectorRegistry:
     """The metrics, once health and sizes were gathered."""
-    registry = platform.registry()
+    registry = registry_of(platform)
     await until_gathered(platform)
     return registry
 
@@ -58,7 +59,7 @@ def free_port() -> int:
 async def test_commands_are_counted_by_type_and_outcome_with_their_events_groups_and_durations(
     platform: Platform, tenant: str
 ) -> None:
-    manager, registry = StateManager(platform), platform.registry()
+    manager, registry = StateManager(platform), registry_of(platform)
     first = await manager.submit(WORKFLOW)
     await manager.submit({**WORKFLOW, "command_id": str(first.command_id)})
     await manager.submit({"type": "StartWorkflow", "actor": "me", "data": {"workflow_id": "wf-none"}})
@@ -80,13 +81,13 @@ async def test_commands_are_counted_by_type_and_outcome_with_their_events_groups
 
 async def test_a_command_that_finds_the_queue_full_is_counted(platform: Platform, tenant: str) -> None:
     platform.bus.queue_size = 0
-    registry = platform.registry()
+    registry = registry_of(platform)
     await StateManager(platform).submit(WORKFLOW)
     assert registry.get_sample_value("dora_state_commands_busy_total", {"tenant": tenant}) == 1
 
 
 async def test_locks_are_counted_by_how_they_were_waited_for(platform: Platform, tenant: str) -> None:
-    manager, registry = StateManager(platform, default_actor="me"), platform.registry()
+    manager, registry = StateManager(platform, default_actor="me"), registry_of(platform)
     await manager.submit(WORKFLOW)
 
     def count(name: str, **labels: str) -> float | None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import psycopg
 import pytest
 
-from dora_state.health import check
 from dora_state.platform import open_platform
 from dora_state.settings import load_settings
 from infrastructure import process_memory
@@ -168,7 +167,7 @@ async def test_an_open_platform_notes_and_one_that_is_soon_closed_has_written_no
         async with connected(database_url, tenant) as connection:
             assert await _count(connection) == 0
             await note_memory(platform.projector_pool)
-        memory = (await check(platform)).checks["memory"]
+        memory = (await platform.health.check()).checks["memory"]
         processes = memory.figures["processes"]
         assert isinstance(processes, list)
         assert [(one["process"], one["last_bytes"]) for one in processes] == [(process_name(), RESIDENT)]

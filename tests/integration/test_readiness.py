@@ -3,7 +3,7 @@
 import asyncio
 
 from domain.errors import LogUnavailable
-from dora_state.health import live, ready
+from dora_state.health import live
 from dora_state.health.judging import Check
 from dora_state.health.readiness import Readiness, ask_database
 from dora_state.platform import open_platform
@@ -20,8 +20,8 @@ async def test_a_process_that_works_is_alive_and_ready_until_it_shuts_down(
     settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
     async with open_platform(settings) as platform:
         assert live().status == "healthy"
-        assert await ready(platform) == WELL
-    assert (await ready(platform)).status == "unhealthy"
+        assert await platform.health.ready() == WELL
+    assert (await platform.health.ready()).status == "unhealthy"
 
 
 async def test_a_tenant_that_was_dropped_is_not_ready(database_url: str, tenant: str) -> None:

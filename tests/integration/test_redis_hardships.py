@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dora_state import health
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager
+from dora_state.watching.registry import registry_of
 from infrastructure.hot_copies import Guarded, Keys
 from tests.support.near_reader import eventually
 from tests.support.redis_server import RedisServer, execute
@@ -80,7 +80,7 @@ class House:
         await eventually(kept)
 
     async def cache_health(self) -> tuple[str, str]:
-        report = await health.check(self.reader)
+        report = await self.reader.health.check()
         return report.overall, report.checks["cache"].message
 
 
@@ -310,14 +310,14 @@ HARDSHIPS = (_nothing, _nothing, _flush, _restart, _stop_a_while, _fill, _lose_c
 
 
 async def test_metrics_of_a_process_can_be_served(house: House, tenant: str) -> None:
-    registry = house.reader.registry()
+    registry = registry_of(house.reader)
     labels = {"tenant": tenant, "level": "l1", "outcome": "hit"}
     before = registry.get_sample_value("dora_state_reads_total", labels)
     await house.near("workflow", "w-0")
     assert registry.get_sample_value("dora_state_reads_total", labels) != before
     assert registry.get_sample_value("dora_state_l1_usable", {"tenant": tenant}) == 1
     states = {"tenant": tenant, "projection": "states"}
-    registry, position = house.writer.registry(), (await house.writer.log.head()).position
+    registry, position = registry_of(house.writer), (await house.writer.log.head()).position
     assert registry.get_sample_value("dora_state_projected_events_total", states) == position
     assert registry.get_sample_value("dora_state_projection_position", states) == position
     assert registry.get_sample_value("dora_state_projection_lag_seconds_count", states) != 0

@@ -11,7 +11,6 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.log import Cut
-from dora_state.health import check
 from dora_state.health.replica import judge_sight
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
@@ -141,10 +140,10 @@ async def test_a_replica_that_is_further_behind_than_allowed_is_left_alone_until
             await create(manager, "wf-2")
             await until(lambda: not replica.usable)
             assert await listed(manager) == ["wf-1", "wf-2"]
-            found = (await check(manager.platform)).checks["replica"]
+            found = (await manager.platform.health.check()).checks["replica"]
             assert (found.status, "behind" in found.message) == ("warning", True)
         await until(lambda: replica.usable)
-        assert (await check(manager.platform)).checks["replica"].status == "healthy"
+        assert (await manager.platform.health.check()).checks["replica"].status == "healthy"
 
 
 async def test_a_replica_that_is_gone_is_noticed_by_nobody_who_asks_and_is_used_once_it_is_back(
@@ -158,7 +157,7 @@ async def test_a_replica_that_is_gone_is_noticed_by_nobody_who_asks_and_is_used_
             assert [one.version async for one in manager.history("workflow", "wf-1")] == [1]
             assert await exported(manager) == [1]
             await until(lambda: not replica.usable)
-            found = (await check(manager.platform)).checks["replica"]
+            found = (await manager.platform.health.check()).checks["replica"]
             assert (found.status, "questions go to the primary" in found.message) == ("warning", True)
             async with opened(both, bank) as (late, away):  # one that begins meanwhile
                 assert await listed(late) == ["wf-1"]

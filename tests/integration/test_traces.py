@@ -19,6 +19,7 @@ from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
 from dora_state.watching.context import about
+from dora_state.watching.registry import registry_of
 from dora_state.watching.requests import WatchedRequests
 from tests.support.collector import collector
 from tests.support.command_world import create_workflow, envelope
@@ -191,7 +192,7 @@ async def test_requests_are_counted_by_their_route_and_named_in_the_log(database
             await ask("GET", "/broken")
         with pytest.raises(asyncio.CancelledError):
             await ask("GET", "/gone")
-        registry = platform.registry()
+        registry = registry_of(platform)
     assert platform.requests.open == 0
     assert platform.requests.requests == {
         ("PUT", Route.path, 201): 1,

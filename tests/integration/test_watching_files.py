@@ -16,6 +16,7 @@ from dora_state.platform import open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
 from dora_state.watching.health_metrics import COUNTERS, GAUGES
+from dora_state.watching.registry import registry_of
 from tests.support.gathering import until_gathered
 from tests.support.promql import selectors
 
@@ -58,7 +59,7 @@ async def there_are(database_url: str, redis_url: str, tenant: str) -> AsyncIter
     """The labels of each metric that a process has, by its name as it is asked for."""
     settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
     async with open_platform(settings) as platform:
-        manager, registry = StateManager(platform), platform.registry()
+        manager, registry = StateManager(platform), registry_of(platform)
         await manager.submit(WORKFLOW)
         platform.requests.answered("GET", "/health", 200, 0.1)
         await until_gathered(platform)
