@@ -1,7 +1,6 @@
 """The server that `benchmarks.http` asks, in a process of its own: ours, or the bare framework.
 
 `python -m benchmarks.http_server ours|bare SIZE`: tells its port and ids of tasks on a line, ends with its stdin.
-`python -m benchmarks.http_server ours|bare SIZE` tells its port and its tasks on a line, and ends with its stdin.
 """
 
 import asyncio
