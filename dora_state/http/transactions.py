@@ -10,16 +10,15 @@ from starlette.responses import Response
 from commands.envelope import Answer, Envelope
 from commands.locks import stream_of
 from commands.messages.transaction import MOST_COMMANDS, Version
+from commands.messages.transaction import Transaction as Command
 from commands.strict_json import parse_json
 from commands.wording import invalid
 from domain.errors import InvalidInput
-from domain.log import Cut
+from domain.log import START, Cut
 from domain.system import SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
-from dora_state.http.operations import JSON
-from dora_state.http.problems import as_json
 from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
@@ -103,10 +102,10 @@ async def commit_transaction(call: Call) -> Response:
         asked = TransactionBody.model_validate(parse_json(raw))
     except ValidationError as error:
         raise invalid(error, TransactionBody, None, "The transaction") from None
-    head = await call.manager.platform.log.head()
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
     named = {name: value for name, value in about.items() if value is not None}
-    transaction = Transaction(_Submitter(call, said), head.position, named, asked.reason)
+    begun = Cut(position=await _begun_at(call, said))
+    transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
     for step in asked.steps:
@@ -115,9 +114,19 @@ async def commit_transaction(call: Call) -> Response:
         answer = await transaction.commit()
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
-    if answer is None:
-        return Response(as_json({"outcome": "unchanged"}), 200, said.headers, JSON)
-    return answer_response(answer, said.headers)
+    return answer_response(answer or Answer(said.command_id, Command.type, "unchanged"), said.headers)
+
+
+async def _begun_at(call: Call, said: Said) -> int:
+    """Where the log is; where it was before, for what was decided already: so its steps read what they read then, and
+    it is the same command again, which gets its first answer."""
+    log = call.manager.platform.log
+    known = None if said.command_id is None else await log.find_command(said.command_id)
+    if known is None:
+        return (await log.head()).position
+    if known.first_position is None:
+        return await log.position_at(known.recorded_at)
+    return known.first_position - 1
 
 
 async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
@@ -127,7 +136,7 @@ async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
     elif step.state is not None:
         told = step.state
         check_kind(told.kind)
-        cut = Cut(version=told.version) if told.version else Cut()
+        cut = Cut(version=told.version) if told.version else START
         state = await read_editable(call.manager.platform, told.kind, told.id or SYSTEM_ID, cut)
         state.change(told.changes)
         await transaction.update(state, told.version)
