@@ -114,7 +114,7 @@ def _constant(body: bytes) -> Handler:
 async def _no_route(request: Request, error: Exception) -> Response:
     """What the router itself says."""
     assert isinstance(error, HTTPException)
-    path = visible(request.scope["path"][:200]).replace("\\x1f", "/")
+    path = visible(request.scope["path"][:200].replace(SLASH, "/"))
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         told = f"{request.method} is nothing that {path} knows; it knows {allowed}."
@@ -135,8 +135,8 @@ class _SlashesInIds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path")
         if raw and (b"%2F" in raw or b"%2f" in raw):
-            path = raw.decode("ascii", "replace").replace("%2F", SLASH).replace("%2f", SLASH)
-            scope = {**scope, "path": unquote(path)}
+            parts = re.split("%2[Ff]", raw.decode("ascii", "replace"))
+            scope = {**scope, "path": SLASH.join(map(unquote, parts))}
         await self._app(scope, receive, send)
 
 

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
 
 from commands.envelope import Answer, Envelope
-from commands.locks import stream_of
-from commands.messages.transaction import MOST_COMMANDS, Version
+from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Version
 from commands.messages.transaction import Transaction as Command
+from commands.streams import KINDS, check_stream
 from commands.strict_json import parse_json
 from commands.wording import invalid
+from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
 from domain.log import START, Cut
-from domain.system import SYSTEM_ID
+from domain.system import SYSTEM, SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
@@ -43,9 +44,15 @@ class StateStep(_Model):
     """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id."""
 
     kind: Id
-    id: str = ""
+    id: Id | None = None
     version: Version
     changes: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _named(self) -> "StateStep":
+        if self.id is None and self.kind != SYSTEM.category:
+            raise ValueError("id must be given, but for the system")
+        return self
 
 
 class StepBody(_Model):
@@ -66,11 +73,27 @@ class StepBody(_Model):
         return self
 
 
+def _stream(name: str) -> str:
+    """That `KIND:ID` names. Raises ValueError."""
+    kind, _, aggregate_id = (f"{name}:{SYSTEM_ID}" if name == SYSTEM.category else name).partition(":")
+    if kind not in AGGREGATES or not aggregate_id:
+        raise ValueError(f"names nothing; write a kind ({KINDS}), a colon and an id")
+    return check_stream(f"{kind}-{aggregate_id}")
+
+
+def _named(name: str) -> str:
+    _stream(name)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
+
+
 class TransactionBody(_Model):
     """`expected`: versions by `KIND:ID`, or `system`, that must be current; 0 where there must be nothing."""
 
     steps: Annotated[list[StepBody], Field(min_length=1, max_length=MOST_COMMANDS)]
-    expected: dict[Id, Version] = Field(default_factory=dict)
+    expected: Annotated[dict[Name, Version], Field(max_length=MOST_EXPECTED)] = Field(default_factory=dict)
     actor: Id | None = None
     reason: Text | None = None
     correlation_id: Id | None = None
@@ -107,7 +130,7 @@ async def commit_transaction(call: Call) -> Response:
     begun = Cut(position=await _begun_at(call, said))
     transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
-        transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
+        transaction.expect(_stream(name), version)
     for step in asked.steps:
         await _take(call, transaction, step)
     try:
