@@ -41,6 +41,19 @@ class Decision:
     work: Work
     problem: Problem | None
 
+    @property
+    def unexpected(self) -> tuple[str, int, int] | None:
+        """The first stream that is not at the version that the caller named, with that and its own."""
+        expected = self.envelope.expected
+        if not expected:
+            return None
+        reads = self.work.reads
+        for stream_id, version in expected.items():
+            actual = reads.get(stream_id, 0)
+            if actual != version:
+                return stream_id, version, actual
+        return None
+
 
 class Decider:
     """Runs handlers on the aggregates in its cache."""

@@ -78,7 +78,7 @@ class Deciding:
             if pending.losses >= PATIENCE:
                 return (not self._waiting.by_id) and await self._decide_alone(pending)
             decision = await self._decider.decide(envelope, self._clock(), self._waiting.ahead)
-            if _unexpected(decision) is not None:
+            if decision.unexpected is not None:
                 again = await self._decide_expecting(pending)
                 if again is None:
                     return True
@@ -131,7 +131,7 @@ class Deciding:
             raise NotYetCommitted
         await self._decider.refresh(envelope.expected)
         decision = await self._decider.decide(envelope, self._clock(), self._waiting.ahead)
-        unexpected = _unexpected(decision)
+        unexpected = decision.unexpected
         if unexpected is None:
             return decision
         self._waiting.settle(pending, answers.conflict(envelope, *unexpected))
@@ -144,7 +144,7 @@ class Deciding:
         try:
             async with self._log.alone() as log:
                 decision = await self._decider.decide_afresh(envelope, self._clock(), log)
-                unexpected = _unexpected(decision)
+                unexpected = decision.unexpected
                 if unexpected is not None:
                     known = await log.find_command(envelope.command_id)
                     conflict = answers.conflict(envelope, *unexpected)
@@ -174,16 +174,3 @@ class Deciding:
             return await self._decider.prefetch(envelopes, self._clock(), self._waiting.ahead)
         except LogError:
             return True  # whoever needs the log will say so
-
-
-def _unexpected(decision: Decision) -> tuple[str, int, int] | None:
-    """The first stream that is not at the version that the caller named, with that and its own."""
-    expected = decision.envelope.expected
-    if not expected:
-        return None
-    reads = decision.work.reads
-    for stream_id, version in expected.items():
-        actual = reads.get(stream_id, 0)
-        if actual != version:
-            return stream_id, version, actual
-    return None

@@ -15,11 +15,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from commands.envelope import Envelope
 from commands.messages import COMMANDS, Command
 from commands.messages.agent import Heartbeat
-from commands.messages.transaction import MOST_COMMANDS, Transaction, Version
+from commands.messages.transaction import MOST_COMMANDS, Expected, Transaction
 from commands.strict_json import parse_json
 from commands.tracing import TRACEPARENT
 from commands.wording import invalid, visible
-from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
 from domain.values import Id, Time, iso
 
@@ -148,7 +147,7 @@ class _Steps(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     commands: Annotated[list[_Step], Field(min_length=1, max_length=MOST_COMMANDS)]
-    expected: dict[str, Version] = Field(default_factory=dict)
+    expected: Expected = Field(default_factory=dict)
 
 
 def _check_transaction(data: Mapping[str, Any]) -> Transaction:
@@ -162,14 +161,6 @@ def _check_transaction(data: Mapping[str, Any]) -> Transaction:
         if step.type == Heartbeat.type:
             raise InvalidInput(f"{place}: a heartbeat is not recorded; send it by itself.", field=place)
         commands.append(_check_data(step.type, step.data, f"{place}.data"))
-    for stream_id in steps.expected:
-        category, _, aggregate_id = stream_id.partition("-")
-        if category not in AGGREGATES or not aggregate_id:
-            kinds = ", ".join(AGGREGATES)
-            raise InvalidInput(
-                f"data.expected: {visible(stream_id[:60])} is no stream; write a kind ({kinds}), - and an id.",
-                field="data.expected",
-            )
     return Transaction(commands=tuple(commands), expected=steps.expected)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from commands.streams import KINDS, check_stream
+from commands.wording import visible
 from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
 
@@ -67,9 +69,8 @@ class Locks(Protocol):
 def stream_of(name: str) -> str:
     """The stream that `KIND:ID` names. Raises InvalidInput."""
     kind, _, aggregate_id = name.partition(":")
-    if kind not in AGGREGATES or not aggregate_id:
-        raise InvalidInput(
-            f"There is no lock {name[:80]!r}: write a kind ({', '.join(AGGREGATES)}), a colon and an id.",
-            lock=name[:80],
-        )
-    return AGGREGATES[kind].stream_id(aggregate_id)
+    try:
+        return check_stream(f"{kind}-{aggregate_id}")
+    except ValueError as error:
+        fault = str(error) if kind in AGGREGATES and aggregate_id else f"write a kind ({KINDS}), a colon and an id"
+        raise InvalidInput(f"There is no lock {name[:80]!r}: {fault}.", lock=visible(name[:80])) from None

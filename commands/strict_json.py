@@ -1,25 +1,35 @@
-"""JSON from outside as it was written: no key is lost because it comes twice, and no number because it is long."""
+"""JSON from outside as it was written: no key is lost because it comes twice, and no number because it is long.
+
+What no field could ever take is refused here, by its place, so that all that comes after may rely on it: texts are
+Unicode, numbers have 64 bits, and nesting has a bound.
+"""
 
 import json
+import math
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from commands.wording import visible
 from domain.errors import InvalidInput
+from domain.values import MAX_JSON_DEPTH
 
+DEEPEST = 2 * MAX_JSON_DEPTH
+"""What a command may hold, and what may be around it."""
 _KEY = re.compile(rb'"[ \t\r\n]*:')
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = object()
 
 
 def parse_json(raw: bytes) -> object:
-    """The value that was written, exactly.
+    """The value that was written, exactly. Raises InvalidInput.
 
-    The fast parser turns a whole number beyond 64 bits into a fraction and refuses NaN without saying where;
-    the slow one keeps both, so that the check that follows can name the field.
+    The fast parser turns a whole number beyond 64 bits into a fraction and refuses NaN and lone surrogates without
+    saying where; the slow one keeps them, so that their place can be named.
     """
     try:
         value = orjson.loads(raw)
@@ -27,12 +37,15 @@ def parse_json(raw: bytes) -> object:
         value = _parse_slowly(raw)
         if value is _UNREADABLE:
             raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
+        _require_sound(value)
         return value
-    if _LONG_NUMBER.search(raw) is None and _keys_written(raw) == _count_keys(value):
+    keys, depth = _keys_and_depth(value)
+    if depth <= DEEPEST and _LONG_NUMBER.search(raw) is None and _keys_written(raw) == keys:
         return value
     exact = _parse_slowly(raw)
     if exact is _UNREADABLE:
         raise InvalidInput("The command has a number that is too long to be read; write it as text.")
+    _require_sound(exact)
     return exact
 
 
@@ -46,17 +59,60 @@ def _keys_written(raw: bytes) -> int:
     return raw.count(b'":')
 
 
-def _count_keys(value: object) -> int:
-    """How many keys all objects within have: fewer than are written if one comes twice."""
-    count = 0
-    left = [value]
-    for one in left:
-        if isinstance(one, dict):
-            count += len(one)
-            left.extend(one.values())
-        elif isinstance(one, list):
-            left.extend(one)
-    return count
+def _keys_and_depth(value: object) -> tuple[int, int]:
+    """How many keys all objects within have (fewer than are written if one comes twice), and how deep it is nested."""
+    keys = depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        deeper: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                keys += len(one)
+                deeper.extend(one.values())
+            elif isinstance(one, list):
+                deeper.extend(one)
+        level = deeper
+    return keys, depth
+
+
+def _require_sound(value: object) -> None:
+    """Raises InvalidInput that names the place of what can be written, and is nothing that a field could take."""
+    place: list[str | int] = []
+    stack = [_members({"": value})]
+    while stack:
+        for key, one in stack[-1]:
+            fault = _fault(key) or _fault(one)
+            if fault is None and len(stack) > DEEPEST:
+                fault = f"must not be nested deeper than {DEEPEST} levels"
+            if fault is not None:
+                raise _unsound([*place, key], fault)
+            if isinstance(one, dict | list):
+                place.append(key)
+                stack.append(_members(one))
+                break
+        else:
+            stack.pop()
+            del place[-1:]
+
+
+def _members(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, object]]:
+    return iter(value.items()) if isinstance(value, dict) else iter(enumerate(value))
+
+
+def _fault(one: object) -> str | None:
+    if isinstance(one, str) and _SURROGATE.search(one):
+        return "must not contain half a character (a lone surrogate)"
+    if isinstance(one, float) and not math.isfinite(one):
+        return "must not be NaN or an infinity"
+    if isinstance(one, int) and not -(2**63) <= one < 2**64:
+        return "must not be a whole number beyond 64 bits; write it as text"
+    return None
+
+
+def _unsound(place: Sequence[str | int], fault: str) -> InvalidInput:
+    field = ".".join(visible(str(part)[:60]) for part in place[1:9]) or "command"
+    return InvalidInput(f"The command is not valid: {field}: {fault}.", field=field, fields=[field])
 
 
 def _parse_slowly(raw: bytes) -> object:

@@ -33,7 +33,8 @@ def invalid(error: ValidationError, model: type[BaseModel], within: str | None, 
 
 
 def _path(location: Sequence[int | str]) -> str:
-    return ".".join(visible(str(part)[:60]) for part in location)
+    """Of a key that is wrong, pydantic says so after it; the place is told by the key itself."""
+    return ".".join(visible(str(part)[:60]) for part in location if part != "[key]")
 
 
 _WORDS = {
@@ -51,6 +52,7 @@ _WORDS = {
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must not be empty",
+    "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge:.12g}",
     "greater_than": "must be more than {gt:.12g}",

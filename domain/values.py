@@ -26,6 +26,13 @@ class Personal:
 PERSONAL = Personal()
 
 
+def check_id(text: str) -> str:
+    """The text if it may be an id. Raises ValueError."""
+    if not 1 <= len(text) <= MAX_ID_LENGTH:
+        raise ValueError(f"must have 1 to {MAX_ID_LENGTH} characters")
+    return _plain(text)
+
+
 def _plain(text: str) -> str:
     """Refuse what can't be seen, so that no two ids look the same: control characters, marks that turn or join
     text, odd blanks, lone surrogates, blanks at the ends."""
@@ -113,8 +120,8 @@ def same_json(one: object, other: object) -> bool:
     return one == other and orjson.dumps(one, option=_SORTED) == orjson.dumps(other, option=_SORTED)
 
 
-def _check_json(value: JsonValue) -> JsonValue:
-    """Finite numbers, no NUL characters, bounded nesting: so it can be stored, shown and indexed."""
+def check_json(value: JsonValue) -> JsonValue:
+    """Finite numbers, no NUL characters, bounded nesting: so it can be stored, shown and indexed. Raises ValueError."""
     level: list[JsonValue] = [value]
     depth = 0
     while level:
@@ -149,8 +156,8 @@ Time = Annotated[AwareDatetime, BeforeValidator(_parse_time), AfterValidator(_to
 Quantity = Annotated[str, AfterValidator(_check_quantity)]
 """Text of a Kubernetes quantity, kept as it was written; `parse_quantity` gives the exact number."""
 
-Json = Annotated[JsonValue, AfterValidator(_check_json)]
-JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_check_json)]
+Json = Annotated[JsonValue, AfterValidator(check_json)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(check_json)]
 Names = Annotated[tuple[Name, ...], Strict(False)]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]

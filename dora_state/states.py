@@ -1,11 +1,13 @@
 """A state as a caller gets it to change it: a dictionary in SPEC's shape whose keys are attributes too.
 
-It imports nothing of ours, so that a client can be light.
+It imports nothing of ours but errors, so that a client can be light.
 """
 
 import copy
 from collections.abc import Mapping
 from typing import Any
+
+from domain.errors import InvalidInput
 
 Document = dict[str, Any]
 
@@ -92,7 +94,10 @@ class EditableState(dict[str, Any]):
 
     @property
     def changes(self) -> Document:
-        """What was changed since it was read, as an RFC 7396 merge patch."""
+        """What was changed since it was read, as an RFC 7396 merge patch.
+
+        Raises InvalidInput where something in the caller's own objects is set to nothing: in a patch, null takes away.
+        """
         return _patch(self.original, self)
 
     def change(self, changes: Document) -> None:
@@ -110,13 +115,21 @@ OWN = frozenset({"context", "inputs", "outputs"})
 """Objects whose keys are the caller's."""
 
 
-def _patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Document:
+def _patch(before: Mapping[str, Any], after: Mapping[str, Any], own: str = "") -> Document:
+    """`own`: within which of the caller's objects."""
     changed: Document = {}
     for key, value in after.items():
         known = before.get(key)
         if key in before and known == value:
             continue
-        changed[key] = _patch(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        if value is None and own:
+            raise InvalidInput(
+                f"{own}.{key} is set to nothing, which a patch can't say: delete the key, or submit a command.",
+                field=f"{own}.{key}",
+            )
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = _patch(known, value, f"{own}.{key}" if own else key if key in OWN else "")
+        changed[key] = value
     return changed | {key: None for key in before if key not in after}
 
 

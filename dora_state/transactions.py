@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from commands.envelope import Answer, Envelope
 from commands.messages.transaction import Transaction as TransactionCommand
-from domain.errors import ConflictError, DoraStateError, InvalidInput
+from commands.work import Loaded
+from domain.errors import ConflictError, CutOutOfRange, DoraStateError, InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from domain.system import SYSTEM_ID
@@ -42,14 +43,16 @@ class Transaction:
     Leaving the block commits, unless that was done; leaving it by an exception appends nothing.
     """
 
-    def __init__(self, manager: Submitter, begun_at: int, about: Mapping[str, object], reason: str | None) -> None:
-        """`begun_at` is the position of the log then."""
+    def __init__(self, manager: Submitter, begun: Cut, about: Mapping[str, object], reason: str | None) -> None:
+        """`begun` is where the log was then."""
         self._manager = manager
-        self._begun_at = begun_at
+        self._begun = begun
         self._about = about
         self._reason = reason
         self._steps: list[Step] = []
         self._expected: dict[str, int] = {}
+        self._said: set[str] = set()
+        """Streams whose versions the caller said, and did not only read: they are checked where nothing is done too."""
         self._derived: list[tuple[EditableState, tuple[Derived, ...]]] = []
         self._ended = False
         self.answer: Answer | None = None
@@ -58,10 +61,18 @@ class Transaction:
     # --- reading --------------------------------------------------------------------------------------------
 
     async def get(self, kind: str, aggregate_id: str) -> EditableState:
-        """The state as of the beginning, to be changed and handed back. Raises NotFound."""
+        """The state as of the beginning, to be changed and handed back.
+
+        Raises NotFound, and CutOutOfRange for what began since; that it was not there is checked at the commit too.
+        """
         self._require_open()
-        state = await read_editable(self._manager.platform, kind, aggregate_id, Cut(position=self._begun_at))
-        self._expect(_stream_id(kind, aggregate_id), state["stream_version"])
+        stream_id = _stream_id(kind, aggregate_id)
+        try:
+            state = await read_editable(self._manager.platform, kind, aggregate_id, self._begun)
+        except (NotFound, CutOutOfRange):
+            self._expect(stream_id, 0)
+            raise
+        self._expect(stream_id, state["stream_version"])
         return state
 
     async def get_workflow(self, workflow_id: str) -> EditableState:
@@ -83,10 +94,11 @@ class Transaction:
         """A stream must be at this version at the commit; 0: it must not be there."""
         self._require_open()
         self._expect(stream_id, version)
+        self._said.add(stream_id)
 
     # --- changing -------------------------------------------------------------------------------------------
 
-    async def submit(self, type: str, **data: object) -> None:
+    async def submit(self, type: str, /, **data: object) -> None:
         """Add a command by its name, to be decided at the commit: `await txn.submit("StartTask", task_id="t1")`."""
         self._require_open()
         self._steps.append(Step(type, {name: told_value(value) for name, value in data.items()}))
@@ -121,11 +133,13 @@ class Transaction:
         await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
 
     async def update(self, state: EditableState, expected_version: int | None = None) -> None:
-        """Hand back a state that was changed. Raises InvalidInput for what no command can say."""
-        self._require_open()
+        """Hand back a state; also where nothing was changed in it, it must be current at the commit.
+
+        Raises InvalidInput for what no command can say.
+        """
         planned = plan(state, self._reason)
         version = state.original["stream_version"] if expected_version is None else expected_version
-        self._expect(_stream_id(state.kind, state.id), version)
+        self.expect(_stream_id(state.kind, state.id), version)
         self._steps += planned.steps
         if planned.derived:
             self._derived.append((state, planned.derived))
@@ -145,13 +159,13 @@ class Transaction:
         """
         self._require_open()
         self._ended = True
-        if not self._steps and not self._derived:
+        if not self._steps:
+            await self._require_current()
+            self._hold_derived_against({})
             return None
-        envelope = self._envelope() if self._steps else None
-        if self._derived:
+        envelope = self._envelope()
+        if self._derived and await self._is_new(envelope):
             await self._check_derived(envelope)
-        if envelope is None:
-            return None
         self.answer = require_done(await self._manager.submit(envelope))
         return self.answer
 
@@ -164,16 +178,33 @@ class Transaction:
         data = {"commands": commands, "expected": self._expected}
         return self._manager.parse({**self._about, "type": TransactionCommand.type, "data": data})
 
-    async def _check_derived(self, envelope: Envelope | None) -> None:
+    async def _is_new(self, envelope: Envelope) -> bool:
+        """What was decided under this id stays as it was answered, whatever follows by now."""
+        return await self._manager.platform.log.find_command(envelope.command_id) is None
+
+    async def _require_current(self) -> None:
+        """What the commit checks, where there is nothing to commit."""
+        current = await self._manager.platform.log.stream_versions(sorted(self._said))
+        for stream_id in self._said:
+            expected, actual = self._expected[stream_id], current.get(stream_id, 0)
+            if actual != expected:
+                raise ConflictError(
+                    f"{stream_id} is at version {actual}, not at {expected}; read it again and decide again.",
+                    stream_id=stream_id,
+                    expected=expected,
+                    actual=actual,
+                )
+
+    async def _check_derived(self, envelope: Envelope) -> None:
         """What is said to follow is held against a decision that is only tried; that what it stands on has not changed
         is what the commit itself sees to.
         """
-        left: Mapping[str, Any] = {}
-        if envelope is not None:
-            decision = await self._manager.platform.new_decider().decide(envelope, now())
-            if decision.problem is not None:
-                return  # the commit says why
-            left = decision.work.left
+        decision = await self._manager.platform.new_decider().decide(envelope, now())
+        if decision.problem is None and decision.unexpected is None:  # else the commit says why
+            self._hold_derived_against(decision.work.left)
+
+    def _hold_derived_against(self, left: Mapping[str, Loaded[Any]]) -> None:
+        """`left` is what the commands change."""
         for state, derived in self._derived:
             found = left.get(_stream_id(state.kind, state.id))
             follows = state.original

@@ -6,10 +6,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, InstanceOf, field_serializer
 
 from commands.messages.base import Command
-from domain.values import Id
+from commands.streams import StreamId
 
 MOST_COMMANDS = 1_000
+MOST_EXPECTED = 1_000
 Version = Annotated[int, Field(ge=0, le=2**62)]
+Expected = Annotated[Mapping[StreamId, Version], Field(max_length=MOST_EXPECTED)]
 
 
 class Transaction(Command):
@@ -23,7 +25,7 @@ class Transaction(Command):
     type: ClassVar = "Transaction"
 
     commands: Annotated[tuple[InstanceOf[Command], ...], Field(min_length=1, max_length=MOST_COMMANDS)]
-    expected: Mapping[Id, Version] = Field(default_factory=dict)
+    expected: Expected = Field(default_factory=dict)
 
     @property
     def stream_id(self) -> str:

@@ -1,8 +1,8 @@
 """Commands that name a workflow."""
 
-from typing import ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from commands.messages.base import Command, WrongField
 from domain.values import (
@@ -19,6 +19,8 @@ from domain.values import (
     Time,
 )
 from domain.workflow import WORKFLOW
+
+Number = Annotated[int, Field(ge=-(2**62), le=2**62)]
 
 
 def _check_priorities(context: JsonObject, priority: Priority | None) -> None:
@@ -141,9 +143,9 @@ class RollBackWorkflow(WorkflowCommand):
     """Restore an earlier state, with the workflow's tasks unless `workflow_only`."""
 
     type: ClassVar = "RollBackWorkflow"
-    to_version: int | None = None  # who knows the workflow and the log says which there are
+    to_version: Number | None = None  # who knows the workflow and the log says which there are
     to_time: Time | None = None
-    to_position: int | None = None
+    to_position: Number | None = None
     reason: Text
     operator: Id
     workflow_only: bool = False

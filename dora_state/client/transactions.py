@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from domain.errors import ConflictError
+from domain.errors import ConflictError, NotFound
 from dora_state.client.answers import Answer
 from dora_state.states import EditableState
 
@@ -27,7 +27,11 @@ class Transaction:
         self.answer: Answer | None = None
 
     async def get(self, kind: str, aggregate_id: str) -> EditableState:
-        state = await self._client.get(kind, aggregate_id)
+        try:
+            state = await self._client.get(kind, aggregate_id)
+        except NotFound:
+            self._expect(kind, aggregate_id, 0)
+            raise
         self._expect(kind, aggregate_id, state["stream_version"])
         return state
 
@@ -46,7 +50,7 @@ class Transaction:
     async def get_system(self) -> EditableState:
         return await self.get("system", "")
 
-    async def submit(self, type: str, **data: object) -> None:
+    async def submit(self, type: str, /, **data: object) -> None:
         """Add a command by its name."""
         self._steps.append({"type": type, "data": plain(data)})
 
@@ -61,13 +65,11 @@ class Transaction:
         await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
 
     async def update(self, state: EditableState, expected_version: int | None = None) -> None:
-        """Hand back a state that was changed."""
+        """Hand back a state; also where nothing was changed in it, it must be current at the commit."""
         version = state.original["stream_version"] if expected_version is None else expected_version
         self._expect(state.kind, state.id, version)
-        changes = state.changes
-        if changes:
-            told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(changes)}
-            self._steps.append({"state": told})
+        told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(state.changes)}
+        self._steps.append({"state": told})
 
     async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
         await self.update(workflow, expected_version)
@@ -79,7 +81,8 @@ class Transaction:
         self.is_open = False
         if self._steps:
             told = {**self._about, "steps": self._steps, "expected": self._expected}
-            self.answer = await self._client.commit(told)
+            answer = await self._client.commit(told)
+            self.answer = None if answer.recorded_at is None else answer
         return self.answer
 
     def _expect(self, kind: str, aggregate_id: str, version: int) -> None:

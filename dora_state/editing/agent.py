@@ -43,7 +43,7 @@ def _configuration(changes: Changes) -> None:
 
 
 def _health(changes: Changes) -> None:
-    taken, changed = changes.take("state"), changes.within("health_status")
+    taken, changed = changes.take_word("state"), changes.within("health_status")
     wanted = str(changes.state["state"])
     overall = changed.pop("overall", None)
     if taken is None and overall is not None:
@@ -51,8 +51,8 @@ def _health(changes: Changes) -> None:
     checks: dict[str, Any] = {}
     if "checks" in changed:
         before, after = changed.pop("checks")
-        reported = {name: check for name, check in (before or {}).items() if check != "unknown"}
-        checks = patch(reported, after or {})
+        reported = {name: check for name, check in before.items() if check != "unknown"}
+        checks = patch(reported, after)
         if None in checks.values():
             changes.no("health_status.checks", "ReportHealth adds checks and takes none away")
     if taken is None and not checks:
@@ -67,5 +67,5 @@ def _health(changes: Changes) -> None:
     elif wanted == "deregistered":
         changes.step("DeregisterAgent", reason=changes.reason)
     else:
-        changes.no("state", f"no command brings it to {wanted!r}")
+        changes.no("state", f"no command brings it to {wanted[:80]!r}")
     changes.follow_within("health_status", changed)

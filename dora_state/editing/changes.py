@@ -1,12 +1,13 @@
 """What differs between a state as it was read and as it is handed back, and what becomes of each difference."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from commands.wording import visible
 from domain.errors import InvalidInput
-from domain.values import iso
+from domain.values import check_json, iso
 from dora_state.editing.derived import Derived
 from dora_state.states import EditableState
 
@@ -15,6 +16,8 @@ _MISSING = object()
 _FREE = frozenset({"context", "inputs", "outputs", "tasks"})
 """Objects whose keys are the caller's, or are told of by themselves."""
 _LISTS_OF_OBJECTS = frozenset({"reservations", "maintenance_windows", "current_tasks", "audit_trail"})
+_MAYBE_OBJECTS = frozenset({"error_info", "assigned_agent", "resource_allocation"})
+"""They are nothing where there is nothing to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,27 @@ class Changes:
         self.steps: list[Step] = []
         self.derived: list[Derived] = []
         self._before = state.original
-        self._require_shape()
         self._open = {key for key in self._before.keys() | state.keys() if self._before.get(key) != state.get(key)}
+        self._require_json()
+        self._require_shape()
+
+    def _require_json(self) -> None:
+        """What could not be recorded goes no further, so that planners may look at whatever is within."""
+        for key in self._open:
+            try:
+                check_json(self.state.get(key))
+            except ValueError as error:
+                self.no(key, f"it {error}")
 
     def _require_shape(self) -> None:
-        """What was an object or a list is one still, where it is there at all; nothing is left out."""
+        """What was an object or a list is one still; nothing is left out."""
         for name, before, after in _pairs(self._before, self.state):
             if after is _MISSING:
                 self.no(name, "a state is handed back whole")
+            if name in _MAYBE_OBJECTS and not (after is None or isinstance(after, dict)):
+                self.no(name, "it is an object")
             for shape, word in ((dict, "an object"), (list, "a list")):
-                if isinstance(before, shape) and not (after is None or isinstance(after, shape)):
+                if isinstance(before, shape) and not isinstance(after, shape) and name not in _MAYBE_OBJECTS:
                     self.no(name, f"it is {word}")
             if isinstance(after, list) and isinstance(before, list):
                 shapes = {type(one) for one in before} or {dict if name in _LISTS_OF_OBJECTS else str}
@@ -56,6 +70,16 @@ class Changes:
             return None
         self._open.discard(key)
         return self._before.get(key), self.state.get(key)
+
+    def take_word(self, key: str) -> tuple[str, str] | None:
+        """The same of what is a text."""
+        taken = self.take(key)
+        if taken is None:
+            return None
+        before, after = taken
+        if not isinstance(after, str):
+            self.no(key, "it is a text")
+        return str(before), str(after)
 
     def within(self, key: str) -> dict[str, tuple[Any, Any]]:
         """The same of what an object holds, by its keys."""
@@ -90,7 +114,13 @@ class Changes:
         if key in self._open:
             self.no(key, advice)
 
+    def refuse_all(self, key: str, names: Iterable[str], advice: str) -> None:
+        """The same of what an object holds."""
+        for name in sorted(names):
+            self.no(f"{key}.{name}", advice)
+
     def no(self, name: str, advice: str) -> NoReturn:
+        name = visible(str(name)[:80])
         raise InvalidInput(
             f"{name} of a {self.state.kind} is not changed by handing back its state: {advice}.",
             field=name,

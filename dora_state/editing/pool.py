@@ -20,10 +20,15 @@ def plan(changes: Changes) -> None:
 
 
 def _capacity(changes: Changes) -> None:
-    if not changes.within("total_capacity"):
+    changed = changes.within("total_capacity")
+    if not changed:
         return
+    changes.refuse_all("total_capacity", changed.keys() - set(CAPACITY_KEYS.values()), "ResizePool knows no such kind")
+    for name, (_, amount) in changed.items():
+        if not isinstance(amount, int | float) or isinstance(amount, bool):
+            changes.no(f"total_capacity.{name}", "it is a number")
     total = changes.state["total_capacity"]
-    wanted = {kind: f"{total[key]}{UNITS[kind]}" for kind, key in CAPACITY_KEYS.items() if total.get(key)}
+    wanted = {kind: f"{total[key]}{UNITS[kind]}" for kind, key in CAPACITY_KEYS.items() if total[key]}
     changes.step("ResizePool", total=wanted)
 
 
@@ -36,8 +41,7 @@ def _policies(changes: Changes) -> None:
     overcommit = {ratios[name]: changed.pop(name)[1] for name in list(changed) if name in ratios}
     if overcommit:
         told["overcommit"] = overcommit
-    if changed:
-        changes.no(f"allocation_policies.{next(iter(changed))}", "ChangePolicies knows no such policy")
+    changes.refuse_all("allocation_policies", changed.keys(), "ChangePolicies knows no such policy")
     if told:
         changes.step("ChangePolicies", **told)
 
@@ -46,7 +50,7 @@ def _reservations(changes: Changes) -> None:
     taken = changes.take("reservations")
     if taken is None:
         return
-    before, after = ({str(one.get("reservation_id")): one for one in side or ()} for side in taken)
+    before, after = ({str(one.get("reservation_id")): one for one in side} for side in taken)
     if any(before.get(id) != one for id, one in after.items()):
         changes.no("reservations", "Reserve makes one, and Release or ExpireReservations end it")
     for id in before:

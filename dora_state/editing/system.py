@@ -32,6 +32,8 @@ def _configuration(changes: Changes) -> None:
     told: dict[str, Any] = {}
     for name in NAMES:
         if (taken := changes.take(name)) is not None:
+            if taken[1] is None:
+                changes.no(name, "ConfigureSystem sets it and can't take it away")
             told[name] = taken[1]
     unset = []
     for name, (_, limit) in changes.within("configuration").items():
@@ -49,14 +51,17 @@ def _maintenance(changes: Changes) -> None:
     taken = changes.take("maintenance_windows")
     if taken is None:
         return
-    before = {one["window_id"]: one for one in taken[0] or ()}
-    after = taken[1] or ()
-    for id in before.keys() - {one.get("window_id") for one in after}:
+    before = {one["window_id"]: one for one in taken[0]}
+    after = taken[1]
+    if not all(isinstance(one.get("window_id"), str) for one in after):
+        changes.no("maintenance_windows", "ScheduleMaintenance makes one with a window_id, which is a text")
+    left = {one["window_id"] for one in after}
+    for id in [id for id in before if id not in left]:
         changes.step("CancelMaintenance", window_id=id)
     for one in after:
-        if before.get(one.get("window_id")) == one:
+        if before.get(one["window_id"]) == one:
             continue
-        if not one.get("window_id") or one["window_id"] in before:
+        if one["window_id"] in before:
             changes.no("maintenance_windows", "ScheduleMaintenance makes one with a window_id of its own")
         changes.step(
             "ScheduleMaintenance",

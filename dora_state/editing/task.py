@@ -53,18 +53,18 @@ def _outputs(changes: Changes) -> None:
     taken = changes.take("outputs")
     if taken is None:
         return
-    told = patch(taken[0] or {}, taken[1] or {})
-    if any(key not in (taken[1] or {}) for key in told):
+    told = patch(*taken)
+    if any(key not in taken[1] for key in told):
         changes.no("outputs", "RecordOutputs adds outputs and takes none away")
     if told:
         changes.step("RecordOutputs", outputs=told)
 
 
 def _state(changes: Changes) -> None:
-    taken = changes.take("state")
+    taken = changes.take_word("state")
     if taken is None:
         return
-    before, wanted = (str(one) for one in taken)
+    before, wanted = taken
     match wanted:
         case "scheduled" if before in ("failed", "timed_out"):
             changes.step("RetryTask")
@@ -83,7 +83,9 @@ def _state(changes: Changes) -> None:
         case "cancelled":
             changes.step("CancelTask", reason=changes.reason)
         case _:
-            changes.no("state", f"no command brings it to {wanted!r}; its workflow's RollBackWorkflow takes it back")
+            changes.no(
+                "state", f"no command brings it to {wanted[:80]!r}; its workflow's RollBackWorkflow takes it back"
+            )
 
 
 def _assign(changes: Changes) -> None:
@@ -94,6 +96,6 @@ def _assign(changes: Changes) -> None:
     changes.step("AssignTask", agent_id=agent["agent_id"], reason=agent.get("assignment_reason") or changes.reason)
 
 
-def _error(changes: Changes) -> str:
-    told = changes.state["retry_info"].get("last_error")
-    return str(told) if told and told != changes.state.original["retry_info"]["last_error"] else changes.reason
+def _error(changes: Changes) -> Any:
+    told = changes.state["retry_info"]["last_error"]
+    return told if told and told != changes.state.original["retry_info"]["last_error"] else changes.reason

@@ -25,19 +25,30 @@ def plan(changes: Changes) -> None:
 def _amend(changes: Changes) -> None:
     amended: dict[str, Any] = {}
     if (context := changes.take("context")) is not None:
-        amended["context"] = patch(context[0], context[1] or {})
+        amended["context"] = _context(changes, *context)
     if (completion := changes.take("scheduled_completion")) is not None:
         if completion[1] is None:
             changes.no("scheduled_completion", "AmendWorkflow sets it and can't take it away")
         amended["scheduled_completion"] = completion[1]
     if (priority := changes.take("priority")) is not None:
+        if priority[1] is None:
+            changes.no("priority", "AmendWorkflow sets it and can't take it away")
         amended["priority"] = priority[1]
     if amended:
         changes.step("AmendWorkflow", **amended)
 
 
+def _context(changes: Changes, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """As AmendWorkflow takes it, to which null means that a key is taken away."""
+    for key, value in after.items():
+        if value is None and before.get(key, "") is not None:
+            changes.no(f"context.{key}", "AmendWorkflow can't set it to nothing, only take it away: delete the key")
+    return patch(before, after)
+
+
 def _dependencies(changes: Changes) -> None:
     changed = changes.within("dependencies")
+    changes.refuse_all("dependencies", changed.keys() - {"pending", "satisfied"}, "there is no such list")
     if not changed:
         return
     before, after = changes.state.original["dependencies"], changes.state["dependencies"]
@@ -49,10 +60,10 @@ def _dependencies(changes: Changes) -> None:
 
 
 def _state(changes: Changes) -> None:
-    taken = changes.take("state")
+    taken = changes.take_word("state")
     if taken is None:
         return
-    before, wanted = (str(one) for one in taken)
+    before, wanted = taken
     match wanted:
         case "scheduled":
             changes.step("ScheduleWorkflow")
@@ -71,13 +82,13 @@ def _state(changes: Changes) -> None:
         case "cancelled":
             changes.step("CancelWorkflow", reason=changes.reason)
         case _:
-            changes.no("state", f"no command brings it to {wanted!r}; an earlier one comes back by RollBackWorkflow")
+            changes.no(
+                "state", f"no command brings it to {wanted[:80]!r}; an earlier one comes back by RollBackWorkflow"
+            )
 
 
-def _error(changes: Changes) -> str:
+def _error(changes: Changes) -> Any:
     """The caller may say what went wrong where it will stand: then it is no surprise that it does."""
     taken = changes.take("error_info")
     told = None if taken is None else taken[1]
-    if isinstance(told, dict):
-        told = told.get("message")
-    return str(told) if told else changes.reason
+    return (told and told.get("message")) or changes.reason

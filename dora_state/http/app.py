@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.wording import visible
@@ -19,6 +18,7 @@ from domain.errors import DoraStateError
 from dora_state.access.caller import Caller, CallerRole, Forbidden
 from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server
+from dora_state.http.cors import allow_origins
 from dora_state.http.description import openapi_document
 from dora_state.http.operations import JSON, Operation
 from dora_state.http.parameters import SLASH, GivenHeaders, Headers
@@ -28,7 +28,6 @@ LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
 NOBODY = Caller("nobody", CallerRole.READER, "")
 """Whoever asks for what everybody may know."""
 _PORT = re.compile(rb":[0-9]+$")
-Handler = Callable[[Request], Awaitable[Response]]
 SERVER_FAULT = "The server met a fault of its own, which its log tells of; try again, and tell who runs it."
 logger = logging.getLogger(__name__)
 
@@ -37,34 +36,40 @@ def make_app(server: Server, *, cors: Sequence[str] = ()) -> FastAPI:
     """`cors`: origins whose pages may ask from within a browser; none if empty."""
     app = FastAPI(title="dora-state", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.router.routes.clear()
-    for operation in OPERATIONS:
-        app.router.routes.append(_route(server, operation))
-    document = as_json(openapi_document(OPERATIONS))
-    app.router.routes.append(Route("/openapi.json", _constant(document), methods=["GET"]))
+    for operation in (*OPERATIONS, _description()):
+        app.router.routes.append(_OperationRoute(server, operation))
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _fault)
     app.add_middleware(_SlashesInIds)
     if server.is_open:
         app.add_middleware(_OwnHostOnly)
     if cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(cors),
-            allow_methods=["GET", "POST"],
-            allow_headers=[
-                "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
-                "Prefer", "X-Correlation-Id",
-            ],
-            expose_headers=["ETag", "Location", "Retry-After", "X-Correlation-Id"],
-        )  # fmt: skip
+        allow_origins(app, cors, OPERATIONS)
     return app
 
 
-def _route(server: Server, operation: Operation) -> Route:
-    async def endpoint(request: Request) -> Response:
-        return await _answer(server, operation, request)
+class _OperationRoute(Route):
+    """Whoever watches the request from without finds it in the scope."""
 
-    return Route(operation.path, endpoint, methods=[operation.method], name=operation.id)
+    def __init__(self, server: Server, operation: Operation) -> None:
+        async def endpoint(request: Request) -> Response:
+            return await _answer(server, operation, request)
+
+        super().__init__(operation.path, endpoint, methods=[operation.method], name=operation.id)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        return match, found if match is Match.NONE else {**found, "route": self}
+
+
+def _description() -> Operation:
+    """It describes the others, and not itself."""
+    document = as_json(openapi_document(OPERATIONS))
+
+    async def describe(call: Call) -> Response:
+        return Response(document, 200, None, JSON)
+
+    return Operation("GET", "/openapi.json", "getDescription", "This document", describe, None, {}, "health")
 
 
 async def _answer(server: Server, operation: Operation, request: Request) -> Response:
@@ -72,6 +77,9 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         headers = GivenHeaders(request.scope["headers"])
         caller = await _caller(server, operation, headers)
         call = Call(request, headers, caller, server, operation)
+        call.query(operation.query)  # also where the operation has no use for any
+        if operation.body is not None:
+            await call.body()  # how long that may take is the sender's affair, and no part of the answer's time
         if not operation.timed:
             return await operation.handle(call)
         async with asyncio.timeout(server.limits.answer_seconds):
@@ -104,17 +112,10 @@ async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -
     return caller
 
 
-def _constant(body: bytes) -> Handler:
-    async def endpoint(request: Request) -> Response:
-        return Response(body, 200, None, JSON)
-
-    return endpoint
-
-
 async def _no_route(request: Request, error: Exception) -> Response:
     """What the router itself says."""
     assert isinstance(error, HTTPException)
-    path = visible(request.scope["path"][:200]).replace("\\x1f", "/")
+    path = visible(request.scope["path"][:200].replace(SLASH, "/"))
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         told = f"{request.method} is nothing that {path} knows; it knows {allowed}."
@@ -134,10 +135,16 @@ class _SlashesInIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path")
-        if raw and (b"%2F" in raw or b"%2f" in raw):
-            path = raw.decode("ascii", "replace").replace("%2F", SLASH).replace("%2f", SLASH)
-            scope = {**scope, "path": unquote(path)}
-        await self._app(scope, receive, send)
+        if not raw or (b"%2F" not in raw and b"%2f" not in raw):
+            await self._app(scope, receive, send)
+            return
+        parts = re.split("%2[Ff]", raw.decode("ascii", "replace"))
+        within = {**scope, "path": SLASH.join(map(unquote, parts))}
+        try:
+            await self._app(within, receive, send)
+        finally:
+            if "route" in within:
+                scope["route"] = within["route"]  # whoever watches from without asks for it
 
 
 class _OwnHostOnly:

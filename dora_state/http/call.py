@@ -73,7 +73,7 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("_headers", "caller", "operation", "request", "server")
+    __slots__ = ("_body", "_headers", "caller", "operation", "request", "server")
 
     def __init__(
         self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
@@ -83,6 +83,7 @@ class Call:
         self.caller = caller
         self.server = server
         self.operation = operation
+        self._body: bytes | None = None
 
     @property
     def manager(self) -> StateManager:
@@ -99,6 +100,11 @@ class Call:
 
     async def body(self) -> bytes:
         """The whole body, which must be JSON by its type. Raises RequestError, ClientGone."""
+        if self._body is None:
+            self._body = await self._whole_body()
+        return self._body
+
+    async def _whole_body(self) -> bytes:
         self._require_json()
         limits = self.server.limits
         length = self.header(b"content-length")

@@ -17,8 +17,8 @@ from domain.values import MAX_ID_LENGTH, Time
 
 M = TypeVar("M", bound=BaseModel)
 MOST_PARAMETERS = 64
-SLASH = "\x1f"
-"""Stands for a slash within an id while the path is matched; no id can have it."""
+SLASH = "\ud800"
+"""Stands for a slash within an id while the path is matched: half a character, which nothing that is sent becomes."""
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 Headers = Sequence[tuple[bytes, bytes]]
@@ -106,6 +106,7 @@ def _parse(raw: bytes, model: type[M]) -> M:
         ) from None
     given: dict[str, Any] = {}
     for name, value in pairs:
+        _require_visible(value, visible(name[:60]))
         if _is_list(model, name):
             given.setdefault(name, []).append(value)
         elif name in given:
@@ -152,11 +153,18 @@ class GivenHeaders:
 def parse_id(text: str, name: str) -> str:
     """An id in a path. Raises InvalidInput."""
     id = text.replace(SLASH, "/")
-    if len(id) > MAX_ID_LENGTH or not id.isprintable():
-        raise InvalidInput(
-            f"{name}: an id has at most {MAX_ID_LENGTH} characters and none that can't be seen.", field=name
-        )
+    if len(id) > MAX_ID_LENGTH:
+        raise InvalidInput(f"{name}: an id has at most {MAX_ID_LENGTH} characters; give a shorter one.", field=name)
+    _require_visible(id, name)
     return id
+
+
+def _require_visible(text: str, name: str) -> None:
+    """Nothing that is looked for has control characters, and a database takes no NUL. Raises InvalidInput."""
+    if not text.isprintable():
+        raise InvalidInput(
+            f"{name}: must not contain control characters or others that can't be seen; leave them out.", field=name
+        )
 
 
 def parse_uuid(text: str, name: str) -> UUID:

@@ -10,10 +10,9 @@ from commands.messages.workflow import RollBackWorkflow
 from commands.strict_json import parse_json
 from commands.wording import invalid
 from domain.errors import InvalidInput
-from domain.values import Time
+from domain.values import Id, Text, Time
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
-from dora_state.http.parameters import Word
 from dora_state.http.problems import as_json
 from dora_state.http.submissions import Said, submit_one
 
@@ -29,8 +28,8 @@ class RollbackBody(BaseModel):
     to_version: Annotated[int, Field(ge=1, le=2**62)] | None = None
     to_time: Time | None = None
     to_position: Annotated[int, Field(ge=1, le=2**62)] | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
-    operator: Word | None = None
+    reason: Text | None = None
+    operator: Id | None = None
     workflow_only: bool = False
     dry_run: bool = False
 
@@ -44,8 +43,8 @@ async def roll_back(call: Call) -> Response:
     where = {"to_version": asked.to_version, "to_time": asked.to_time, "to_position": asked.to_position}
     if asked.dry_run:
         return await _preview(call, id, asked, where)
-    if not (asked.reason or "").strip() or not (asked.operator or "").strip():
-        missing = "reason" if not (asked.reason or "").strip() else "operator"
+    if not (asked.reason or "").strip() or asked.operator is None:
+        missing = "operator" if (asked.reason or "").strip() else "reason"
         raise InvalidInput(
             f"{missing}: a rollback is recorded with its reason and its operator: give both, or dry_run.", field=missing
         )

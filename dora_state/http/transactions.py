@@ -4,22 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
 
 from commands.envelope import Answer, Envelope
-from commands.locks import stream_of
-from commands.messages.transaction import MOST_COMMANDS, Version
+from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Version
+from commands.messages.transaction import Transaction as Command
+from commands.streams import KINDS, check_stream
 from commands.strict_json import parse_json
 from commands.wording import invalid
+from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
-from domain.log import Cut
-from domain.system import SYSTEM_ID
+from domain.log import START, Cut
+from domain.system import SYSTEM, SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
-from dora_state.http.operations import JSON
-from dora_state.http.problems import as_json
 from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
@@ -44,9 +44,15 @@ class StateStep(_Model):
     """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id."""
 
     kind: Id
-    id: str = ""
+    id: Id | None = None
     version: Version
     changes: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _named(self) -> "StateStep":
+        if self.id is None and self.kind != SYSTEM.category:
+            raise ValueError("id must be given, but for the system")
+        return self
 
 
 class StepBody(_Model):
@@ -67,11 +73,27 @@ class StepBody(_Model):
         return self
 
 
+def _stream(name: str) -> str:
+    """That `KIND:ID` names. Raises ValueError."""
+    kind, _, aggregate_id = (f"{name}:{SYSTEM_ID}" if name == SYSTEM.category else name).partition(":")
+    if kind not in AGGREGATES or not aggregate_id:
+        raise ValueError(f"names nothing; write a kind ({KINDS}), a colon and an id")
+    return check_stream(f"{kind}-{aggregate_id}")
+
+
+def _named(name: str) -> str:
+    _stream(name)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
+
+
 class TransactionBody(_Model):
     """`expected`: versions by `KIND:ID`, or `system`, that must be current; 0 where there must be nothing."""
 
     steps: Annotated[list[StepBody], Field(min_length=1, max_length=MOST_COMMANDS)]
-    expected: dict[Id, Version] = Field(default_factory=dict)
+    expected: Annotated[dict[Name, Version], Field(max_length=MOST_EXPECTED)] = Field(default_factory=dict)
     actor: Id | None = None
     reason: Text | None = None
     correlation_id: Id | None = None
@@ -103,21 +125,31 @@ async def commit_transaction(call: Call) -> Response:
         asked = TransactionBody.model_validate(parse_json(raw))
     except ValidationError as error:
         raise invalid(error, TransactionBody, None, "The transaction") from None
-    head = await call.manager.platform.log.head()
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
     named = {name: value for name, value in about.items() if value is not None}
-    transaction = Transaction(_Submitter(call, said), head.position, named, asked.reason)
+    begun = Cut(position=await _begun_at(call, said))
+    transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
-        transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
+        transaction.expect(_stream(name), version)
     for step in asked.steps:
         await _take(call, transaction, step)
     try:
         answer = await transaction.commit()
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
-    if answer is None:
-        return Response(as_json({"outcome": "unchanged"}), 200, said.headers, JSON)
-    return answer_response(answer, said.headers)
+    return answer_response(answer or Answer(said.command_id, Command.type, "unchanged"), said.headers)
+
+
+async def _begun_at(call: Call, said: Said) -> int:
+    """Where the log is; where it was before, for what was decided already: so its steps read what they read then, and
+    it is the same command again, which gets its first answer."""
+    log = call.manager.platform.log
+    known = None if said.command_id is None else await log.find_command(said.command_id)
+    if known is None:
+        return (await log.head()).position
+    if known.first_position is None:
+        return await log.position_at(known.recorded_at)
+    return known.first_position - 1
 
 
 async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
@@ -127,7 +159,7 @@ async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
     elif step.state is not None:
         told = step.state
         check_kind(told.kind)
-        cut = Cut(version=told.version) if told.version else Cut()
+        cut = Cut(version=told.version) if told.version else START
         state = await read_editable(call.manager.platform, told.kind, told.id or SYSTEM_ID, cut)
         state.change(told.changes)
         await transaction.update(state, told.version)

@@ -10,6 +10,7 @@ from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
 from commands.locks import HeldLock, Lock, LockSession, stream_of
 from domain.errors import DoraStateError, InvalidInput
+from domain.log import Cut
 from dora_state.editing import EditableState
 from dora_state.platform import Platform, new_id, now
 from dora_state.state_manager.kinds import Submission
@@ -65,11 +66,11 @@ class Submitting(RollingBack):
 
         Raises at its end what `Transaction.commit` raises; an exception leaves nothing behind.
         """
-        begun_at = (await self.platform.log.head()).position
+        begun = Cut(position=(await self.platform.log.head()).position)
         about: dict[str, object] = {"actor": actor or self._default_actor or "unnamed"}
         if correlation_id is not None:
             about["correlation_id"] = correlation_id
-        transaction = Transaction(self, begun_at, about, reason)
+        transaction = Transaction(self, begun, about, reason)
         yield transaction
         if transaction.is_open:
             await transaction.commit()
@@ -82,7 +83,7 @@ class Submitting(RollingBack):
         actor: str | None = None,
         reason: str | None = None,
     ) -> Answer | None:
-        """Hand back a state that was changed: the change becomes commands. None where nothing was changed.
+        """Hand back a state that was changed: the change becomes commands. None where nothing is changed.
 
         Raises OptimisticLockException where it was changed since it was read (or is not at `expected_version`),
         CommandRefused, and InvalidInput for what no command can say.

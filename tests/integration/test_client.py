@@ -111,6 +111,28 @@ async def test_a_state_is_read_changed_and_handed_back(client: Client, manager: 
         await tells_a_status(client)
 
 
+async def test_a_state_in_which_nothing_was_changed_is_held_against_the_log_too(client: Client) -> None:
+    workflow, version = await client.get_workflow_with_version("w")
+    assert await client.update_workflow(workflow, expected_version=version) is None
+    await client.submit({"type": "AmendWorkflow", "actor": "me", "data": {"workflow_id": "w", "context": {"a": 1}}})
+    with pytest.raises(OptimisticLockException):
+        await client.update_workflow(workflow)
+
+
+async def test_what_was_not_there_must_not_have_come_meanwhile(client: Client) -> None:
+    with pytest.raises(OptimisticLockException):
+        await reads_before_it_is_there(client)
+
+
+async def reads_before_it_is_there(client: Client) -> None:
+    async with client.transaction() as txn:
+        with pytest.raises(NotFound):
+            await txn.get_workflow("new")
+        created = {"workflow_id": "new", "definition_id": "d"}
+        await client.submit({"type": "CreateWorkflow", "actor": "me", "data": created})
+        await txn.submit("StartTask", task_id="u")
+
+
 async def tells_a_status(client: Client) -> None:
     workflow = await client.get_workflow("w")
     workflow.status = "updated"

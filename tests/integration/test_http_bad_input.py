@@ -120,7 +120,8 @@ async def test_a_query_that_is_wrong_names_the_parameter(asked: Asked, query: st
     "path",
     ["/v1/tasks?page=nonsense", "/v1/audit?actor=a%00", "/v1/actors?after=%00", "/v1/workflows?prefix=%00",
      "/v1/rates?per=eon", "/v1/stalled?quiet_for=99999999999", "/v1/workflows/%00", f"/v1/workflows/{'x' * 300}",
-     "/v1/diff?begin=v3",
+     "/v1/diff?begin=v3", "/v1/rates?agent_id=%00", "/v1/pending?pool_id=%00", "/v1/workflows/a%1Fb",
+     "/v1/workflows/a%2Fb%1Fc",
      "/v1/events?after_position=x", "/v1/events?kind=dog", "/v1/events?type=Dog", "/v1/export?format=pdf",
      "/v1/board?by=moon", "/v1/traces/%1b"],
 )  # fmt: skip
@@ -183,6 +184,19 @@ async def test_a_body_that_does_not_come_is_408(asked: Asked) -> None:
     answer = await said(asked, POST + b"content-length: 100\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"request_too_slow"' in answer
+
+
+async def test_how_long_a_body_takes_is_no_part_of_the_time_for_its_answer(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked.server, "limits", Limits(body_seconds=0.6, answer_seconds=0.2))
+    body = b'{"type": "PauseWorkflow", "data": {"workflow_id": "nobody"}}'
+    head = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    answer = await said(asked, head + body[:9], body[9:], pause=0.3)
+    assert answer.startswith(b"HTTP/1.1 409 "), "it came late, and in time"
+    answer = await said(asked, head + body[:9])
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"The body was not there within 0.6 s; send it again, faster." in answer
 
 
 async def test_a_body_that_is_cut_off_harms_nobody(asked: Asked) -> None:

@@ -12,11 +12,12 @@ import pytest_asyncio
 from commands.envelope import Envelope
 from domain.errors import InvalidInput
 from dora_state.access.opening import open_access
+from dora_state.http.api import OPERATIONS
 from dora_state.http.app import make_app
 from dora_state.http.encoded import EncodedDocuments, encoded
 from dora_state.http.serving import OPEN_FILES, address, allow_many_connections, listening, origins, run
 from projections.documents.frozen import frozen
-from tests.support.http import Asked, a_workflow, asked_directly, fresh, fresh_tenant
+from tests.support.http import Asked, a_workflow, asked_by_port, asked_directly, fresh, fresh_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ORIGIN = "https://console.example"
@@ -69,6 +70,71 @@ async def test_pages_of_other_origins_may_ask_only_where_they_are_named(asked: A
             assert asked_first.headers.get("Access-Control-Allow-Origin") == allowed
             read = await client.get("/v1/board", headers={"Origin": ORIGIN})
             assert read.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+async def test_pages_may_ask_all_that_there_is_and_hear_what_is_told(asked: Asked) -> None:
+    transport = httpx.ASGITransport(make_app(asked.server, cors=(ORIGIN,)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for operation in OPERATIONS:
+            names = ["Authorization", "Content-Type", "traceparent", *(header.name for header in operation.headers)]
+            preflight = {
+                "Origin": ORIGIN,
+                "Access-Control-Request-Method": operation.method,
+                "Access-Control-Request-Headers": ", ".join(names),
+            }
+            answer = await client.options(operation.path, headers=preflight)
+            assert answer.status_code == 200, (operation.id, answer.text)
+        asked_for = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+        assert (await client.options("/v1/commands", headers=asked_for)).status_code == 400
+        read = await client.get("/v1/board", headers={"Origin": ORIGIN})
+        told = read.headers["Access-Control-Expose-Headers"].split(", ")
+        assert {"ETag", "Location", "Retry-After", "Idempotent-Replayed", "X-Correlation-Id"} <= set(told)
+
+
+UNHEARD_OF = [
+    ("GET", "/openapi.json"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/health"),
+    ("GET", "/metrics"),
+    ("GET", "/problems/not_found"),
+    ("GET", "/v1/locks"),
+    ("DELETE", "/v1/locks/1"),
+    ("POST", "/v1/commands"),
+    ("POST", "/v1/transactions"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), UNHEARD_OF)
+async def test_a_parameter_that_nobody_knows_is_refused_everywhere(asked: Asked, method: str, path: str) -> None:
+    answer = await asked.client.request(method, f"{path}?verbose=1", json=None if method == "GET" else {})
+    assert (answer.status_code, answer.json()["facts"]["field"]) == (422, "verbose")
+
+
+async def test_requests_are_counted_by_the_pattern_of_their_path(
+    database_url: str, redis_url: str, asked: Asked
+) -> None:
+    tenant = asked.manager.platform.settings.tenant
+    async with asked_by_port(database_url, redis_url, tenant) as served:
+        for method, path in (
+            ("GET", "/v1/workflows/one"),
+            ("GET", "/v1/workflows/a%2Fb"),
+            ("PUT", "/v1/workflows/one"),
+            ("GET", "/openapi.json"),
+            ("GET", "/v1/nothing"),
+            ("GET", "/v1/workflows/one/history?limit=x"),
+        ):
+            await served.client.request(method, path)
+        counted = served.manager.platform.requests.requests
+        metrics = (await served.get("/metrics")).text
+    assert {key: count for key, count in counted.items() if key[1] != "/metrics"} == {
+        ("GET", "/v1/workflows/{id}", 404): 2,
+        ("PUT", "/v1/workflows/{id}", 405): 1,
+        ("GET", "/openapi.json", 200): 1,
+        ("GET", "other", 404): 1,
+        ("GET", "/v1/workflows/{id}/history", 422): 1,
+    }
+    assert 'route="/v1/workflows/{id}",status="404"' in metrics
 
 
 async def test_origins_that_are_none_are_refused() -> None:

@@ -216,8 +216,24 @@ def test_a_reservation_that_is_taken_out_is_released(world: World) -> None:
         ("task", "t1", within("progress", "phases_completed", {}), "it is a list"),
         ("pool", "pool", setting("reservations", ["r"]), "is of another kind"),
         ("system", "", setting("maintenance_windows", [5]), "is of another kind"),
-        ("task", "t1", setting("outputs", None), None),
+        ("task", "t1", setting("outputs", None), "outputs of a task .*: it is an object"),
         ("task", "t1", setting("estimated_completion", None), None),
+        ("task", "t1", setting("retry_info", None), "retry_info of a task .*: it is an object"),
+        ("task", "t1", within("progress", "phases_completed", None), "it is a list"),
+        ("task", "t1", setting("assigned_agent", 5), "it is an object"),
+        ("task", "t1", setting("started_at", 10**400), "started_at of a task .*: it must not contain whole numbers"),
+        ("workflow", "wf", setting("dependencies", None), "dependencies of a workflow .*: it is an object"),
+        ("workflow", "wf", within("dependencies", "pending", None), "it is a list"),
+        ("workflow", "wf", within("dependencies", "other", ["a"]), "dependencies.other of a workflow"),
+        ("workflow", "wf", setting("context", None), "context of a workflow .*: it is an object"),
+        ("workflow", "wf", within("context", "bank", None), "context.bank of a workflow .*: delete the key"),
+        ("workflow", "wf", within("context", "new", None), "context.new of a workflow .*: delete the key"),
+        ("workflow", "wf", within("context", "new", "\0"), "context of a workflow .*: it must not contain control"),
+        ("workflow", "wf", setting("priority", None), "AmendWorkflow sets it and can't take it away"),
+        ("workflow", "wf", setting("state", ["paused"]), "state of a workflow .*: it is a text"),
+        ("pool", "pool", within("total_capacity", "cpu_cores", None), "total_capacity.cpu_cores .*: it is a number"),
+        ("pool", "pool", within("total_capacity", "tea", 1), "ResizePool knows no such kind"),
+        ("system", "", setting("maintenance_windows", [{"window_id": [1]}]), "a window_id, which is a text"),
         ("agent", "agent", within("capacity", "queue_size", 3), "Heartbeat tells it"),
         ("agent", "agent", setting("last_heartbeat", "2024-01-01T00:00:00Z"), "which is telemetry and no event"),
         ("agent", "agent", setting("capabilities", []), "RegisterAgent says it"),
@@ -296,6 +312,23 @@ def test_changes_are_told_as_a_patch_and_carried_out_elsewhere(world: World) -> 
         "context": {"new": {"a": 1}, "bank": None},
         "dependencies": {"pending": []},
     }
+    changed.context["new"]["b"] = None
+    assert changed.changes["context"]["new"] == {"a": 1, "b": None}, "a new object is told as it is"
+    del changed.context["new"]["b"]
     another = state(world, "workflow", "wf")
     another.change(changed.changes | {"started_at": None})
     assert another == changed | {"started_at": None}
+
+
+def test_nothing_in_an_object_of_the_callers_is_no_patch(world: World) -> None:
+    changed = state(world, "workflow", "wf")
+    changed.context["bank"] = None
+    with pytest.raises(InvalidInput, match=r"context\.bank is set to nothing, which a patch can't say: delete the key"):
+        _ = changed.changes
+
+
+def test_what_the_system_was_told_is_not_taken_away() -> None:
+    told = EditableState("system", decode(encode(unheard_of(BEGINNING))) | {"version": "2"})
+    told.version = None
+    with pytest.raises(InvalidInput, match="ConfigureSystem sets it and can't take it away"):
+        plan(told)

@@ -14,7 +14,7 @@ from commands.edge import Edge
 from commands.messages import Command
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
-from commands.messages.transaction import MOST_COMMANDS, Transaction
+from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Transaction
 from domain.errors import InvalidInput
 from tests.support.command_world import BEGINNING, World, add_task, create_workflow, envelope, running_world, start
 
@@ -128,6 +128,8 @@ def test_a_transaction_comes_as_a_list_of_commands() -> None:
         submission(GOOD, {"type": OUTPUTS.type, "data": OUTPUTS.model_dump()}, expected={"task-t1": 4})
     )
     assert parsed.command == Transaction(commands=(COMPLETE, OUTPUTS), expected={"task-t1": 4})
+    longest = f"workflow-{'x' * 255}"
+    assert edge().parse(submission(GOOD, expected={longest: 0})).expected == {longest: 0}
 
 
 @pytest.mark.parametrize(
@@ -145,8 +147,14 @@ def test_a_transaction_comes_as_a_list_of_commands() -> None:
         ),
         (submission({"type": "Transaction", "data": {}}), 'there is no command "Transaction"'),
         (submission({"type": "Heartbeat", "data": {"agent_id": "a"}}), "a heartbeat is not recorded"),
-        (submission(GOOD, expected={"t1": 1}), "data.expected: t1 is no stream; write a kind"),
-        (submission(GOOD, expected={"tasks-1": 1}), "data.expected: tasks-1 is no stream"),
+        (submission(GOOD, expected={"t1": 1}), "data.expected.t1: is no stream; write a kind"),
+        (submission(GOOD, expected={"tasks-1": 1}), "data.expected.tasks-1: is no stream"),
+        (submission(GOOD, expected={"task-\0": 1}), r"data.expected.task-\\x00: must not contain control characters"),
+        (submission(GOOD, expected={"task-" + "x" * 256: 1}), "data.expected.task-x+: must have 1 to 255 characters"),
+        (
+            submission(GOOD, expected={f"task-{number}": 1 for number in range(MOST_EXPECTED + 1)}),
+            "data.expected: must have at most 1000",
+        ),
         (submission(GOOD, expected={"task-1": -1}), "data.expected.task-1: must be at least 0"),
         (submission(GOOD, expected={"task-1": True}), "data.expected.task-1: must be a whole number"),
         (submission(GOOD, expect={"task-1": 1}), "data.expect: is no field of it, the closest is expected"),
