@@ -63,13 +63,15 @@ class EditableState(dict[str, Any]):
         object.__setattr__(self, "original", copy.deepcopy(document))
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OWN or name.startswith("__"):  # while a copy is being made, they are not there yet
+            raise AttributeError(name)
         if name == "progress" and self.kind == "workflow":
             return self["metrics"]["progress_percentage"] / 100
         place = ALIASES[self.kind].get(name, (name,))
         found: Any = self
         for key in place:
             if not isinstance(found, Mapping) or key not in found:
-                raise AttributeError(f"A {self.kind}'s state has no {name}; there are {', '.join(self)}.")
+                raise AttributeError(f"The {self.kind}'s state has no {name}; there are {', '.join(self)}.")
             found = found[key]
         return found
 

@@ -10,9 +10,9 @@ from domain.errors import ConflictError, CutOutOfRange, DoraStateError, InvalidI
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from domain.system import SYSTEM_ID
-from dora_state.editing import Derived, EditableState, plan
+from dora_state.editing import EditableState, Said, plan
 from dora_state.editing.changes import NO_REASON, Step, told_value
-from dora_state.editing.derived import check_derived
+from dora_state.editing.said import check_said
 from dora_state.platform import Platform, now
 from dora_state.refusals import require_done
 from projections.documents import RENDERINGS
@@ -51,9 +51,9 @@ class Transaction:
         self._reason = reason
         self._steps: list[Step] = []
         self._expected: dict[str, int] = {}
-        self._said: set[str] = set()
+        self._required: set[str] = set()
         """Streams whose versions the caller said, and did not only read: they are checked where nothing is done too."""
-        self._derived: list[tuple[EditableState, tuple[Derived, ...]]] = []
+        self._states: list[tuple[EditableState, tuple[Said, ...]]] = []
         self._ended = False
         self.answer: Answer | None = None
         """Of the commit."""
@@ -94,7 +94,7 @@ class Transaction:
         """A stream must be at this version at the commit; 0: it must not be there."""
         self._require_open()
         self._expect(stream_id, version)
-        self._said.add(stream_id)
+        self._required.add(stream_id)
 
     # --- changing -------------------------------------------------------------------------------------------
 
@@ -141,8 +141,8 @@ class Transaction:
         version = state.original["stream_version"] if expected_version is None else expected_version
         self.expect(_stream_id(state.kind, state.id), version)
         self._steps += planned.steps
-        if planned.derived:
-            self._derived.append((state, planned.derived))
+        if planned.said:
+            self._states.append((state, planned.said))
 
     async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
         await self.update(workflow, expected_version)
@@ -155,17 +155,17 @@ class Transaction:
         """Decide and record all of it. None where there was nothing to do.
 
         Raises OptimisticLockException where something that was read has changed since, CommandRefused that names the
-        command, InvalidInput where a value that follows from events was said and another follows.
+        command, InvalidInput where something was changed in a state that will be otherwise.
         """
         self._require_open()
         self._ended = True
         if not self._steps:
             await self._require_current()
-            self._hold_derived_against({})
+            self._hold_said_against({})
             return None
         envelope = self._envelope()
-        if self._derived and await self._is_new(envelope):
-            await self._check_derived(envelope)
+        if self._states and await self._is_new(envelope):
+            await self._check_said(envelope)
         self.answer = require_done(await self._manager.submit(envelope))
         return self.answer
 
@@ -184,8 +184,8 @@ class Transaction:
 
     async def _require_current(self) -> None:
         """What the commit checks, where there is nothing to commit."""
-        current = await self._manager.platform.log.stream_versions(sorted(self._said))
-        for stream_id in self._said:
+        current = await self._manager.platform.log.stream_versions(sorted(self._required))
+        for stream_id in self._required:
             expected, actual = self._expected[stream_id], current.get(stream_id, 0)
             if actual != expected:
                 raise ConflictError(
@@ -195,22 +195,22 @@ class Transaction:
                     actual=actual,
                 )
 
-    async def _check_derived(self, envelope: Envelope) -> None:
+    async def _check_said(self, envelope: Envelope) -> None:
         """What is said to follow is held against a decision that is only tried; that what it stands on has not changed
         is what the commit itself sees to.
         """
         decision = await self._manager.platform.new_decider().decide(envelope, now())
         if decision.problem is None and decision.unexpected is None:  # else the commit says why
-            self._hold_derived_against(decision.work.left)
+            self._hold_said_against(decision.work.left)
 
-    def _hold_derived_against(self, left: Mapping[str, Loaded[Any]]) -> None:
+    def _hold_said_against(self, left: Mapping[str, Loaded[Any]]) -> None:
         """`left` is what the commands change."""
-        for state, derived in self._derived:
+        for state, said in self._states:
             found = left.get(_stream_id(state.kind, state.id))
             follows = state.original
             if found is not None:
                 follows = decode(RENDERINGS[state.kind].render(found.state, found.version, 0, now()))
-            check_derived(state.kind, derived, follows)
+            check_said(state.kind, said, follows)
 
     def _expect(self, stream_id: str, version: int) -> None:
         known = self._expected.setdefault(stream_id, version)

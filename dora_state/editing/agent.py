@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dora_state.editing.changes import Changes, patch
+from dora_state.editing.changes import Changes
 
 HEALTH = ("healthy", "degraded", "unhealthy")
 
@@ -11,8 +11,7 @@ def plan(changes: Changes) -> None:
     _capacity(changes)
     _configuration(changes)
     _health(changes)
-    changes.follow_within("performance_metrics", changes.within("performance_metrics"))
-    changes.follows("updated_at", "registration_time")
+    changes.follows("performance_metrics", "updated_at", "registration_time")
     for key in ("resource_usage", "last_heartbeat"):
         changes.refuse(key, "Heartbeat tells it, which is telemetry and no event")
     changes.refuse("current_tasks", "AssignTask and the ends of tasks change it")
@@ -27,36 +26,36 @@ def _capacity(changes: Changes) -> None:
     for name in ("queue_size", "processing_rate"):
         if name in changed:
             changes.no(f"capacity.{name}", "Heartbeat tells it, or it is measured")
-    changes.follow_within("capacity", changed)
 
 
 def _configuration(changes: Changes) -> None:
     changed = changes.within("configuration")
     if "version" in changed or "config_hash" in changed:
         configuration = changes.state["configuration"]
-        changed.pop("version", None)
-        changed.pop("config_hash", None)
         changes.step(
             "UpdateConfiguration", version=configuration["version"], config_hash=configuration.get("config_hash")
         )
-    changes.follow_within("configuration", changed)
+
+
+def _checks(changes: Changes, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Those that were changed; to leave out what is unknown says nothing."""
+    for name in before.keys() - after.keys():
+        if before[name] != "unknown":
+            changes.no("health_status.checks", "ReportHealth adds checks and takes none away")
+        changes.recorded("health_status", "checks", name)
+    return {name: check for name, check in after.items() if before.get(name) != check}
 
 
 def _health(changes: Changes) -> None:
     taken, changed = changes.take_word("state"), changes.within("health_status")
     wanted = str(changes.state["state"])
-    overall = changed.pop("overall", None)
+    overall = changed.get("overall")
     if taken is None and overall is not None:
         wanted, taken = str(overall[1]), overall
     checks: dict[str, Any] = {}
     if "checks" in changed:
-        before, after = changed.pop("checks")
-        reported = {name: check for name, check in before.items() if check != "unknown"}
-        checks = patch(reported, after)
-        if None in checks.values():
-            changes.no("health_status.checks", "ReportHealth adds checks and takes none away")
+        checks = _checks(changes, *changed["checks"])
     if taken is None and not checks:
-        changes.follow_within("health_status", changed)
         return
     if wanted in HEALTH:
         changes.step("ReportHealth", state=wanted, checks=checks)
@@ -68,4 +67,3 @@ def _health(changes: Changes) -> None:
         changes.step("DeregisterAgent", reason=changes.reason)
     else:
         changes.no("state", f"no command brings it to {wanted[:80]!r}")
-    changes.follow_within("health_status", changed)

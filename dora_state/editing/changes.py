@@ -1,4 +1,7 @@
-"""What differs between a state as it was read and as it is handed back, and what becomes of each difference."""
+"""What differs between a state as it was read and as it is handed back, for the planners of commands.
+
+What they leave out of something that they took is found all the same: see `said`.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,6 @@ from typing import Any, NoReturn
 from commands.wording import visible
 from domain.errors import InvalidInput
 from domain.values import check_json, iso
-from dora_state.editing.derived import Derived
 from dora_state.states import EditableState
 
 NO_REASON = "no reason was given"
@@ -35,7 +37,7 @@ class Changes:
         self.state = state
         self.reason = reason or NO_REASON
         self.steps: list[Step] = []
-        self.derived: list[Derived] = []
+        self.superseded: set[tuple[str, ...]] = set()
         self._before = state.original
         self._open = {key for key in self._before.keys() | state.keys() if self._before.get(key) != state.get(key)}
         self._require_json()
@@ -98,16 +100,13 @@ class Changes:
         told = {name: told_value(value) for name, value in data.items() if value is not None}
         self.steps.append(Step(type, {**named, **told}))
 
-    def follows(self, *keys: str) -> None:
-        """What follows from events: it is held against what will follow."""
-        for key in keys:
-            taken = self.take(key)
-            if taken is not None:
-                self.derived.append(Derived((key,), taken[1]))
+    def recorded(self, *place: str) -> None:
+        """A command says it, and what follows in the same breath may say otherwise."""
+        self.superseded.add(place)
 
-    def follow_within(self, key: str, changed: Mapping[str, tuple[Any, Any]]) -> None:
-        for name, (_, after) in changed.items():
-            self.derived.append(Derived((key, name), after))
+    def follows(self, *keys: str) -> None:
+        """No command says it, and it may follow from what is said."""
+        self._open.difference_update(keys)
 
     def refuse(self, key: str, advice: str) -> None:
         """No command changes this; `advice` says what does."""
@@ -120,16 +119,20 @@ class Changes:
             self.no(f"{key}.{name}", advice)
 
     def no(self, name: str, advice: str) -> NoReturn:
-        name = visible(str(name)[:80])
+        name, kind = visible(str(name)[:80]), self.state.kind
         raise InvalidInput(
-            f"{name} of a {self.state.kind} is not changed by handing back its state: {advice}.",
+            f"{name} of {_article(kind)} {kind} is not changed by handing back its state: {advice}.",
             field=name,
-            kind=self.state.kind,
+            kind=kind,
         )
 
     def refuse_rest(self) -> None:
         for key in sorted(self._open):
             self.refuse(key, "it has no such field" if key not in self._before else "it says what was recorded")
+
+
+def _article(kind: str) -> str:
+    return "an" if kind == "agent" else "a"
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

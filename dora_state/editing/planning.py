@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dora_state.editing import agent, pool, system, task, workflow
 from dora_state.editing.changes import Changes, Step
-from dora_state.editing.derived import Derived
+from dora_state.editing.said import Said, said_by
 from dora_state.states import EditableState
 
 PLANNERS: Mapping[str, Callable[[Changes], None]] = {
@@ -19,10 +19,10 @@ PLANNERS: Mapping[str, Callable[[Changes], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`steps` are what was changed and can be said; `derived` is what has to follow from them."""
+    """`steps` are the commands; `said` is all that was changed, and has to be so after them."""
 
     steps: tuple[Step, ...]
-    derived: tuple[Derived, ...]
+    said: tuple[Said, ...]
 
 
 def plan(state: EditableState, reason: str | None = None) -> Plan:
@@ -31,4 +31,6 @@ def plan(state: EditableState, reason: str | None = None) -> Plan:
     changes = Changes(state, reason)
     PLANNERS[state.kind](changes)
     changes.refuse_rest()
-    return Plan(tuple(changes.steps), tuple(changes.derived))
+    return Plan(
+        tuple(changes.steps), tuple(one for one in said_by(state.changes) if one.place not in changes.superseded)
+    )

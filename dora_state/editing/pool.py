@@ -14,9 +14,7 @@ def plan(changes: Changes) -> None:
     _capacity(changes)
     _policies(changes)
     _reservations(changes)
-    for key in ("available_capacity", "allocated_resources", "utilization_metrics"):
-        changes.follow_within(key, changes.within(key))
-    changes.follows("last_updated")
+    changes.follows("available_capacity", "allocated_resources", "utilization_metrics", "last_updated")
 
 
 def _capacity(changes: Changes) -> None:

@@ -6,12 +6,12 @@ from dora_state.editing.changes import Changes, patch
 
 
 def plan(changes: Changes) -> None:
-    _progress(changes)
-    _state(changes)
+    # What has ended makes no progress, nor does what was not started.
+    for part in (_state, _progress) if changes.state["state"] == "running" else (_progress, _state):
+        part(changes)
     _outputs(changes)
     changes.follows("scheduled_at", "started_at", "updated_at", "ended_at", "deadline", "resource_allocation")
-    changes.follow_within("dependencies", changes.within("dependencies"))
-    changes.follow_within("retry_info", changes.within("retry_info"))
+    changes.follows("dependencies", "retry_info")
     for key in ("workflow_id", "definition_id", "inputs", "resource_requirements", "capabilities", "priority"):
         changes.refuse(key, "AddTask says it, once and for all")
     changes.refuse("assigned_agent", "AssignTask gives a task to an agent: set state to assigned as well")
@@ -23,17 +23,19 @@ def plan(changes: Changes) -> None:
 
 
 def _progress(changes: Changes) -> None:
-    """Reported before the task ends: what has ended makes no progress."""
     told: dict[str, Any] = {}
     progress, metrics = changes.within("progress"), changes.within("execution_metrics")
     for name, field in (("percentage", "percentage"), ("current_phase", "phase"), ("note", "note")):
         if name in progress:
             told[field] = progress.pop(name)[1]
+            changes.recorded("progress", name)
     for name in ("memory_peak", "cpu_average"):
         if name in metrics:
             told[name] = metrics.pop(name)[1]
+            changes.recorded("execution_metrics", name)
     if (estimate := changes.take("estimated_completion")) is not None:
         told["estimated_completion"] = estimate[1]
+        changes.recorded("estimated_completion")
     if any(value is None for value in told.values()):
         changes.no(next(name for name, value in told.items() if value is None), "ReportProgress can't take it away")
     if told:
@@ -45,8 +47,6 @@ def _progress(changes: Changes) -> None:
                 changes.step("CompletePhase", phase=phase)
         if any(phase not in after for phase in before):
             changes.no("progress.phases_completed", "CompletePhase can't be taken back")
-    changes.follow_within("progress", progress)
-    changes.follow_within("execution_metrics", metrics)
 
 
 def _outputs(changes: Changes) -> None:

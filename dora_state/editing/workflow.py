@@ -9,8 +9,7 @@ def plan(changes: Changes) -> None:
     _amend(changes)
     _dependencies(changes)
     _state(changes)
-    changes.follow_within("metrics", changes.within("metrics"))
-    changes.follows("started_at", "updated_at", "ended_at", "retry_count", "error_info")
+    changes.follows("metrics", "started_at", "updated_at", "ended_at", "retry_count", "error_info")
     changes.refuse("tasks", "AddTask adds a task, and a task's own state is handed back to change it")
     for key in ("definition_id", "version", "max_retries", "completion", "on_task_failure"):
         changes.refuse(key, "CreateWorkflow says it, once and for all")

@@ -1,5 +1,7 @@
 """States that were changed, as the commands that say so."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from commands.messages import agent, pool, task, workflow
 from domain.errors import InvalidInput
 from dora_state.editing import EditableState, plan
-from dora_state.editing.derived import Derived, check_derived
+from dora_state.editing.said import Said, check_said
 from projections.documents import RENDERINGS
 from projections.documents.system import unheard_of
 from projections.documents.values import decode, encode
@@ -178,8 +180,6 @@ def test_what_was_changed_becomes_commands(
     names = {"workflow": "workflow_id", "task": "task_id", "agent": "agent_id", "pool": "pool_id"}
     named = {names[kind]: id} if kind in names else {}
     assert [(step.type, dict(step.data)) for step in planned.steps] == [(type, named | data) for type, data in steps]
-    follows = (Derived(("retry_info", "last_error"), "broken"),) if steps and steps[0][0] == "FailTask" else ()
-    assert planned.derived == follows
 
 
 def test_a_reservation_that_is_taken_out_is_released(world: World) -> None:
@@ -253,17 +253,17 @@ def test_what_no_command_can_say_is_refused_with_the_nearest_one(
         plan(changed)
 
 
-def test_what_follows_is_set_aside_to_be_checked(world: World) -> None:
+def test_all_that_was_said_is_set_aside_to_be_checked(world: World) -> None:
     changed = state(world, "workflow", "wf")
     changed.completed_tasks += 1
     changed.progress = 0.5
     changed.completed_at = datetime(2024, 1, 17, 10, 0)
     planned = plan(changed)
     assert planned.steps == ()
-    assert set(planned.derived) == {
-        Derived(("metrics", "completed_tasks"), 1),
-        Derived(("metrics", "progress_percentage"), 50.0),
-        Derived(("ended_at",), datetime(2024, 1, 17, 10, 0)),
+    assert set(planned.said) == {
+        Said(("metrics", "completed_tasks"), 1),
+        Said(("metrics", "progress_percentage"), 50.0),
+        Said(("ended_at",), datetime(2024, 1, 17, 10, 0)),
     }
 
 
@@ -285,10 +285,10 @@ def test_what_follows_is_set_aside_to_be_checked(world: World) -> None:
 )
 def test_what_is_said_agrees_with_what_follows_or_it_is_told(said: object, found: object, agrees: bool) -> None:
     if agrees:
-        check_derived("workflow", (Derived(("a", "b"), said),), {"a": {"b": found}})
+        check_said("workflow", (Said(("a", "b"), said),), {"a": {"b": found}})
         return
     with pytest.raises(InvalidInput, match=r"a\.b of the workflow follows from what happens, and will be "):
-        check_derived("workflow", (Derived(("a", "b"), said),), {"a": {"b": found}})
+        check_said("workflow", (Said(("a", "b"), said),), {"a": {"b": found}})
 
 
 def test_a_state_is_a_dictionary_with_attributes(world: World) -> None:
@@ -296,7 +296,7 @@ def test_a_state_is_a_dictionary_with_attributes(world: World) -> None:
     assert found.total_tasks == found["metrics"]["total_tasks"] == 3
     assert found.progress == 0
     assert found.id == "wf"
-    with pytest.raises(AttributeError, match="A workflow's state has no colour; there are workflow_id"):
+    with pytest.raises(AttributeError, match="The workflow's state has no colour; there are workflow_id"):
         _ = found.colour
     with pytest.raises(AttributeError, match="says what was read"):
         found.kind = "task"
@@ -332,3 +332,18 @@ def test_what_the_system_was_told_is_not_taken_away() -> None:
     told.version = None
     with pytest.raises(InvalidInput, match="ConfigureSystem sets it and can't take it away"):
         plan(told)
+
+
+def test_a_state_can_be_copied_and_pickled(world: World) -> None:
+    found = state(world, "workflow", "wf")
+    found.context["bank"] = "c"
+    for twin in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert (twin, twin.kind, twin.original) == (found, "workflow", found.original)
+        assert twin.changes == {"context": {"bank": "c"}}
+
+
+def test_what_runs_makes_progress_and_what_ends_made_it_before(world: World) -> None:
+    changed = state(world, "task", "t1")
+    changed.percentage = 10
+    changed.state = "running"
+    assert [step.type for step in plan(changed).steps][-1] == "ReportProgress"

@@ -1,5 +1,9 @@
-"""What follows from events: a caller may say it, if it is what will follow."""
+"""All that a caller says by handing back a state: each of it must be so once its commands were decided.
 
+So nothing that was changed is left out silently, and what follows from events may be said, if it is what will follow.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +18,7 @@ PART = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class Said:
     """The caller says that this will stand there. `place` are the keys to it."""
 
     place: tuple[str, ...]
@@ -25,9 +29,18 @@ class Derived:
         return ".".join(self.place)
 
 
-def check_derived(kind: str, derived: tuple[Derived, ...], follows: Document) -> None:
+def said_by(changes: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[Said]:
+    """What a merge patch says, by its innermost keys."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and value:
+            yield from said_by(value, (*place, key))
+        else:
+            yield Said((*place, key), value)
+
+
+def check_said(kind: str, said: Sequence[Said], follows: Document) -> None:
     """`follows` is the document as the commands leave it. Raises InvalidInput where it says something else."""
-    for one in derived:
+    for one in said:
         found: Any = follows
         for key in one.place:
             found = found.get(key) if isinstance(found, dict) else None
@@ -49,7 +62,16 @@ def _agrees(said: Any, found: Any) -> bool:
         return bool(abs(said - found) <= PART * max(1.0, abs(found)))
     if isinstance(said, bool) or isinstance(found, bool):
         return said is found
-    return bool(_plain(said) == _plain(found))
+    if isinstance(said, Mapping) and isinstance(found, Mapping):
+        return all(_agrees(value, found.get(key)) for key, value in said.items())
+    if isinstance(said, list | tuple) and isinstance(found, list | tuple):
+        return len(said) == len(found) and all(map(_agrees, _in_order(said), _in_order(found)))
+    return bool(said == found)
+
+
+def _in_order(values: Sequence[Any]) -> Sequence[Any]:
+    """Names stand for themselves, in whichever order."""
+    return sorted(values) if all(isinstance(one, str) for one in values) else values
 
 
 def _is_number(value: Any) -> bool:
