@@ -33,6 +33,12 @@ class AnyAnswer(Protocol):
 A = TypeVar("A", bound=AnyAnswer)
 
 
+class TransactionEnded(DoraStateError):
+    """The transaction was committed already; begin another."""
+
+    code = "transaction_ended"
+
+
 class CommandRefused(DoraStateError):
     """What was asked for was not done; nothing was recorded but the refusal."""
 

@@ -113,6 +113,14 @@ class EditableState(dict[str, Any]):
         return str(self.original[key])
 
 
+def require_editable(state: object) -> None:
+    """Raises InvalidInput for what is no state that was read."""
+    if not isinstance(state, EditableState):
+        raise InvalidInput(
+            f"What is handed back must be what get_workflow (or get_task, ...) gave, and not a {type(state).__name__}."
+        )
+
+
 OWN = frozenset({"context", "inputs", "outputs"})
 """Objects whose keys are the caller's."""
 

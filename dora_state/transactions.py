@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from commands.envelope import Answer, Envelope
 from commands.messages.transaction import Transaction as TransactionCommand
 from commands.work import Loaded
-from domain.errors import ConflictError, CutOutOfRange, DoraStateError, InvalidInput, NotFound
+from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from domain.system import SYSTEM_ID
@@ -14,16 +14,11 @@ from dora_state.editing import EditableState, Said, plan
 from dora_state.editing.changes import NO_REASON, Step, told_value
 from dora_state.editing.said import check_said
 from dora_state.platform import Platform, now
-from dora_state.refusals import require_done
+from dora_state.refusals import TransactionEnded, require_done
+from dora_state.states import require_editable
 from projections.documents import RENDERINGS
 from projections.documents.system import unheard_of
 from projections.documents.values import decode, encode
-
-
-class TransactionEnded(DoraStateError):
-    """The transaction was committed already; begin another."""
-
-    code = "transaction_ended"
 
 
 class Submitter(Protocol):
@@ -137,6 +132,7 @@ class Transaction:
 
         Raises InvalidInput for what no command can say.
         """
+        require_editable(state)
         planned = plan(state, self._reason)
         version = state.original["stream_version"] if expected_version is None else expected_version
         self.expect(_stream_id(state.kind, state.id), version)

@@ -48,6 +48,10 @@ class Loop:
                 self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
             raise
 
+    @property
+    def is_closed(self) -> bool:
+        return self._loop.is_closed()
+
     def close(self) -> None:
         """Iterators that nobody came to the end of are closed."""
         self.call(self._loop.shutdown_asyncgens())
@@ -103,7 +107,7 @@ class Waiting:
             while (found := self._loop.call(following())) is not _END:
                 yield found
         finally:
-            if isinstance(iterator, AsyncGenerator):
+            if isinstance(iterator, AsyncGenerator) and not self._loop.is_closed:
                 self._loop.call(iterator.aclose())
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.errors import DoraStateError
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -36,6 +38,12 @@ class Answer:
     @property
     def ok(self) -> bool:
         return self.outcome in ("accepted", "unchanged")
+
+    @staticmethod
+    def invalid(error: DoraStateError) -> "Answer":
+        """Of what could not even be sent, or read."""
+        problem = Problem(error.code, error.message, error.facts)
+        return Answer(None, None, "invalid", {}, None, None, problem, repeated=False)
 
     @staticmethod
     def of(told: Mapping[str, Any]) -> "Answer":

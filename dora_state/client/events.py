@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dora_state.client.transport import PAUSE, ServerError, ServerUnavailable, Transport, lines_of
+from dora_state.client.transport import AGAIN, PAUSE, ServerError, ServerUnavailable, Transport, lines_of
 from dora_state.state_events import StateChangeEvent
+
+QUIET = 45.0
+"""Seconds without a word after which a stream is taken for dead: the server says every fifteen that it is there."""
 
 
 async def follow(
@@ -19,7 +22,7 @@ async def follow(
     while True:
         headers = {} if last is None else {"Last-Event-ID": last}
         try:
-            async with transport.stream("GET", "/v1/events", params=params, headers=headers, timeout=None) as response:
+            async with transport.stream("GET", "/v1/events", params=params, headers=headers, timeout=QUIET) as response:
                 async for event, id, data in _messages(lines_of(response)):
                     last = id or last
                     if event == "message" and data:
@@ -27,7 +30,7 @@ async def follow(
         except ServerUnavailable:
             pass
         except ServerError as error:
-            if error.reason not in ("closed", "too_many_streams", "log_unavailable"):
+            if error.facts.get("status") not in AGAIN:
                 raise
         await asyncio.sleep(PAUSE)
 

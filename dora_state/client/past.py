@@ -4,11 +4,10 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from domain.errors import NotFound
 from dora_state.client.events import follow, state_change
-from dora_state.client.paths import path_of, told
+from dora_state.client.paths import path_of, segment, told
 from dora_state.client.told import Told, told_of
 from dora_state.client.transport import Transport, given, lines_of
 from dora_state.state_events import StateChangeEvent
@@ -66,7 +65,7 @@ class Past:
 
     async def trace(self, correlation_id: str, begin: str = "start", end: str = "now") -> list[Told]:
         """All that one request caused, causes first, each with its `depth`. Raises NotFound."""
-        path = f"/v1/traces/{quote(correlation_id, safe='')}"
+        path = f"/v1/traces/{segment(correlation_id)}"
         found = await self._transport.get(path, {"begin": begin, "end": end})
         return [told_of(one) for one in found["commands"]]
 

@@ -11,7 +11,12 @@ KINDS = ("workflow", "task", "agent", "pool", "system")
 def path_of(kind: str, aggregate_id: str) -> str:
     if kind not in KINDS:
         raise InvalidInput(f"There is no kind {kind}; the kinds are {', '.join(KINDS)}.", kind=kind)
-    return "/v1/system" if kind == "system" else f"/v1/{kind}s/{quote(aggregate_id, safe='')}"
+    return "/v1/system" if kind == "system" else f"/v1/{kind}s/{segment(aggregate_id)}"
+
+
+def segment(text: str) -> str:
+    """A part of a path. Dots that are all of it would be taken for directions."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
 
 def told(moment: datetime | None) -> str | None:

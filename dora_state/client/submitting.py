@@ -1,27 +1,27 @@
 """Commands, transactions and locks."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from domain.errors import LockLost
+from domain.errors import InvalidInput, LockLost
 from dora_state.client.answers import Answer
 from dora_state.client.locks import HeldLock, hold
-from dora_state.client.paths import told
+from dora_state.client.paths import segment, told
 from dora_state.client.transactions import Transaction
 from dora_state.client.transport import Transport, require
+from dora_state.client.wire import Submission, arrays, require_object, to_json, with_id
 from dora_state.refusals import require_done
 from dora_state.states import EditableState
 
-Submission = Mapping[str, object] | bytes | str
+MOST = 1_000
+"""Commands in a request."""
 
 
 class Submitting(ABC):
@@ -38,12 +38,30 @@ class Submitting(ABC):
 
     async def submit(self, submission: Submission) -> Answer:
         """Submit one command and wait for its durable answer; it is sent again under its id where that was lost."""
-        response = await self._transport.ask("POST", "/v1/commands", content=_body(submission), headers=self._headers())
-        return _answer(response)
+        try:
+            body = with_id(submission)
+            return _answer(await self._transport.ask("POST", "/v1/commands", content=body, headers=self._headers()))
+        except InvalidInput as error:
+            return Answer.invalid(error)
 
     async def submit_many(self, submissions: Iterable[Submission]) -> list[Answer]:
-        """Submit commands in one request: decided in their order, each answered on its own."""
-        body = b"[" + b",".join(_body(one) for one in submissions) + b"]"
+        """Submit commands in as few requests as they need: decided in their order, each answered on its own."""
+        answers: list[Answer | None] = []
+        bodies: list[bytes] = []
+        for submission in submissions:
+            try:
+                body = with_id(submission)
+                require_object(body)
+            except InvalidInput as error:
+                answers.append(Answer.invalid(error))
+            else:
+                bodies.append(body)
+                answers.append(None)
+        told = [answer for body in arrays(bodies, MOST) for answer in await self._submit_array(body)]
+        answered = iter(told)
+        return [next(answered) if answer is None else answer for answer in answers]
+
+    async def _submit_array(self, body: bytes) -> list[Answer]:
         response = await self._transport.ask("POST", "/v1/commands", content=body, headers=self._headers())
         require(response)
         return [Answer.of(one) for one in response.json()]
@@ -90,8 +108,8 @@ class Submitting(ABC):
         where = {"to_version": to_version, "to_time": told(to_time), "to_position": to_position}
         asked = {name: value for name, value in {**body, **where}.items() if value is not None}
         headers = self._headers() | {"Idempotency-Key": str(uuid4())}
-        path = f"/v1/workflows/{quote(workflow_id, safe='')}/rollback"
-        return await self._transport.ask("POST", path, content=json.dumps(asked), headers=headers)
+        path = f"/v1/workflows/{segment(workflow_id)}/rollback"
+        return await self._transport.ask("POST", path, content=to_json(asked), headers=headers)
 
     @asynccontextmanager
     async def transaction(
@@ -107,9 +125,7 @@ class Submitting(ABC):
     async def commit(self, transaction: Mapping[str, object]) -> Answer:
         """What a transaction has gathered. Raises OptimisticLockException, CommandRefused, InvalidInput."""
         headers = self._headers() | {"Idempotency-Key": str(uuid4())}
-        response = await self._transport.ask(
-            "POST", "/v1/transactions", content=json.dumps(transaction), headers=headers
-        )
+        response = await self._transport.ask("POST", "/v1/transactions", content=to_json(transaction), headers=headers)
         return require_done(_answer(response))
 
     async def update_workflow(
@@ -155,20 +171,6 @@ class Submitting(ABC):
         held = self._holding.get()
         headers = {"Content-Type": "application/json"}
         return headers | {"Lock-Token": ", ".join(str(lock.token) for lock in held)} if held else headers
-
-
-def _body(submission: Submission) -> bytes:
-    """With a command id, under which it may be sent again."""
-    if isinstance(submission, Mapping):
-        named = {"command_id": str(uuid4()), **submission}
-        return json.dumps(named, default=_jsonable).encode()
-    return submission.encode() if isinstance(submission, str) else submission
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return told(value)
-    return str(value)
 
 
 def _answer(response: httpx.Response) -> Answer:

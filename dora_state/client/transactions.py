@@ -1,12 +1,13 @@
 """Transactions over HTTP: gathered here, decided there."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from domain.errors import ConflictError, NotFound
 from dora_state.client.answers import Answer
-from dora_state.states import EditableState
+from dora_state.client.wire import plain
+from dora_state.refusals import TransactionEnded
+from dora_state.states import EditableState, require_editable
 
 
 class Committing(Protocol):
@@ -27,6 +28,7 @@ class Transaction:
         self.answer: Answer | None = None
 
     async def get(self, kind: str, aggregate_id: str) -> EditableState:
+        self._require_open()
         try:
             state = await self._client.get(kind, aggregate_id)
         except NotFound:
@@ -50,14 +52,22 @@ class Transaction:
     async def get_system(self) -> EditableState:
         return await self.get("system", "")
 
+    def expect(self, stream_id: str, version: int) -> None:
+        """A stream must be at this version at the commit; 0: it must not be there."""
+        self._require_open()
+        kind, _, aggregate_id = stream_id.partition("-")
+        self._expect(kind, aggregate_id, version)
+
     async def submit(self, type: str, /, **data: object) -> None:
         """Add a command by its name."""
+        self._require_open()
         self._steps.append({"type": type, "data": plain(data)})
 
     async def update_task_state(
         self, task_id: str, state: str, *, reason: str | None = None, agent_id: str | None = None
     ) -> None:
         """Bring a task to a state by the command that does so. `agent_id` is for `assigned`."""
+        self._require_open()
         told = {"task_id": task_id, "state": str(state), "reason": reason, "agent_id": agent_id}
         self._steps.append({"task_state": {name: value for name, value in told.items() if value is not None}})
 
@@ -66,6 +76,8 @@ class Transaction:
 
     async def update(self, state: EditableState, expected_version: int | None = None) -> None:
         """Hand back a state; also where nothing was changed in it, it must be current at the commit."""
+        self._require_open()
+        require_editable(state)
         version = state.original["stream_version"] if expected_version is None else expected_version
         self._expect(state.kind, state.id, version)
         told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(state.changes)}
@@ -78,12 +90,17 @@ class Transaction:
 
     async def commit(self) -> Answer | None:
         """None where there was nothing to do. Raises OptimisticLockException, CommandRefused, InvalidInput."""
+        self._require_open()
         self.is_open = False
-        if self._steps:
+        if self._steps or self._expected:
             told = {**self._about, "steps": self._steps, "expected": self._expected}
             answer = await self._client.commit(told)
             self.answer = None if answer.recorded_at is None else answer
         return self.answer
+
+    def _require_open(self) -> None:
+        if not self.is_open:
+            raise TransactionEnded()
 
     def _expect(self, kind: str, aggregate_id: str, version: int) -> None:
         key = kind if kind == "system" else f"{kind}:{aggregate_id}"
@@ -93,14 +110,3 @@ class Transaction:
                 expected=version,
                 actual=self._expected[key],
             )
-
-
-def plain(value: Any) -> Any:
-    """As JSON has it; times without a zone are UTC."""
-    if isinstance(value, datetime):
-        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).isoformat()
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value

@@ -23,7 +23,8 @@ from domain.errors import (
 PATIENCE = 30.0
 """Seconds for which a server that is away or busy is asked again."""
 PAUSE = 0.2
-_AGAIN = frozenset({429, 502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
+"""Answers of who may well give another a moment later, a proxy among them."""
 _ERRORS: Mapping[str, type[DoraStateError]] = {
     error.code: error
     for error in (
@@ -75,7 +76,7 @@ class Transport:
                     ) from error
                 await asyncio.sleep(PAUSE)
                 continue
-            if response.status_code not in _AGAIN or time.monotonic() >= until:
+            if response.status_code not in AGAIN or time.monotonic() >= until:
                 return response
             await asyncio.sleep(min(_retry_after(response), max(until - time.monotonic(), 0.0)))
 
@@ -135,11 +136,12 @@ def require(response: httpx.Response) -> None:
         told = response.json()
         code, message, facts = told["code"], told["detail"], dict(told["facts"])
     except (ValueError, KeyError, TypeError):
-        raise ServerError("no_problem", f"The server answered {response.status_code} and did not say why.") from None
+        told = f"The server answered {response.status_code} and did not say why."
+        raise ServerError("no_problem", told, status=response.status_code) from None
     error = _ERRORS.get(code)
     if error is not None:
         raise error(message, **facts)
-    raise ServerError(code, message, **facts)
+    raise ServerError(code, message, **facts | {"status": response.status_code})
 
 
 def _retry_after(response: httpx.Response) -> float:

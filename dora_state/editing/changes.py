@@ -151,7 +151,7 @@ def told_value(value: Any) -> Any:
         return iso(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
     if isinstance(value, Mapping):
         return {key: told_value(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         return [told_value(inner) for inner in value]
     return value
 

@@ -90,9 +90,12 @@ Name = Annotated[str, AfterValidator(_named)]
 
 
 class TransactionBody(_Model):
-    """`expected`: versions by `KIND:ID`, or `system`, that must be current; 0 where there must be nothing."""
+    """`expected`: versions by `KIND:ID`, or `system`, that must be current; 0 where there must be nothing.
 
-    steps: Annotated[list[StepBody], Field(min_length=1, max_length=MOST_COMMANDS)]
+    Without steps, only these are checked.
+    """
+
+    steps: Annotated[list[StepBody], Field(max_length=MOST_COMMANDS)]
     expected: Annotated[dict[Name, Version], Field(max_length=MOST_EXPECTED)] = Field(default_factory=dict)
     actor: Id | None = None
     reason: Text | None = None
@@ -125,6 +128,8 @@ async def commit_transaction(call: Call) -> Response:
         asked = TransactionBody.model_validate(parse_json(raw))
     except ValidationError as error:
         raise invalid(error, TransactionBody, None, "The transaction") from None
+    if not asked.steps and not asked.expected:
+        raise InvalidInput("steps: must not be empty, unless expected names versions to be checked.", field="steps")
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
     named = {name: value for name, value in about.items() if value is not None}
     begun = Cut(position=await _begun_at(call, said))

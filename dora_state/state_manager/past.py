@@ -106,8 +106,9 @@ class Past:
     async def events(
         self, entity_type: str, entity_id: str, *, up_to_version: int | None = None
     ) -> AsyncIterator[StateChangeEvent]:
-        """The events of one aggregate in order, in bounded memory."""
+        """The events of one aggregate in order, in bounded memory. Raises NotFound, CutOutOfRange."""
         check_kind(entity_type)
+        await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
         stream_id = FOLDER.aggregates[entity_type].stream_id(entity_id)
         async for event in self.platform.log.read_stream(stream_id, cut=Cut(version=up_to_version)):
             yield state_change(event)
@@ -134,7 +135,10 @@ class Past:
     def follow(
         self, after_position: int = 0, *, kinds: Iterable[str] = (), types: Iterable[str] = ()
     ) -> AsyncIterator[StateChangeEvent]:
-        """Every event after a position as soon as it is recorded, in order and each once, for ever. Raises LogError."""
+        """Every event after a position as soon as it is recorded, in order and each once, for ever, also over outages.
+
+        Raises CorruptLog.
+        """
         chosen = tuple(kinds)
         for kind in chosen:
             check_kind(kind)

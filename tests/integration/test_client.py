@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,7 +17,9 @@ from dora_state import CommandRefused, OptimisticLockException, TaskState, Workf
 from dora_state.access.opening import open_access
 from dora_state.client import Client, ServerUnavailable, open_client
 from dora_state.client.sync import open_client as open_without_asyncio
+from dora_state.client.wire import names_no_id, with_id
 from dora_state.http.serving import address, listening, make_server, run
+from dora_state.refusals import TransactionEnded
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.migrations import drop_tenant
@@ -300,6 +303,77 @@ async def test_it_is_there_without_asyncio_too(manager: StateManager) -> None:
 
     async with served(manager) as url:
         await asyncio.to_thread(use, url)
+
+
+async def test_a_text_is_sent_again_under_an_id_that_it_was_given(client: Client) -> None:
+    text = '{"type":"CreatePool","actor":"me","data":{"pool_id":"p","total":{"cpu":"1"}}}'
+    assert (await client.submit(text)).command_id is not None
+    assert names_no_id(text)
+    body = with_id(text)
+    assert not names_no_id(body.decode())
+    named = f'{{"command_id":"{uuid4()}",{text[1:]}'
+    assert with_id(named) == named.encode()
+    assert with_id("{}").startswith(b'{"command_id":')
+    assert with_id(b"\xff{") == b"\xff{"
+
+
+async def test_one_that_is_no_command_spoils_no_others(client: Client) -> None:
+    def pool(number: int) -> dict[str, object]:
+        return {"type": "CreatePool", "actor": "me", "data": {"pool_id": f"p{number}", "total": {"cpu": "1"}}}
+
+    answers = await client.submit_many(
+        [pool(1), "nonsense", {"type": "CreatePool", "data": object()}, b"5", pool(2), {"x": float("nan")}]
+    )
+    outcomes = ["accepted", "invalid", "invalid", "invalid", "accepted", "invalid"]
+    assert [answer.outcome for answer in answers] == outcomes
+    assert [(await client.submit(one)).outcome for one in ("nonsense", {"a": {1}}, b"[]")] == ["invalid"] * 3
+    assert await client.submit_many([]) == []
+    many = await client.submit_many(pool(number) for number in range(3, 1_205))
+    assert {answer.outcome for answer in many} == {"accepted"}
+
+
+async def test_a_transaction_that_was_committed_takes_no_more(client: Client) -> None:
+    async with client.transaction() as txn:
+        await txn.submit("AmendWorkflow", workflow_id="w", context={"a": 1})
+        await txn.commit()
+        for late in (txn.submit("StartTask", task_id="u"), txn.get_workflow("w"), txn.set_task_outputs("u", {})):
+            with pytest.raises(TransactionEnded):
+                await late
+        with pytest.raises(TransactionEnded):
+            txn.expect("workflow-w", 1)
+
+
+async def test_what_was_only_read_in_a_transaction_is_checked_too(client: Client) -> None:
+    async def reads_two_moments() -> None:
+        async with client.transaction() as txn:
+            await txn.get_workflow("w")
+            amend = {"workflow_id": "w", "context": {"a": 1}}
+            await client.submit({"type": "AmendWorkflow", "actor": "another", "data": amend})
+            await txn.get_task("u")
+
+    with pytest.raises(OptimisticLockException):
+        await reads_two_moments()
+    async with client.transaction() as txn:
+        await txn.get_workflow("w")
+        txn.expect("workflow-nobody", 0)
+    assert txn.answer is None
+
+
+@pytest.mark.parametrize("id", [".", "..", "a/b", "a?b", "a%2Fb"])
+async def test_an_id_is_never_taken_for_a_way(client: Client, id: str) -> None:
+    made = await client.submit(
+        {"type": "CreateWorkflow", "actor": "me", "data": {"workflow_id": id, "definition_id": "d"}}
+    )
+    assert made.outcome == "accepted"
+    assert (await client.get_workflow(id)).workflow_id == id
+    assert len(await client.get_workflow_history(id)) == 1
+    assert [event.entity_id async for event in client.events("workflow", id)] == [id]
+
+
+async def test_what_is_no_state_is_not_handed_back(client: Client, manager: StateManager) -> None:
+    for face in (client, manager):
+        with pytest.raises(InvalidInput, match="must be what get_workflow"):
+            await face.update_workflow({"workflow_id": "w"})  # type: ignore[arg-type]  # as untyped programs do
 
 
 async def test_lists_come_by_pages(client: Client) -> None:

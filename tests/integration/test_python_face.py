@@ -10,9 +10,9 @@ import pytest
 from commands.envelope import Answer
 from domain.errors import CutOutOfRange, InvalidInput, NotFound
 from dora_state import AgentState, CommandRefused, OptimisticLockException, TaskState, WorkflowState
+from dora_state.refusals import TransactionEnded
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from dora_state.transactions import TransactionEnded
 from infrastructure.migrations import drop_tenant
 
 
