@@ -12,8 +12,9 @@ from commands.envelope import Answer
 from domain.errors import InvalidInput, LockDeadlock, LockLost, LockTimeout
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure import locks
 from infrastructure.database import Role
+from infrastructure.locks import place
+from infrastructure.locks.place import Place
 from infrastructure.migrations import drop_tenant
 from tests.support.postgres import connected, rows, value
 
@@ -181,9 +182,10 @@ async def test_a_holder_that_was_stopped_loses_it_to_one_that_waits(
     managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, another = managers
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 0.5)
-    monkeypatch.setattr(locks, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 3600.0)  # as if it were stopped
+    monkeypatch.setattr(place, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(place, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(place, "LOOK_SECONDS", 0.1)
+    stop_beats(one, monkeypatch)
 
     async def hold() -> None:
         async with one.exclusive_lock(WORKFLOW) as lock:
@@ -204,8 +206,8 @@ async def test_a_silent_holder_is_no_longer_in_the_way_of_commands(
     managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, another = managers
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 0.2)
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(place, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(place, "BEAT_SECONDS", 3600.0)
     async with one.exclusive_lock(WORKFLOW):
         await until_true(lambda: accepted(another))
         answer = await amend(one, 2)
@@ -265,19 +267,29 @@ async def test_only_by_its_functions_may_the_writer_change_locks(
     managers: tuple[StateManager, StateManager], database_url: str, tenant: str
 ) -> None:
     async with connected(database_url, tenant, Role.WRITER) as connection:
-        for table in ("locks",):
+        for table in ("locks", "lock_waiters", "lock_places"):
             for right in ("INSERT", "UPDATE", "DELETE"):
                 query = "SELECT has_table_privilege(%s, %s)"
                 assert await value(connection, query, table, right) is False
 
 
+def stop_beats(manager: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the process of one were stopped."""
+    beat, pool = Place._beat, manager.platform.writer_pool
+
+    async def unless_stopped(self: Place) -> None:
+        await (asyncio.Event().wait() if self._pool is pool else beat(self))
+
+    monkeypatch.setattr(Place, "_beat", unless_stopped)
+
+
 async def end_session(manager: StateManager) -> None:
-    (held,) = await manager.locks()
     async with admin(manager) as connection:
-        await rows(connection, "SELECT pg_terminate_backend(%s)", held.pid)
+        pid = await value(connection, "SELECT p.pid FROM lock_places p JOIN locks l ON l.place = p.place")
+        await rows(connection, "SELECT pg_terminate_backend(%s)", pid)
 
         async def is_gone() -> bool:
-            return not await rows(connection, "SELECT FROM pg_stat_activity WHERE pid = %s", held.pid)
+            return not await rows(connection, "SELECT FROM pg_stat_activity WHERE pid = %s", pid)
 
         await until_true(is_gone)
 
