@@ -1,7 +1,6 @@
 """Locks and the blocks within which they are held: of a task, and of the tasks that begin there."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
@@ -77,7 +76,7 @@ class Holdings(Generic[L]):
             async with self._block(name, held):
                 yield lock
         else:
-            async with _in_turn(outer, timeout), self._block(name, outer.held):
+            async with self._block(name, outer.held), _in_turn(outer, timeout):
                 yield outer.held.lock
             lock = outer.held.lock
         if lock.is_lost:
@@ -114,7 +113,7 @@ async def _in_turn(outer: _Block[L], timeout: float) -> AsyncIterator[None]:
 def patience(timeout: float) -> float:
     """The seconds for which a lock is waited for at most; 0: not at all. Raises InvalidInput for what is none."""
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if not is_number or math.isnan(timeout) or not 0 <= timeout <= LONGEST_WAIT:
+    if not is_number or not 0 <= timeout <= LONGEST_WAIT:
         raise InvalidInput(
             f"timeout: must be a number of seconds from 0 to {LONGEST_WAIT:g}; no lock is waited for without an end.",
             field="timeout",

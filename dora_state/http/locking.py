@@ -46,8 +46,8 @@ class LockBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_lock_name)]
-    timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT, strict=False)] = 30.0
-    hold: Annotated[float, Field(ge=1, le=LONGEST_HOLD, strict=False)] = 60.0
+    timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = 30.0
+    hold: Annotated[float, Field(ge=1, le=LONGEST_HOLD)] = 60.0
     holder: Id | None = None
     holds: Annotated[list[Annotated[int, Field(ge=1, lt=10**MOST_DIGITS)]], Field(max_length=MOST_TOKENS)] | None = None
 

@@ -1,6 +1,7 @@
 """Exclusive locks: what others submit meanwhile is not appended, and nobody holds one for ever."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -9,13 +10,14 @@ from uuid import uuid4
 import pytest
 
 from commands.envelope import Answer
-from domain.errors import InvalidInput, LockDeadlock, LockLost, LockTimeout
+from domain.errors import InvalidInput, LockDeadlock, LockLost, LockTimeout, LogUnavailable
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.database import Role
+from infrastructure.database import Pool, Role
 from infrastructure.locks import place
 from infrastructure.locks.place import Place
 from infrastructure.migrations import drop_tenant
+from projections.errors import ReadModelsUnavailable
 from tests.support.postgres import connected, rows, value
 
 WORKFLOW = "workflow:w"
@@ -256,6 +258,246 @@ async def test_a_transaction_within_is_under_the_lock(managers: tuple[StateManag
     assert (await one.get_workflow("w"))["context"] == {"a": 1}
 
 
+async def test_tasks_that_take_it_again_have_it_in_turn_and_it_lasts_until_the_last_of_them_leaves(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, another = managers
+    inside, taken, go_on = 0, asyncio.Event(), asyncio.Event()
+
+    async def again() -> None:
+        nonlocal inside
+        async with one.exclusive_lock(WORKFLOW):
+            inside += 1
+            assert inside == 1, "two tasks have it at once"
+            taken.set()
+            await go_on.wait()
+            assert (await amend(one, str(uuid4()))).outcome == "accepted"
+            inside -= 1
+
+    async with one.exclusive_lock(WORKFLOW):
+        tasks = [asyncio.create_task(again()) for _ in range(3)]
+        await taken.wait()
+    assert problem_of(await amend(another, 1)) == "locked", "those within have not left"
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert await one.locks() == []
+    assert problem_of(await amend(another, 1)) is None
+
+
+async def test_a_task_within_does_not_wait_for_its_turn_without_an_end(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, _ = managers
+    taken = asyncio.Event()
+
+    async def first() -> None:
+        async with one.exclusive_lock(WORKFLOW):
+            taken.set()
+            await asyncio.Event().wait()
+
+    async def second() -> None:
+        await taken.wait()
+        async with one.exclusive_lock(WORKFLOW, timeout=0.1):
+            raise AssertionError
+
+    async with one.exclusive_lock(WORKFLOW):
+        holding = asyncio.create_task(first())
+        with pytest.raises(LockTimeout, match="by another task within the same lock for the 0\\.1 s"):
+            await asyncio.create_task(second())
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        async with one.exclusive_lock(WORKFLOW, timeout=0.1):
+            pass
+
+
+async def test_a_block_that_was_left_counts_no_more_in_tasks_that_began_there(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, another = managers
+    left = asyncio.Event()
+
+    async def outlives() -> str | None:
+        await left.wait()
+        return problem_of(await amend(one, 1))
+
+    async with one.exclusive_lock(WORKFLOW):
+        task = asyncio.create_task(outlives())
+    async with another.exclusive_lock(WORKFLOW):
+        left.set()
+        assert await task == "locked"
+    async with one.exclusive_lock(WORKFLOW):
+        task = asyncio.create_task(outlives())
+        await asyncio.sleep(0)
+        left.clear()
+    left.set()
+    assert await task is None
+
+
+async def test_tasks_within_one_lock_that_wait_for_each_other_are_found(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, _ = managers
+    both = asyncio.Barrier(2)
+
+    async def take(first: str, second: str) -> str:
+        try:
+            async with one.exclusive_lock(first):
+                await both.wait()
+                async with one.exclusive_lock(second):
+                    return "both"
+        except LockDeadlock:
+            return "deadlock"
+
+    async with one.exclusive_lock(WORKFLOW):
+        found = await asyncio.gather(take("workflow:v", "workflow:u"), take("workflow:u", "workflow:v"))
+    assert sorted(found) == ["both", "deadlock"]
+
+
+async def test_three_that_wait_in_a_circle_are_found_and_only_one_is_refused(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, another = managers
+    names, all_have = ["workflow:u", "workflow:v", "workflow:w"], asyncio.Barrier(3)
+
+    async def take(n: int) -> str:
+        manager = (one, another)[n % 2]
+        try:
+            async with manager.exclusive_lock(names[n]):
+                await all_have.wait()
+                async with manager.exclusive_lock(names[(n + 1) % 3]):
+                    return "both"
+        except LockDeadlock:
+            return "deadlock"
+
+    assert sorted(await asyncio.gather(*map(take, range(3)))) == ["both", "both", "deadlock"]
+    assert one.platform.locks.figures.deadlocks + another.platform.locks.figures.deadlocks == 1
+
+
+async def test_who_came_first_has_it_first_whichever_process_it_is_in(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, _ = managers
+    order: list[int] = []
+
+    async def wait(manager: StateManager, number: int) -> None:
+        async with manager.exclusive_lock(WORKFLOW):
+            order.append(number)
+
+    async with one.exclusive_lock(WORKFLOW):
+        tasks = []
+        for number in range(6):
+            waiting = wait(managers[number % 2], number)
+            tasks.append(asyncio.create_task(waiting, context=contextvars.Context()))
+            await until_true(lambda: count_waiters(one, len(tasks)))
+    await asyncio.gather(*tasks)
+    assert order == list(range(6))
+
+
+async def test_whoever_waits_hears_that_the_database_is_gone_and_the_next_one_has_another_place(
+    managers: tuple[StateManager, StateManager],
+) -> None:
+    one, another = managers
+    async with one.exclusive_lock(WORKFLOW):
+        waiting = asyncio.create_task(wait_for(another))
+        await until_true(lambda: is_waited_for(one))
+        async with admin(one) as connection:
+            pid = await value(connection, "SELECT p.pid FROM lock_places p JOIN lock_waiters w ON w.place = p.place")
+            await rows(connection, "SELECT pg_terminate_backend(%s)", pid)
+        with pytest.raises(LogUnavailable, match="try again"):
+            await waiting
+        assert (await one.locks())[0].waiters == ()
+    async with another.exclusive_lock(WORKFLOW, timeout=5.0):
+        assert problem_of(await amend(one, 1)) == "locked"
+
+
+async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
+    managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    say, fails = place.ask, True
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        if query == "leave" and fails:
+            raise ReadModelsUnavailable("away")
+        return await say(pool, query, **facts)
+
+    monkeypatch.setattr(place, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(place, "ask", ask)
+    async with one.exclusive_lock(WORKFLOW):
+        pass
+    assert len(await another.locks()) == 1
+    fails = False
+    async with another.exclusive_lock(WORKFLOW, timeout=20.0):
+        pass
+
+
+async def test_a_token_whose_answer_was_lost_is_found_again(
+    managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = managers
+    say = place.ask
+    lost: list[object] = []
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        found = await say(pool, query, **facts)
+        if query == "look" and found and not lost:
+            lost.append(found)
+            raise ReadModelsUnavailable("away")
+        return found
+
+    monkeypatch.setattr(place, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(place, "ask", ask)
+    async with one.exclusive_lock(WORKFLOW):
+        waiting = asyncio.create_task(wait_for(one), context=contextvars.Context())
+        await until_true(lambda: is_waited_for(one))
+    await waiting
+    assert len(lost) == 1
+    assert await one.locks() == []
+
+
+async def test_what_is_left_of_those_who_died_is_cleared_away_by_whoever_is_there(
+    managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    monkeypatch.setattr(place, "BEAT_SECONDS", 0.05)
+
+    async def hold() -> None:
+        async with one.exclusive_lock(WORKFLOW):
+            await end_session(one)
+            async with another.exclusive_lock("workflow:u"), admin(one) as connection:
+
+                async def is_clear() -> bool:
+                    return await value(connection, "SELECT count(*) FROM lock_places") == 1
+
+                await until_true(is_clear)
+                assert await value(connection, "SELECT stream_id FROM locks") == "workflow-u"
+
+    with pytest.raises(LockLost):
+        await hold()
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), -1, True, "5", None, 10**99])
+async def test_a_time_that_is_none_is_refused(managers: tuple[StateManager, StateManager], timeout: Any) -> None:
+    with pytest.raises(InvalidInput, match="timeout: must be a number of seconds from 0 to 86400"):
+        async with managers[0].exclusive_lock(WORKFLOW, timeout=timeout):
+            raise AssertionError
+
+
+async def test_without_any_patience_it_is_had_at_once_or_not(managers: tuple[StateManager, StateManager]) -> None:
+    one, another = managers
+    async with one.exclusive_lock(WORKFLOW, timeout=0):
+        with pytest.raises(LockTimeout):
+            async with another.exclusive_lock(WORKFLOW, timeout=0):
+                raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["workflow:\x00", "workflow:\ud800", "workflow:" + "x" * 256, "workflow: a"])
+async def test_an_id_that_can_be_none_is_refused(managers: tuple[StateManager, StateManager], name: str) -> None:
+    with pytest.raises(InvalidInput, match="The name of the lock is not valid: id: must"):
+        async with managers[0].exclusive_lock(name):
+            raise AssertionError
+
+
 @pytest.mark.parametrize("name", ["w", "workflow", "workflow:", "wf:w", ":w"])
 async def test_a_lock_of_nothing_is_refused(managers: tuple[StateManager, StateManager], name: str) -> None:
     with pytest.raises(InvalidInput, match="There is no lock"):
@@ -292,6 +534,14 @@ async def end_session(manager: StateManager) -> None:
             return not await rows(connection, "SELECT FROM pg_stat_activity WHERE pid = %s", pid)
 
         await until_true(is_gone)
+
+
+def problem_of(answer: Answer) -> str | None:
+    return answer.problem.code if answer.problem is not None else None
+
+
+async def count_waiters(manager: StateManager, count: int) -> bool:
+    return len((await manager.locks())[0].waiters) == count
 
 
 async def accepted(manager: StateManager) -> bool:
