@@ -17,7 +17,7 @@ from domain.values import Id
 from dora_state.access.caller import Caller, Permission
 from dora_state.http.call import Call, ClientGone
 from dora_state.http.lock_room import Holding, server_leaves
-from dora_state.http.lock_tokens import MOST_DIGITS, MOST_TOKENS, refuse, require_own, token_in_path
+from dora_state.http.lock_tokens import MOST_DIGITS, MOST_TOKENS, owner_of, refuse, require_own, token_in_path
 from dora_state.http.operations import JSON
 from dora_state.http.problems import as_json
 from dora_state.http.streams import PieceStream
@@ -72,7 +72,7 @@ def _claim(asked: LockBody, caller: Caller) -> Claim:
     return Claim(
         stream_of(asked.name),
         holder,
-        owner=caller.name,
+        owner=owner_of(caller),
         party=holder if is_party else None,
         holds=tuple(asked.holds or ()),
         hold_seconds=asked.hold,
@@ -142,7 +142,7 @@ async def release_lock(call: Call) -> Response:
     """At once, also where another process of this server holds it; its answer ends soon after."""
     token, locks = token_in_path(call), call.manager.platform.locks
     owners = await locks.owners([token])
-    if token in owners and owners[token] != call.caller.name:
+    if token in owners and owners[token] != owner_of(call.caller):
         if not call.caller.may(Permission.OPERATE):
             refuse(call, token)
         operator, whose = visible(call.caller.name), visible(owners[token] or "a process of ours")

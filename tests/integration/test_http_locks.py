@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from domain.errors import LockDeadlock, LockLost
+from dora_state.access.caller import Caller, CallerRole
 from dora_state.client import Client, open_client
 from dora_state.client import locks as client_locks
 from dora_state.http import lock_room, locking
+from dora_state.http.lock_tokens import owner_of
 from dora_state.http.serving import address, listening, run
 from infrastructure.locks import place
 from tests.support.http import Asked, asked_by_port
@@ -301,3 +303,11 @@ async def test_a_server_that_leaves_tells_those_who_wait_and_those_who_hold(aske
     assert await asked.manager.locks() == []
     late = await asked.client.post("/v1/locks", json=WORKFLOW)
     assert (late.status_code, late.json()["code"]) == (503, "closed")
+
+
+def test_a_key_is_known_by_its_id_and_a_subject_by_its_name() -> None:
+    keys = [Caller("ann", CallerRole.ORCHESTRATOR, "bank", credential=f"key {id}") for id in ("1", "2")]
+    tokens = [Caller("ann", CallerRole.ORCHESTRATOR, "bank", credential=f"token {id}") for id in ("1", "2")]
+    assert len({owner_of(key) for key in keys}) == 2, "the name of a key may be given again"
+    assert len({owner_of(token) for token in tokens}) == 1, "tokens are short, and a lock outlives them"
+    assert owner_of(keys[0]) != owner_of(tokens[0])
