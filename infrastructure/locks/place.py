@@ -19,8 +19,8 @@ from psycopg.sql import SQL, Identifier
 from commands.locks import Claim, Lock
 from domain.errors import DoraStateError, LockDeadlock, LogUnavailable
 from infrastructure import sql
-from infrastructure.available import available
 from infrastructure.database import Connection, Pool, Role, assume, connect, refused, tenant_schema
+from infrastructure.locks.asking import ask
 from infrastructure.locks.figures import LockFigures
 from infrastructure.process_memory import process_name
 from projections.errors import ReadModelsUnavailable
@@ -128,9 +128,8 @@ class Place:
 
     async def keep(self) -> None:
         """For as long as the place lasts: say that we are there, hear of what is free, and look."""
-        work = [
-            asyncio.create_task(one(), name=f"locks: {one.__name__}") for one in (self._hear, self._beat, self._watch)
-        ]
+        parts = (self._hear, self._beat, self._outlast, self._watch)
+        work = [asyncio.create_task(part(), name=f"locks: {part.__name__}") for part in parts]
         try:
             await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -159,8 +158,8 @@ class Place:
             self._look.set()
 
     async def _beat(self) -> None:
-        """Until we were not heard of for too long, by our clock or by the database's."""
-        while time.monotonic() - self._heard_at < LEASE_SECONDS:
+        """Until the database says that we were not heard of for too long."""
+        while True:
             await asyncio.sleep(BEAT_SECONDS)
             held = list(self._held.values())
             asked_at = time.monotonic()
@@ -175,6 +174,11 @@ class Place:
             for _, lock in held:
                 if lock.token not in kept and lock.token in self._held:
                     self._lose(lock)
+
+    async def _outlast(self) -> None:
+        """Until we were not heard of for too long by our own clock: a question may go unanswered for longer."""
+        while (left := self._heard_at + LEASE_SECONDS - time.monotonic()) > 0:  # noqa: ASYNC110  # it moves meanwhile
+            await asyncio.sleep(left)
 
     async def _watch(self) -> None:
         while True:
@@ -220,13 +224,6 @@ async def open_place(database_url: str, tenant: str, pool: Pool, figures: LockFi
         except psycopg.Error as error:
             raise refused(database_url, error) from None
         yield Place(session, int(row[0]), pool, figures)
-
-
-async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
-    """Raises ReadModelsUnavailable."""
-    with available():
-        async with pool.connection() as connection:
-            return await (await connection.execute(sql.load(f"locks/{query}"), facts or None)).fetchall()
 
 
 def _token(found: Found) -> int:

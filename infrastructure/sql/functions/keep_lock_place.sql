@@ -1,6 +1,6 @@
 -- The process of a place is still there: gives the tokens that count of those that it holds, null where the place is gone. One that
 -- was not heard of in time is gone for good, with its locks, whether another has taken them or not: somebody may have written
--- meanwhile. What others have left behind is cleared away.
+-- meanwhile. What others have left behind is cleared away, in one order by all who do.
 CREATE OR REPLACE FUNCTION keep_lock_place(p_place bigint, p_seconds double precision) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -8,7 +8,9 @@ BEGIN
         SELECT p.place FROM lock_places p WHERE p.place NOT IN (SELECT v.place FROM live_places() v)
         ORDER BY p.place FOR UPDATE SKIP LOCKED
     );
-    DELETE FROM locks WHERE held_until <= clock_timestamp();
+    DELETE FROM locks WHERE token IN (
+        SELECT l.token FROM locks l WHERE l.held_until <= clock_timestamp() ORDER BY l.token FOR UPDATE SKIP LOCKED
+    );
     UPDATE lock_places SET seen_until = clock_timestamp() + make_interval(secs => p_seconds)
     WHERE place IN (SELECT v.place FROM live_places() v WHERE v.place = p_place);
     IF NOT FOUND THEN
