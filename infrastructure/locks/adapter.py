@@ -1,10 +1,11 @@
 """The port Locks: what this process holds and waits for has a place, which is opened with the first lock."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from infrastructure.locks.place import Place, open_place
 
 MOST_OWNERS = 10_000
 """Of tokens that are remembered."""
+log = logging.getLogger(__name__)
 
 
 class PostgresLocks:
@@ -29,8 +31,7 @@ class PostgresLocks:
         self._tenant = tenant
         self._pool = pool
         self.figures = LockFigures()
-        self._place: Place | None = None
-        self._opening = asyncio.Lock()
+        self._place: asyncio.Future[Place] | None = None
         self._keeping: set[asyncio.Task[None]] = set()
         self._places: dict[int, Place] = {}
         """Where each token is held."""
@@ -113,25 +114,30 @@ class PostgresLocks:
         return ""
 
     async def _opened(self) -> Place:
-        """The place of this process; a new one where there is none, or it was lost. Raises LogUnavailable, LogError."""
-        async with self._opening:
-            if self._place is None or self._place.is_gone:
-                opened: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-                keeping = asyncio.create_task(self._keep(opened), name="locks")
-                self._keeping.add(keeping)
-                keeping.add_done_callback(self._keeping.discard)
-                self._place = await opened
-            return self._place
+        """The place of this process; a new one where there is none or it was lost, which all wait for who want it.
+
+        Raises LogUnavailable, LogError.
+        """
+        if self._place is None or _is_of_no_use(self._place):
+            self._place = asyncio.get_running_loop().create_future()
+            keeping = asyncio.create_task(self._keep(self._place), name="locks")
+            self._keeping.add(keeping)
+            keeping.add_done_callback(self._keeping.discard)
+        return await asyncio.shield(self._place)
 
     async def _keep(self, opened: "asyncio.Future[Place]") -> None:
-        async with AsyncExitStack() as stack:
-            try:
-                opening = open_place(self._database_url, self._tenant, self._pool, self.figures)
-                place = await stack.enter_async_context(opening)
-            except Exception as error:
-                if not opened.done():
-                    opened.set_exception(error)
-                return
-            if not opened.done():  # else nobody waits for it any more
+        try:
+            async with open_place(self._database_url, self._tenant, self._pool, self.figures) as place:
                 opened.set_result(place)
                 await place.keep()
+        except Exception as error:
+            if opened.done():
+                log.warning("The place among those who hold locks could not be left: %s", error)
+            else:
+                opened.set_exception(error)
+        finally:
+            opened.cancel()
+
+
+def _is_of_no_use(place: "asyncio.Future[Place]") -> bool:
+    return place.done() and (place.cancelled() or place.exception() is not None or place.result().is_gone)

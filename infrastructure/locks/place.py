@@ -55,6 +55,8 @@ class Place:
 
     async def take(self, claim: Claim, timeout: float) -> Lock | None:
         """None where it could not be had in time. Raises LockDeadlock, LogUnavailable."""
+        if self.is_gone:
+            raise _unavailable("the session was lost")
         id = uuid4()
         had = self._waiting[id] = asyncio.get_running_loop().create_future()
         self._claims[id] = claim

@@ -3,13 +3,15 @@
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from domain.errors import LockLost, LogUnavailable
 from infrastructure.database import Pool
-from infrastructure.locks import asking, place
+from infrastructure.locks import adapter, asking, place
+from infrastructure.locks.place import Place
 from projections.errors import ReadModelsUnavailable
 from tests.support.locking import (
     WORKFLOW,
@@ -110,6 +112,32 @@ async def test_whoever_waits_hears_that_the_database_is_gone_and_the_next_one_ha
         assert (await one.locks())[0].waiters == ()
     async with another.exclusive_lock(WORKFLOW, timeout=5.0):
         assert problem_of(await amend(one, 1)) == "locked"
+
+
+async def test_those_who_come_while_the_database_is_away_try_it_once_for_all(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = managers
+    tries, go_on = 0, asyncio.Event()
+
+    @asynccontextmanager
+    async def away(*_: object) -> AsyncIterator[Place]:
+        nonlocal tries
+        tries += 1
+        await go_on.wait()
+        raise LogUnavailable("away")
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(adapter, "open_place", away)
+        waiting = [asyncio.create_task(wait_for(one)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        go_on.set()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(one) for one in found] == [asyncio.CancelledError, LogUnavailable, LogUnavailable]
+    assert tries == 1
+    await wait_for(one)
 
 
 async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
