@@ -1,6 +1,6 @@
 """Pessimistic locks: one has a stream to oneself, and everybody else's commands on it are not appended meanwhile."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +9,9 @@ from commands.streams import KINDS, check_stream
 from commands.wording import visible
 from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
+
+NO_LOCK = 0
+"""A token that no lock has: what is submitted under it is answered `lock_lost`."""
 
 
 @dataclass(slots=True)
@@ -24,43 +27,65 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiter:
-    """A session that waits for a lock, by the number that the server gives it."""
+class Claim:
+    """Who wants a stream to himself. `owner` alone may use the token from outside; without one, nobody may.
 
-    pid: int
+    `holds` are the tokens of what he has already, `party` is a name by which more of that is found: so those who wait
+    for each other are. With `hold_seconds` the lock ends so many seconds later, unless it is renewed.
+    """
+
+    stream_id: str
+    holder: str
+    owner: str | None = None
+    party: str | None = None
+    holds: tuple[int, ...] = ()
+    hold_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Who waits for a lock, in which process."""
+
     name: str
-    since: datetime | None
+    process: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """A lock that somebody holds, until `held_until` at least, and who waits for it."""
+    """A lock that somebody holds in a process, until `held_until` at least; `waiters`: the next one first."""
 
     stream_id: str
     holder: str
     token: int
-    pid: int
+    process: str
     since: datetime
     held_until: datetime
     waiters: tuple[Waiter, ...]
 
 
-class LockSession(Protocol):
-    """What one holds at a time: who holds a stream and waits for another does so in one session."""
+class Locks(Protocol):
+    async def take(self, claim: Claim, timeout: float) -> Lock:
+        """Wait for a stream, `timeout` seconds at most, and have it until it is let go of.
 
-    def hold(self, stream_id: str, timeout: float) -> AbstractAsyncContextManager[Lock]:
-        """Wait for a stream, `timeout` seconds at most, and have it until the block ends.
-
-        Raises LockTimeout, LockDeadlock, LogUnavailable; LockLost at the end, where it was lost meanwhile.
+        Raises LockTimeout, LockDeadlock, LogUnavailable.
         """
         ...
 
+    async def let_go(self, lock: Lock) -> None:
+        """Raises nothing: where it can't be said now, it is said later, or seen by others."""
+        ...
 
-class Locks(Protocol):
-    def session(self, holder: str) -> AbstractAsyncContextManager[LockSession]: ...
+    async def renew(self, token: int) -> datetime:
+        """Until when it is held now. Raises LockLost."""
+        ...
 
     async def release(self, token: int) -> None:
-        """Let go of what is held under a token, by whichever process."""
+        """Let go of what is held under a token, in whichever process."""
+        ...
+
+    async def owners(self, tokens: Sequence[int]) -> Mapping[int, str | None]:
+        """Whose those tokens are that count, or did."""
         ...
 
     async def held(self) -> list[HeldLock]: ...
@@ -68,6 +93,8 @@ class Locks(Protocol):
 
 def stream_of(name: str) -> str:
     """The stream that `KIND:ID` names. Raises InvalidInput."""
+    if not isinstance(name, str):
+        raise InvalidInput("The name of a lock must be text: write a kind, a colon and an id.", field="name")
     kind, _, aggregate_id = name.partition(":")
     try:
         return check_stream(f"{kind}-{aggregate_id}")

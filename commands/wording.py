@@ -45,6 +45,7 @@ _WORDS = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "string_type": "must be text",
+    "string_unicode": "must not contain half a character (a lone surrogate)",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",

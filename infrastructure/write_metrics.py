@@ -60,6 +60,7 @@ class LockCollector(Collector):
             ends.add_metric((tenant, outcome), count)
         yield ends
         yield counter("dora_state_locks_lost", "Locks lost while they were held.", tenant, figures.losses)
+        yield gauge("dora_state_locks_waiting", "Locks that this process waits for now.", tenant, figures.waiting)
         yield gauge("dora_state_locks_held", "Locks that this process holds now.", tenant, figures.held)
         waits = HistogramMetricFamily(
             "dora_state_lock_wait_seconds", "How long a lock was waited for.", labels=("tenant",)

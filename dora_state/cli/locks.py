@@ -16,10 +16,9 @@ async def show_locks(settings: Settings, output: Output) -> int:
         if output.as_json:
             output.json_line(asdict(one))
             continue
-        output.line(f"{one.stream_id}  {one.holder}, since {when(one.since)} (session {one.pid}, token {one.token})")
+        output.line(f"{one.stream_id}  {one.holder}, since {when(one.since)} ({one.process}, token {one.token})")
         for waiter in one.waiters:
-            since = f", since {when(waiter.since)}" if waiter.since is not None else ""
-            output.line(f"    {waiter.name or 'unnamed'} waits{since} (session {waiter.pid})")
+            output.line(f"    {waiter.name} waits, since {when(waiter.since)} ({waiter.process})")
     if not held and not output.as_json:
         output.line("Nobody holds a lock.")
     return Exit.DONE

@@ -2,21 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from domain.errors import InvalidInput, LockLost
+from domain.errors import InvalidInput
 from dora_state.client.answers import Answer
 from dora_state.client.locks import HeldLock, hold
 from dora_state.client.paths import segment, told
 from dora_state.client.transactions import Transaction
 from dora_state.client.transport import Transport, require
 from dora_state.client.wire import Submission, arrays, require_object, to_json, with_id
+from dora_state.holding import Holdings, patience
 from dora_state.refusals import require_done
 from dora_state.states import EditableState
 
@@ -29,7 +29,7 @@ class Submitting(ABC):
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._holding: ContextVar[tuple[HeldLock, ...]] = ContextVar("locks that are held here", default=())
+        self._holdings: Holdings[HeldLock] = Holdings()
 
     @abstractmethod
     async def get(self, kind: str, aggregate_id: str) -> EditableState: ...
@@ -149,26 +149,21 @@ class Submitting(ABC):
     async def exclusive_lock(
         self, name: str, *, timeout: float = 30.0, holder: str | None = None
     ) -> AsyncIterator[HeldLock]:
-        """Have `KIND:ID` to oneself, for as long as the block runs and the connection lasts.
+        """Have `KIND:ID` to oneself, for as long as the block runs and the connection lasts; as in process.
 
-        Raises LockTimeout, LockDeadlock; LockLost at the end, where it was lost meanwhile.
+        Raises InvalidInput, LockTimeout, LockDeadlock; LockLost at the end, where it was lost meanwhile.
         """
-        held = self._holding.get()
-        known = next((lock for lock in held if lock.name == name), None)
-        if known is not None:
-            yield known
-            return
-        async with hold(self._transport, name, timeout, holder) as lock:
-            before = self._holding.set((*held, lock))
-            try:
-                yield lock
-            finally:
-                self._holding.reset(before)
-        if lock.is_lost:
-            raise LockLost(stream_id=lock.stream_id)
+        seconds = patience(timeout)
+
+        def take() -> AbstractAsyncContextManager[HeldLock]:
+            holds = tuple(lock.token for lock in self._holdings.locks)
+            return hold(self._transport, name, seconds, holder, holds)
+
+        async with self._holdings.hold(name, seconds, take) as lock:
+            yield lock
 
     def _headers(self) -> dict[str, str]:
-        held = self._holding.get()
+        held = self._holdings.locks
         headers = {"Content-Type": "application/json"}
         return headers | {"Lock-Token": ", ".join(str(lock.token) for lock in held)} if held else headers
 

@@ -71,13 +71,20 @@ def _submissions() -> list[Operation]:
             {200: Reply("The first line tells `stream_id` and `token`; it is held while the answer goes on.", None,
                         locking.JSON_LINES, examples.HELD_LOCK)},
             "commands",
-            "Commands of others on it are answered `locked`; one's own are sent with the token. Close the connection"
-            " to let go. The last line is `lost` where the holder was not heard of in time.",
+            "Commands of others on it are answered `locked`; one's own are sent with the token, which is of use to"
+            " nobody else. Close the connection to let go. It ends `hold` seconds after it was taken or last renewed."
+            " The last line is `lost` where the holder was not heard of in time or the server leaves, else `released`.",
             body=Body("LockBody", examples.LOCK), problems=(409, 413, 415, 423), timed=False,
+        ),
+        Operation(
+            "PUT", "/v1/locks/{token}", "renewLock", "Hold on to a lock", locking.renew_lock, Permission.COMMANDS,
+            {200: Reply("It is held for its `hold` seconds from now on.", "RenewedLock")}, "commands",
+            "Only whoever took it may. 409: it is lost.", problems=(409,),
         ),
         Operation(
             "DELETE", "/v1/locks/{token}", "releaseLock", "Let go of a lock at once", locking.release_lock,
             Permission.COMMANDS, {204: Reply("Nobody holds it under this token.")}, "commands",
+            "Whoever took it may, and operators.",
         ),
         Operation(
             "GET", "/v1/locks", "listLocks", "Who holds what, and who waits", locking.list_locks, Permission.OPERATE,

@@ -17,6 +17,7 @@ from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
 from dora_state.http.limits import Limits, RateLimit
+from dora_state.http.lock_room import LockRoom
 from dora_state.http.operations import Operation
 from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
 from dora_state.http.pending import PendingAnswers
@@ -58,8 +59,7 @@ class Server:
         self.pending = PendingAnswers()
         self.encoded = EncodedDocuments(manager.platform.settings.near_bytes // 4)
         self.leaving = False
-        self.held: set[asyncio.Event] = set()
-        """Set each to let go of a lock that a caller holds."""
+        self.locks = LockRoom()
         self._edges = lru_cache(maxsize=1_000)(self._new_edge)
 
     def edge_of(self, caller: Caller) -> Edge:

@@ -27,8 +27,8 @@ TRANSACTION: dict[str, Any] = {
         "actor": "scheduler",
     }
 }
-HELD_LOCK = '{"stream_id":"workflow-wf-1","token":7}\n{"held":true}\n'
-LOCK: dict[str, Any] = {"workflow": {"name": "workflow:wf-1", "timeout": 30, "holder": "reviewer"}}
+HELD_LOCK = '{"stream_id":"workflow-wf-1","token":7,"hold":60.0}\n{"held":true}\n'
+LOCK: dict[str, Any] = {"workflow": {"name": "workflow:wf-1", "timeout": 30, "hold": 60, "holder": "reviewer"}}
 ANSWER: dict[str, Any] = {
     "status": 200,
     "command_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001",

@@ -1,76 +1,55 @@
-"""Locks over HTTP: one is held for as long as its answer goes on, and let go of when nobody listens any more."""
+"""Locks over HTTP: one is held for as long as its answer goes on and its holder says that he is there."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from commands.locks import Lock, Locks, stream_of
+from commands.locks import NO_LOCK, Claim, Lock, stream_of
 from commands.strict_json import parse_json
-from commands.wording import invalid
+from commands.wording import invalid, visible
 from domain.errors import InvalidInput, LockLost
 from domain.values import Id
-from dora_state.http.call import Call
+from dora_state.access.caller import Caller, Permission
+from dora_state.http.call import Call, ClientGone
+from dora_state.http.lock_room import Holding, server_leaves
+from dora_state.http.lock_tokens import MOST_DIGITS, MOST_TOKENS, owner_of, refuse, require_own, token_in_path
 from dora_state.http.operations import JSON
-from dora_state.http.problems import RequestError, as_json
+from dora_state.http.problems import as_json
 from dora_state.http.streams import PieceStream
 
 JSON_LINES = "application/x-ndjson"
 LONGEST_WAIT = 300.0
+LONGEST_HOLD = 3600.0
 BEAT_SECONDS = 5.0
 """How often the holder is told that the lock is still held."""
-BEGIN_SECONDS = 10.0
-"""What was taken and is not told to anybody by then is let go of."""
-MOST_LOCKS = 200
-"""Each is a session of the database."""
-MOST_DIGITS = 18
 logger = logging.getLogger(__name__)
 
 
+def _lock_name(name: str) -> str:
+    try:
+        stream_of(name)
+    except InvalidInput as error:
+        raise ValueError(error.message.rstrip(".")) from None
+    return name
+
+
 class LockBody(BaseModel):
-    """`name` is `KIND:ID`. `timeout`: seconds that it is waited for at most."""
+    """`name` is `KIND:ID`. `timeout`: seconds that it is waited for at most. `hold`: seconds after which it ends,
+    unless it is renewed. `holds`: tokens of what the caller holds already in the same work, so that those who wait for
+    each other are found; without it, what the same `holder` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(min_length=3, max_length=300)]
-    timeout: Annotated[float, Field(gt=0, le=LONGEST_WAIT, strict=False)] = 30.0
+    name: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_lock_name)]
+    timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = 30.0
+    hold: Annotated[float, Field(ge=1, le=LONGEST_HOLD)] = 60.0
     holder: Id | None = None
-
-
-class _Holding:
-    """A lock that a caller has, by a task of its own: it is let go of whatever becomes of the answer."""
-
-    def __init__(self, locks: Locks, holder: str, stream_id: str, timeout: float) -> None:
-        self.begun = asyncio.Event()
-        self.over = asyncio.Event()
-        self.taken: asyncio.Future[Lock] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._hold(locks, holder, stream_id, timeout), name=f"lock of {stream_id}")
-
-    async def _hold(self, locks: Locks, holder: str, stream_id: str, timeout: float) -> None:
-        try:
-            async with locks.session(holder) as session, session.hold(stream_id, timeout) as lock:
-                self.taken.set_result(lock)
-                async with asyncio.timeout(BEGIN_SECONDS):
-                    await self.begun.wait()
-                await self.over.wait()
-        except TimeoutError:
-            logger.info("A lock of %s was taken, and nobody heard of it", stream_id)
-        except Exception as error:  # told to whoever waits for it; a lock that was lost is told by the answer's end
-            if not self.taken.done():
-                self.taken.set_exception(error)
-
-    async def end(self) -> None:
-        self.over.set()
-        self.begun.set()
-        await asyncio.wait({self._task})
-
-    async def give_up(self) -> None:
-        """Nobody waits for it any more."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+    holds: Annotated[list[Annotated[int, Field(ge=1, lt=10**MOST_DIGITS)]], Field(max_length=MOST_TOKENS)] | None = None
 
 
 async def take_lock(call: Call) -> Response:
@@ -79,43 +58,99 @@ async def take_lock(call: Call) -> Response:
         asked = LockBody.model_validate(parse_json(await call.body()))
     except ValidationError as error:
         raise invalid(error, LockBody, None, "The lock") from None
-    stream_id = stream_of(asked.name)
-    if len(call.server.held) >= MOST_LOCKS:
-        raise RequestError("too_many_locks", f"{MOST_LOCKS} locks are held through this server; try again in a moment.")
-    holder = call.caller.name if asked.holder is None else f"{asked.holder} ({call.caller.name})"
-    holding = _Holding(call.manager.platform.locks, holder, stream_id, asked.timeout)
+    if asked.holds:
+        await require_own(call, asked.holds)
+    holding = call.server.locks.admit(call.manager.platform.locks, _claim(asked, call.caller), asked.timeout)
+    lock = await _taken(call, holding)
+    pieces = _held(call, holding, lock, asked.hold)
+    return PieceStream(pieces, JSON_LINES, {"Cache-Control": "no-store"}, gone=holding.over.set)
+
+
+def _claim(asked: LockBody, caller: Caller) -> Claim:
+    holder = caller.name if asked.holder is None else f"{asked.holder} ({caller.name})"
+    is_party = asked.holder is not None and asked.holds is None
+    return Claim(
+        stream_of(asked.name),
+        holder,
+        owner=owner_of(caller),
+        party=holder if is_party else None,
+        holds=tuple(asked.holds or ()),
+        hold_seconds=asked.hold,
+    )
+
+
+async def _taken(call: Call, holding: Holding) -> Lock:
+    """Wait for it, for as long as the caller does. Raises ClientGone, and what is wrong."""
+    listening = asyncio.create_task(_gone(call))
+    holding.taken.add_done_callback(lambda _: listening.cancel())
     try:
-        lock = await asyncio.shield(holding.taken)
-    except asyncio.CancelledError:
+        await asyncio.wait({listening})
+        if not holding.taken.done():
+            raise ClientGone
+        return holding.taken.result()
+    except BaseException:
         await holding.give_up()
         raise
-    call.server.held.add(holding.over)
-    return PieceStream(_held(call, holding, lock), JSON_LINES, {"Cache-Control": "no-store"}, gone=holding.over.set)
+    finally:
+        listening.cancel()
 
 
-async def _held(call: Call, holding: _Holding, lock: Lock) -> AsyncIterator[bytes]:
+async def _gone(call: Call) -> None:
+    while (await call.request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _held(call: Call, holding: Holding, lock: Lock, hold: float) -> AsyncIterator[bytes]:
     holding.begun.set()
     try:
-        yield as_json({"stream_id": lock.stream_id, "token": lock.token}) + b"\n"
-        while not lock.is_lost:
-            try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    await holding.over.wait()
-                    return
-            except TimeoutError:
-                yield as_json({"held": True}) + b"\n"
-        yield as_json({"lost": True, "detail": LockLost().message}) + b"\n"
+        yield _line({"stream_id": lock.stream_id, "token": lock.token, "hold": hold})
+        while not await _is_over(holding, lock):
+            yield _line({"held": True})
+        yield _line(_last_word(holding, lock))
     finally:
-        call.server.held.discard(holding.over)
         await holding.end()
+
+
+async def _is_over(holding: Holding, lock: Lock) -> bool:
+    """Known after a while, or as soon as it is."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BEAT_SECONDS):
+            await holding.over.wait()
+    return holding.over.is_set() or lock.is_lost
+
+
+def _last_word(holding: Holding, lock: Lock) -> dict[str, object]:
+    if holding.leaving:
+        return {"lost": True, "detail": server_leaves().message}
+    return {"lost": True, "detail": LockLost().message} if lock.is_lost else {"released": True}
+
+
+def _line(told: dict[str, object]) -> bytes:
+    return as_json(told) + b"\n"
+
+
+async def renew_lock(call: Call) -> Response:
+    """Whoever took it says that he is still there."""
+    token = token_in_path(call)
+    if await require_own(call, [token]) == (NO_LOCK,):
+        raise LockLost(token=token)
+    until = await call.manager.platform.locks.renew(token)
+    return Response(as_json({"token": token, "held_until": until}), 200, {"Cache-Control": "no-store"}, JSON)
 
 
 async def release_lock(call: Call) -> Response:
     """At once, also where another process of this server holds it; its answer ends soon after."""
-    token = call.id("token")
-    if not token.isdecimal() or len(token) > MOST_DIGITS:
-        raise InvalidInput("token: must be that of a lock, as its first line told.", field="token")
-    await call.manager.platform.locks.release(int(token))
+    token, locks = token_in_path(call), call.manager.platform.locks
+    owners = await locks.owners([token])
+    if token in owners and owners[token] != owner_of(call.caller):
+        if not call.caller.may(Permission.OPERATE):
+            refuse(call, token)
+        operator, whose = visible(call.caller.name), visible(owners[token] or "a process of ours")
+        logger.warning("%s let go of the lock with the token %s, which %s held", operator, token, whose)
+    holding = call.server.locks.of(token)
+    if holding is not None:
+        await holding.end()
+    await locks.release(token)
     return Response(None, 204)
 
 

@@ -57,7 +57,7 @@ SORTS: Mapping[str, Sort] = {
     "internal_error": Sort(500, "The server met a fault of its own"),
     "busy": Sort(503, "Too many commands are waiting", 1),
     "too_many_streams": Sort(503, "Too many streams are open", 5),
-    "too_many_locks": Sort(503, "Too many locks are held", 5),
+    "too_many_locks": Sort(503, "Too many locks are waited for or held", 5),
     "too_many_connections": Sort(503, "Too many connections are open", 5),
     "took_too_long": Sort(503, "The answer took too long", 2),
     "closed": Sort(503, "The server is leaving", 2),

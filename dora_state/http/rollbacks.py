@@ -35,7 +35,7 @@ class RollbackBody(BaseModel):
 
 
 async def roll_back(call: Call) -> Response:
-    said, raw, id = Said.by(call), await call.body(), call.id()
+    said, raw, id = await Said.by(call), await call.body(), call.id()
     try:
         asked = RollbackBody.model_validate(parse_json(raw))
     except ValidationError as error:

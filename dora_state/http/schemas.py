@@ -103,10 +103,11 @@ def _documents() -> dict[str, Schema]:
         ),
         "HeldLock": of(
             {
-                "stream_id": TEXT, "holder": TEXT, "token": WHOLE, "pid": WHOLE, "since": TIME, "held_until": TIME,
-                "waiters": list_of(of({"pid": WHOLE, "name": TEXT, "since": maybe(TIME)})),
+                "stream_id": TEXT, "holder": TEXT, "token": WHOLE, "process": TEXT, "since": TIME, "held_until": TIME,
+                "waiters": list_of(of({"name": TEXT, "process": TEXT, "since": TIME})),
             }
         ),
+        "RenewedLock": of({"token": WHOLE, "held_until": TIME}),
         "Reservation": of(
             {
                 "reservation_id": TEXT, "resource_pool_id": TEXT, "task_id": maybe(TEXT), "agent_id": maybe(TEXT),

@@ -79,8 +79,7 @@ async def run(server: Server, listener: socket.socket, stop: asyncio.Event, *, c
         finally:
             server.leaving = True
             server.feed.leave()
-            for lock in server.held:
-                lock.set()
+            server.locks.leave()
             runner.should_exit = True
             stopping.cancel()
             await serving

@@ -16,12 +16,12 @@ from domain.errors import DoraStateError, InvalidInput
 from dora_state.access.caller import Forbidden
 from dora_state.http.answers import answer_document, answer_response, answers_response, recorded_answer
 from dora_state.http.call import Call
+from dora_state.http.lock_tokens import require_own, tokens_of
 from dora_state.http.operations import JSON
 from dora_state.http.parameters import parse_id, parse_uuid
 from dora_state.http.problems import RequestError, as_json
 
 MOST_COMMANDS = 1_000
-MOST_TOKENS = 20
 CORRELATION = "X-Correlation-Id"
 _VERSION = re.compile(r'"?([0-9]{1,18})"?')
 _TAG = re.compile(r'"([a-z]+)-([^"]+)-v([0-9]{1,18})-[0-9a-f]{12}"')
@@ -38,8 +38,8 @@ class Said:
     tokens: tuple[int, ...] = ()
 
     @staticmethod
-    def by(call: Call) -> "Said":
-        """Raises InvalidInput that names the header."""
+    async def by(call: Call) -> "Said":
+        """Raises InvalidInput that names the header, Forbidden for the token of another's lock."""
         correlation = call.header(b"x-correlation-id")
         prefer = call.header(b"prefer") or ""
         return Said(
@@ -47,7 +47,7 @@ class Said:
             correlation_id=None if correlation is None else parse_id(correlation, CORRELATION),
             expected=call.header(b"if-match"),
             respond_async="respond-async" in {one.strip().lower() for one in re.split("[,;]", prefer)},
-            tokens=_tokens(call.header(b"lock-token")),
+            tokens=await _own_tokens(call),
         )
 
     @property
@@ -55,8 +55,13 @@ class Said:
         return {} if self.correlation_id is None else {CORRELATION: self.correlation_id}
 
 
+async def _own_tokens(call: Call) -> tuple[int, ...]:
+    tokens = tokens_of(call.header(b"lock-token"))
+    return await require_own(call, tokens) if tokens else ()
+
+
 async def submit_commands(call: Call) -> Response:
-    said, raw = Said.by(call), await call.body()
+    said, raw = await Said.by(call), await call.body()
     given = parse_json(raw)
     if isinstance(given, list):
         return await _submit_many(call, said, given)
@@ -122,19 +127,6 @@ def checked(call: Call, given: object, said: Said) -> Envelope:
     if caller.credential is None:
         return envelope  # nobody was authenticated
     return replace(envelope, note={"authenticated": caller.name})
-
-
-def _tokens(said: str | None) -> tuple[int, ...]:
-    """Of the locks that the caller holds. Raises InvalidInput."""
-    if said is None:
-        return ()
-    found = [one.strip() for one in said.split(",")]
-    if len(found) > MOST_TOKENS or not all(re.fullmatch("[0-9]{1,18}", one) for one in found):
-        raise InvalidInput(
-            f"Lock-Token: must be the tokens of locks that are held, with commas between, {MOST_TOKENS} at most.",
-            field="Lock-Token",
-        )
-    return tuple(map(int, found))
 
 
 def _with_headers(given: dict[str, Any], said: Said) -> dict[str, Any]:

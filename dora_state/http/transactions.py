@@ -121,7 +121,7 @@ class _Submitter:
 
 
 async def commit_transaction(call: Call) -> Response:
-    said, raw = Said.by(call), await call.body()
+    said, raw = await Said.by(call), await call.body()
     if said.expected is not None:
         raise InvalidInput("If-Match: a transaction names versions in `expected`.", field="If-Match")
     try:

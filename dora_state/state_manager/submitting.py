@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 from itertools import islice
 from uuid import UUID
 
 from commands.edge import Edge
 from commands.envelope import Answer, Envelope, Problem
-from commands.locks import HeldLock, Lock, LockSession, stream_of
+from commands.locks import Claim, HeldLock, Lock, stream_of
 from domain.errors import DoraStateError, InvalidInput
 from domain.log import Cut
 from dora_state.editing import EditableState
+from dora_state.holding import Holdings, patience
 from dora_state.platform import Platform, new_id, now
 from dora_state.state_manager.kinds import Submission
 from dora_state.state_manager.rollbacks import RollingBack
@@ -23,7 +23,6 @@ from infrastructure.process_memory import process_name
 LOCK_TIMEOUT = 30.0
 TOGETHER = 500
 """Commands that wait for their answers at once."""
-_Holding = tuple[LockSession, tuple[Lock, ...]]
 
 
 class Submitting(RollingBack):
@@ -33,7 +32,7 @@ class Submitting(RollingBack):
         self.platform = platform
         self._default_actor = default_actor
         self._edge = Edge(tenant=platform.settings.tenant, new_id=new_id, clock=now, default_actor=default_actor)
-        self._holding: ContextVar[_Holding | None] = ContextVar("locks that are held here", default=None)
+        self._holdings: Holdings[Lock] = Holdings()
 
     def parse(self, submission: Submission) -> Envelope:
         """Check one submission. Raises InvalidInput that names the field and the reason."""
@@ -47,9 +46,9 @@ class Submitting(RollingBack):
             envelope = submission if isinstance(submission, Envelope) else self.parse(submission)
         except InvalidInput as error:
             return _invalid(error)
-        holding = self._holding.get()
-        if holding is not None:
-            envelope = replace(envelope, tokens=tuple(lock.token for lock in holding[1]))
+        locks = self._holdings.locks
+        if locks:
+            envelope = replace(envelope, tokens=tuple(lock.token for lock in locks))
         try:
             return await self.platform.bus.submit(envelope)
         except DoraStateError as error:
@@ -110,35 +109,25 @@ class Submitting(RollingBack):
     ) -> AsyncIterator[Lock]:
         """Have `KIND:ID` to oneself: until the block ends, commands of others on it are not appended.
 
-        Within the block, and in tasks that begin there, commands are submitted under the lock. Taken again within
-        itself, it is the same. Raises LockTimeout after `timeout` seconds, LockDeadlock, LogUnavailable; at the end
-        LockLost, where it was lost meanwhile.
+        Within the block, and in tasks that begin there, commands are submitted under the lock. Taken again within,
+        it is the same: tasks that do so have it in turn, and it is let go of when all have left. Raises InvalidInput,
+        LockTimeout after `timeout` seconds, LockDeadlock, LogUnavailable; at the end LockLost, where it was lost
+        meanwhile.
         """
-        stream_id = stream_of(name)
-        holding = self._holding.get()
-        if holding is None:
-            who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"
-            async with self.platform.locks.session(who) as own, self._hold(own, (), stream_id, timeout) as lock:
-                yield lock
-            return
-        session, locks = holding
-        known = next((lock for lock in locks if lock.stream_id == stream_id), None)
-        if known is not None:
-            yield known
-            return
-        async with self._hold(session, locks, stream_id, timeout) as lock:
-            yield lock
+        stream_id, seconds = stream_of(name), patience(timeout)
+        who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"
 
-    @asynccontextmanager
-    async def _hold(
-        self, session: LockSession, others: tuple[Lock, ...], stream_id: str, timeout: float
-    ) -> AsyncIterator[Lock]:
-        async with session.hold(stream_id, timeout) as lock:
-            before = self._holding.set((session, (*others, lock)))
+        @asynccontextmanager
+        async def take() -> AsyncIterator[Lock]:
+            holds = tuple(lock.token for lock in self._holdings.locks)
+            lock = await self.platform.locks.take(Claim(stream_id, who, holds=holds), seconds)
             try:
                 yield lock
             finally:
-                self._holding.reset(before)
+                await self.platform.locks.let_go(lock)
+
+        async with self._holdings.hold(stream_id, seconds, take) as lock:
+            yield lock
 
     async def locks(self) -> list[HeldLock]:
         """Who holds what, and who waits for it."""

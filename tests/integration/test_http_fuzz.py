@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from pydantic import ValidationError
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -24,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from dora_state.http.api import OPERATIONS
 from dora_state.http.description import openapi_document
+from dora_state.http.locking import LockBody
 from dora_state.http.operations import Operation
 from tests.support.http import a_workflow, asked_by_port, fresh_tenant
 
@@ -82,6 +84,15 @@ def has_parameters(operation: Operation) -> bool:
     return bool(operation.query.model_fields or operation.headers or operation.body or "{" in operation.path)
 
 
+def is_lock(body: Any) -> bool:
+    """The answer to that has no end either: what is asked here is what is no lock."""
+    try:
+        LockBody.model_validate(body)
+    except ValidationError:
+        return False
+    return True
+
+
 TRIED = [
     pytest.param(one, mode, id=f"{one.id}-{mode.value}")
     for one in OPERATIONS
@@ -106,6 +117,7 @@ def test_whatever_is_asked_is_answered_as_it_is_described(
     )
     @given(case=described.as_strategy(generation_mode=mode))
     def ask(case: Case[Any]) -> None:
+        assume(operation.id != "takeLock" or not is_lock(case.body))
         answer = case.call(base_url=address)
         if operation.id not in ("getReady", "getHealth"):
             assert answer.status_code < 500, answer.text

@@ -1,45 +1,36 @@
-"""Exclusive locks: what others submit meanwhile is not appended, and nobody holds one for ever."""
+"""Exclusive locks: what others submit meanwhile is not appended, and who waits for each other is found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import contextvars
+from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from commands.envelope import Answer
-from domain.errors import InvalidInput, LockDeadlock, LockLost, LockTimeout
-from dora_state.settings import load_settings
-from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure import locks
+from domain.errors import InvalidInput, LockDeadlock, LockTimeout
+from dora_state.state_manager import StateManager
 from infrastructure.database import Role
-from infrastructure.migrations import drop_tenant
-from tests.support.postgres import connected, rows, value
-
-WORKFLOW = "workflow:w"
+from tests.support.locking import (
+    WORKFLOW,
+    Two,
+    amend,
+    count_waiters,
+    is_waited_for,
+    two_managers,
+    until_true,
+    wait_for,
+)
+from tests.support.postgres import connected, value
 
 
 @pytest.fixture
-async def managers(database_url: str, redis_url: str, tenant: str) -> AsyncIterator[tuple[StateManager, StateManager]]:
-    """Two, as of two processes."""
-    settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(open_state_manager(settings, default_actor="one"))
-        another = await stack.enter_async_context(open_state_manager(settings, default_actor="another"))
-        for id in ("w", "v"):
-            answer = await one.submit({"type": "CreateWorkflow", "data": {"workflow_id": id, "definition_id": "d"}})
-            assert answer.outcome == "accepted"
-        yield one, another
-    await drop_tenant(database_url, tenant)
-
-
-async def amend(manager: StateManager, value: object, id: str = "w") -> Answer:
-    return await manager.submit({"type": "AmendWorkflow", "data": {"workflow_id": id, "context": {"a": value}}})
+async def managers(database_url: str, redis_url: str, tenant: str) -> AsyncIterator[Two]:
+    async with two_managers(database_url, redis_url, tenant) as managers:
+        yield managers
 
 
 async def test_what_others_submit_meanwhile_is_not_appended_and_not_recorded(
-    managers: tuple[StateManager, StateManager],
+    managers: Two,
 ) -> None:
     one, another = managers
     async with one.exclusive_lock(WORKFLOW, holder="the auditor") as lock:
@@ -69,7 +60,7 @@ async def test_what_others_submit_meanwhile_is_not_appended_and_not_recorded(
 
 
 async def test_in_a_group_only_the_commands_on_what_is_locked_and_what_stands_on_them_are_held_back(
-    managers: tuple[StateManager, StateManager],
+    managers: Two,
 ) -> None:
     one, another = managers
     async with one.exclusive_lock(WORKFLOW):
@@ -85,7 +76,7 @@ async def test_in_a_group_only_the_commands_on_what_is_locked_and_what_stands_on
 
 
 async def test_the_next_one_has_it_when_the_block_ends_and_tokens_rise(
-    managers: tuple[StateManager, StateManager],
+    managers: Two,
 ) -> None:
     one, another = managers
     order: list[str] = []
@@ -108,7 +99,7 @@ async def test_the_next_one_has_it_when_the_block_ends_and_tokens_rise(
     assert one.platform.locks.figures.held == 0
 
 
-async def test_whoever_waits_for_too_long_is_told_who_has_it(managers: tuple[StateManager, StateManager]) -> None:
+async def test_whoever_waits_for_too_long_is_told_who_has_it(managers: Two) -> None:
     one, another = managers
     async with one.exclusive_lock(WORKFLOW, holder="the auditor"):
         with pytest.raises(LockTimeout, match=r"workflow-w has been locked by the auditor for the 0.1 s"):
@@ -119,7 +110,7 @@ async def test_whoever_waits_for_too_long_is_told_who_has_it(managers: tuple[Sta
         pass
 
 
-async def test_two_who_wait_for_each_other_are_found(managers: tuple[StateManager, StateManager]) -> None:
+async def test_two_who_wait_for_each_other_are_found(managers: Two) -> None:
     one, another = managers
     both = asyncio.Barrier(2)
 
@@ -138,82 +129,7 @@ async def test_two_who_wait_for_each_other_are_found(managers: tuple[StateManage
     assert one.platform.locks.figures.deadlocks + another.platform.locks.figures.deadlocks == 1
 
 
-async def test_within_itself_it_is_the_same_lock_and_other_tasks_wait(
-    managers: tuple[StateManager, StateManager],
-) -> None:
-    one, _ = managers
-    async with one.exclusive_lock(WORKFLOW) as lock:
-        async with one.exclusive_lock(WORKFLOW) as again:
-            assert again is lock
-        assert (await amend(one, 1)).outcome == "accepted", "it was let go of by the inner block"
-        inside = 0
-
-        async def second() -> None:
-            nonlocal inside
-            async with one.exclusive_lock("workflow:v"):
-                inside += 1
-                assert inside == 1, "two tasks have it at once"
-                assert (await amend(one, str(uuid4()), "v")).outcome == "accepted"
-                await asyncio.sleep(0.01)
-                inside -= 1
-
-        await asyncio.gather(second(), second(), second())
-
-
-async def test_a_holder_that_dies_holds_up_nobody(managers: tuple[StateManager, StateManager]) -> None:
-    one, another = managers
-
-    async def hold() -> None:
-        async with one.exclusive_lock(WORKFLOW):
-            await end_session(one)
-            assert (await amend(another, 1)).outcome == "accepted"
-            answer = await amend(one, 2)
-            assert (answer.outcome, answer.problem and answer.problem.code) == ("failed", "lock_lost")
-            await until(lambda: one.platform.locks.figures.losses > 0)  # a beat comes every two seconds
-
-    with pytest.raises(LockLost):
-        await hold()
-    async with another.exclusive_lock(WORKFLOW, timeout=1.0):
-        pass
-
-
-async def test_a_holder_that_was_stopped_loses_it_to_one_that_waits(
-    managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, another = managers
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 0.5)
-    monkeypatch.setattr(locks, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 3600.0)  # as if it were stopped
-
-    async def hold() -> None:
-        async with one.exclusive_lock(WORKFLOW) as lock:
-            async with another.exclusive_lock(WORKFLOW, timeout=20.0) as newer:
-                assert newer.token > lock.token
-                answer = await amend(one, 1)
-                assert answer.problem is not None
-                assert answer.problem.code == "lock_lost"
-                assert (await amend(another, 2)).outcome == "accepted"
-            lock.is_lost = True  # what a beat would have seen
-
-    with pytest.raises(LockLost):
-        await hold()
-    assert (await another.get_workflow("w"))["context"] == {"a": 2}
-
-
-async def test_a_silent_holder_is_no_longer_in_the_way_of_commands(
-    managers: tuple[StateManager, StateManager], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, another = managers
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 0.2)
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 3600.0)
-    async with one.exclusive_lock(WORKFLOW):
-        await until_true(lambda: accepted(another))
-        answer = await amend(one, 2)
-        assert answer.problem is not None
-        assert answer.problem.code == "lock_lost", "somebody may have written meanwhile"
-
-
-async def test_who_holds_and_who_waits_can_be_seen(managers: tuple[StateManager, StateManager]) -> None:
+async def test_who_holds_and_who_waits_can_be_seen(managers: Two) -> None:
     one, another = managers
     assert await one.locks() == []
     async with one.exclusive_lock(WORKFLOW, holder="the auditor"):
@@ -227,12 +143,7 @@ async def test_who_holds_and_who_waits_can_be_seen(managers: tuple[StateManager,
     await waiting
 
 
-async def wait_for(manager: StateManager) -> None:
-    async with manager.exclusive_lock(WORKFLOW, holder="another who waits"):
-        pass
-
-
-async def test_one_that_no_longer_waits_leaves_nothing_behind(managers: tuple[StateManager, StateManager]) -> None:
+async def test_one_that_no_longer_waits_leaves_nothing_behind(managers: Two) -> None:
     one, another = managers
     async with one.exclusive_lock(WORKFLOW):
         waiting = asyncio.create_task(wait_for(another))
@@ -245,66 +156,78 @@ async def test_one_that_no_longer_waits_leaves_nothing_behind(managers: tuple[St
         pass
 
 
-async def test_a_transaction_within_is_under_the_lock(managers: tuple[StateManager, StateManager]) -> None:
+async def test_three_that_wait_in_a_circle_are_found_and_only_one_is_refused(
+    managers: Two,
+) -> None:
+    one, another = managers
+    names, all_have = ["workflow:u", "workflow:v", "workflow:w"], asyncio.Barrier(3)
+
+    async def take(n: int) -> str:
+        manager = (one, another)[n % 2]
+        try:
+            async with manager.exclusive_lock(names[n]):
+                await all_have.wait()
+                async with manager.exclusive_lock(names[(n + 1) % 3]):
+                    return "both"
+        except LockDeadlock:
+            return "deadlock"
+
+    assert sorted(await asyncio.gather(*map(take, range(3)))) == ["both", "both", "deadlock"]
+    assert one.platform.locks.figures.deadlocks + another.platform.locks.figures.deadlocks == 1
+
+
+async def test_who_came_first_has_it_first_whichever_process_it_is_in(
+    managers: Two,
+) -> None:
     one, _ = managers
-    async with one.exclusive_lock(WORKFLOW), one.transaction() as transaction:
-        workflow = await transaction.get_workflow("w")
-        workflow.context["a"] = 1
-        await transaction.update_workflow(workflow)
-    assert (await one.get_workflow("w"))["context"] == {"a": 1}
+    order: list[int] = []
+
+    async def wait(manager: StateManager, number: int) -> None:
+        async with manager.exclusive_lock(WORKFLOW):
+            order.append(number)
+
+    async with one.exclusive_lock(WORKFLOW):
+        tasks = []
+        for number in range(6):
+            waiting = wait(managers[number % 2], number)
+            tasks.append(asyncio.create_task(waiting, context=contextvars.Context()))
+            await until_true(lambda: count_waiters(one, len(tasks)))
+    await asyncio.gather(*tasks)
+    assert order == list(range(6))
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), -1, True, "5", None, 10**99])
+async def test_a_time_that_is_none_is_refused(managers: Two, timeout: Any) -> None:
+    with pytest.raises(InvalidInput, match="timeout: must be a number of seconds from 0 to 86400"):
+        async with managers[0].exclusive_lock(WORKFLOW, timeout=timeout):
+            raise AssertionError
+
+
+async def test_without_any_patience_it_is_had_at_once_or_not(managers: Two) -> None:
+    one, another = managers
+    async with one.exclusive_lock(WORKFLOW, timeout=0):
+        with pytest.raises(LockTimeout):
+            async with another.exclusive_lock(WORKFLOW, timeout=0):
+                raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["workflow:\x00", "workflow:\ud800", "workflow:" + "x" * 256, "workflow: a"])
+async def test_an_id_that_can_be_none_is_refused(managers: Two, name: str) -> None:
+    with pytest.raises(InvalidInput, match="The name of the lock is not valid: id: must"):
+        async with managers[0].exclusive_lock(name):
+            raise AssertionError
 
 
 @pytest.mark.parametrize("name", ["w", "workflow", "workflow:", "wf:w", ":w"])
-async def test_a_lock_of_nothing_is_refused(managers: tuple[StateManager, StateManager], name: str) -> None:
+async def test_a_lock_of_nothing_is_refused(managers: Two, name: str) -> None:
     with pytest.raises(InvalidInput, match="There is no lock"):
         async with managers[0].exclusive_lock(name):
             raise AssertionError
 
 
-async def test_only_by_its_functions_may_the_writer_change_locks(
-    managers: tuple[StateManager, StateManager], database_url: str, tenant: str
-) -> None:
+async def test_only_by_its_functions_may_the_writer_change_locks(managers: Two, database_url: str, tenant: str) -> None:
     async with connected(database_url, tenant, Role.WRITER) as connection:
-        for table in ("locks",):
+        for table in ("locks", "lock_waiters", "lock_places"):
             for right in ("INSERT", "UPDATE", "DELETE"):
                 query = "SELECT has_table_privilege(%s, %s)"
                 assert await value(connection, query, table, right) is False
-
-
-async def end_session(manager: StateManager) -> None:
-    (held,) = await manager.locks()
-    async with admin(manager) as connection:
-        await rows(connection, "SELECT pg_terminate_backend(%s)", held.pid)
-
-        async def is_gone() -> bool:
-            return not await rows(connection, "SELECT FROM pg_stat_activity WHERE pid = %s", held.pid)
-
-        await until_true(is_gone)
-
-
-async def accepted(manager: StateManager) -> bool:
-    return (await amend(manager, 1)).outcome == "accepted"
-
-
-async def is_waited_for(manager: StateManager) -> bool:
-    return bool((await manager.locks())[0].waiters)
-
-
-async def until(found: Callable[[], bool]) -> None:
-    async def ask() -> bool:
-        return found()
-
-    await until_true(ask)
-
-
-async def until_true(ask: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await ask():  # noqa: ASYNC110  # the server tells nobody
-            await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def admin(manager: StateManager) -> AsyncIterator[Any]:
-    platform = manager.platform
-    async with connected(platform.servers.database_url, platform.settings.tenant) as connection:
-        yield connection

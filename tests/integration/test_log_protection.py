@@ -113,13 +113,16 @@ async def test_the_writer_owns_nothing_and_may_execute_only_what_it_is_meant_to(
         )
         assert [name for (name,) in executable] == [
             "append",
+            "ask_for_lock",
             "begin_import",
             "claim_log",
             "end_import",
             "ensure_months",
-            "keep_locks",
-            "release_lock",
-            "take_lock",
+            "keep_lock_place",
+            "leave_locks",
+            "look_for_locks",
+            "open_lock_place",
+            "renew_lock",
         ]
         for name in INNER:
             allowed = "SELECT bool_or(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc WHERE proname = %s"

@@ -99,13 +99,19 @@ async def asked_directly(
 
 @asynccontextmanager
 async def asked_by_port(
-    database_url: str, redis_url: str, tenant: str, *, limits: Limits | None = None, port: int = 0
+    database_url: str,
+    redis_url: str,
+    tenant: str,
+    *,
+    by_role: bool = False,
+    limits: Limits | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Asked]:
     """Over a real connection; leaving ends the server as SIGTERM does."""
     stop = asyncio.Event()
     async with _manager(database_url, redis_url, tenant) as manager:
         readings = KeptReadings()
-        server = Server(manager, _authenticator(tenant, by_role=False), readings, limits=limits, is_open=True)
+        server = Server(manager, _authenticator(tenant, by_role), readings, limits=limits, is_open=True)
         with listening("127.0.0.1", port) as listener:
             base_url = address(listener)
             serving = asyncio.create_task(run(server, listener, stop))

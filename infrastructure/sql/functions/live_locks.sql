@@ -1,13 +1,12 @@
--- The locks that count: whose session is there, holds the advisory lock, and was heard of of late.
+-- Before those who wait had places.
+DROP FUNCTION IF EXISTS keep_locks(bigint[], double precision);
+DROP FUNCTION IF EXISTS release_lock(bigint);
+DROP FUNCTION IF EXISTS take_lock(text, text, timestamptz, double precision);
+DROP FUNCTION IF EXISTS lock_key(text);
+
+-- The locks that count: whose process is there, and whose time is not over.
 CREATE OR REPLACE FUNCTION live_locks() RETURNS SETOF locks LANGUAGE sql STABLE AS $$
-    SELECT l.*
-    FROM locks l
-    WHERE l.held_until > clock_timestamp() AND EXISTS (
-        SELECT FROM pg_locks a
-        WHERE a.locktype = 'advisory' AND a.pid = l.pid AND a.granted AND a.objsubid = 1
-            AND a.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-            AND (a.classid::bigint << 32 | a.objid::bigint) = lock_key(l.stream_id)
-    )
+    SELECT l.* FROM locks l WHERE l.held_until > clock_timestamp() AND l.place IN (SELECT p.place FROM live_places() p)
 $$;
 
 REVOKE EXECUTE ON FUNCTION live_locks FROM PUBLIC;

@@ -1,1 +1,1 @@
-SELECT keep_locks(%(tokens)s, %(seconds)s)
+SELECT keep_lock_place(%(place)s, %(seconds)s)

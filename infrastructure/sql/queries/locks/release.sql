@@ -1,1 +1,1 @@
-SELECT release_lock(%(token)s)
+SELECT leave_locks(ARRAY(SELECT id FROM locks WHERE token = %(token)s))

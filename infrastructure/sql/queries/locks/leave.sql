@@ -1,0 +1,1 @@
+SELECT leave_locks(%(ids)s)

@@ -1,0 +1,1 @@
+SELECT id, token FROM look_for_locks(%(place)s, %(ids)s)

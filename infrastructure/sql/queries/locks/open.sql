@@ -1,0 +1,1 @@
+SELECT open_lock_place(%(process)s, %(seconds)s)

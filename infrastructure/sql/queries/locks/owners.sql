@@ -1,0 +1,1 @@
+SELECT token, owner FROM live_locks() WHERE token = ANY (%(tokens)s)

@@ -1,1 +1,0 @@
-SELECT take_lock(%(stream_id)s, %(holder)s, %(session_start)s, %(seconds)s)
