@@ -88,13 +88,14 @@ class Authenticator(Protocol):
 @dataclass(frozen=True, slots=True)
 class Reading:
     """That somebody looks at history, an export, a difference or a replay: which, up to where, and how much it is;
-    `rows` is None where that is known only in the end."""
+    `rows` is None where that is known only in the end. `asked` is what else was asked for, such as filters."""
 
     caller: Caller
     what: str
     about: str
     cut: Mapping[str, object] = field(default_factory=dict)
     rows: int | None = None
+    asked: Mapping[str, object] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid4)
 
 

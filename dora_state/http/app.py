@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.wording import visible
 from domain.errors import DoraStateError
-from dora_state.access.caller import Caller, CallerRole, Forbidden
+from dora_state.access.caller import Caller, CallerRole
 from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server
 from dora_state.http.description import openapi_document
@@ -72,6 +72,8 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         headers = GivenHeaders(request.scope["headers"])
         caller = await _caller(server, operation, headers)
         call = Call(request, headers, caller, server, operation)
+        if operation.permission is not None:
+            call.require(operation.permission)
         if not operation.timed:
             return await operation.handle(call)
         async with asyncio.timeout(server.limits.answer_seconds):
@@ -95,11 +97,6 @@ async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -
     if operation.permission is None:
         return NOBODY
     caller = await server.authenticator.caller(headers.get(b"authorization"))
-    try:
-        caller.require(operation.permission)
-    except Forbidden as error:
-        server.refusals.note(error, caller=caller.name, asked=operation.id)
-        raise
     server.rate.take(caller.credential or caller.name)
     return caller
 

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from commands.edge import Edge
 from domain.errors import InvalidInput
-from dora_state.access.caller import Authenticator, Caller, Reading, Readings
+from dora_state.access.caller import Authenticator, Caller, Forbidden, Permission, Reading, Readings
 from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
@@ -73,13 +73,14 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("_headers", "caller", "operation", "request", "server")
+    __slots__ = ("_headers", "_query", "caller", "operation", "request", "server")
 
     def __init__(
         self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
     ) -> None:
         self.request = request
         self._headers = headers
+        self._query: Query | None = None
         self.caller = caller
         self.server = server
         self.operation = operation
@@ -89,7 +90,9 @@ class Call:
         return self.server.manager
 
     def query(self, model: type[Q]) -> Q:
-        return parse_query(self.request.scope["query_string"], model)
+        asked = parse_query(self.request.scope["query_string"], model)
+        self._query = asked
+        return asked
 
     def header(self, name: bytes) -> str | None:
         return self._headers.get(name)
@@ -134,15 +137,36 @@ class Call:
                 field="Content-Encoding",
             )
 
+    def require(self, permission: Permission) -> None:
+        """Raises Forbidden, which is logged as a refusal."""
+        try:
+            self.caller.require(permission)
+        except Forbidden as error:
+            self.note_refusal(error)
+            raise
+
+    def note_refusal(self, error: Forbidden) -> None:
+        self.server.refusals.note(error, caller=self.caller.name, asked=self.operation.id)
+
     async def looks_at(
-        self, what: str, about: str, cut: Mapping[str, object], rows: int | None = None
+        self,
+        what: str,
+        about: str,
+        cut: Mapping[str, object],
+        rows: int | None = None,
+        *,
+        asked: Mapping[str, object] | None = None,
     ) -> Callable[[int], None]:
         """Keep who looks at what, before it is shown. Where rows are known only in the end, what it gives is told them.
 
-        Raises what keeping it raises: what can't be kept is not shown.
+        `asked`: what else was asked for; by default all that the query says besides the cut. Raises what keeping it
+        raises: what can't be kept is not shown.
         """
         told = {name: value for name, value in cut.items() if value is not None}
-        reading = Reading(self.caller, what, about, told, rows)
+        if asked is None and self._query is not None:
+            asked = self._query.model_dump(mode="json", exclude_unset=True)
+        others = {name: value for name, value in (asked or {}).items() if name not in told and value is not None}
+        reading = Reading(self.caller, what, about, told, rows, asked=others)
         await self.server.readings.record(reading)
         return partial(self.server.readings.ended, reading)
 

@@ -12,6 +12,7 @@ from commands.wording import invalid
 from domain.errors import InvalidInput
 from domain.values import Time
 from dora_state.http.call import Call
+from dora_state.http.going_back import looks_back
 from dora_state.http.operations import JSON
 from dora_state.http.parameters import Word
 from dora_state.http.problems import as_json
@@ -43,6 +44,7 @@ async def roll_back(call: Call) -> Response:
         raise invalid(error, RollbackBody, None, "The rollback") from None
     where = {"to_version": asked.to_version, "to_time": asked.to_time, "to_position": asked.to_position}
     if asked.dry_run:
+        await looks_back(call, {"workflow_id": id, "workflow_only": asked.workflow_only, "dry_run": True, **where})
         return await _preview(call, id, asked, where)
     if not (asked.reason or "").strip() or not (asked.operator or "").strip():
         missing = "reason" if not (asked.reason or "").strip() else "operator"

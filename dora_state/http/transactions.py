@@ -10,21 +10,26 @@ from starlette.responses import Response
 from commands.envelope import Answer, Envelope
 from commands.locks import stream_of
 from commands.messages.transaction import MOST_COMMANDS, Version
+from commands.messages.workflow import RollBackWorkflow
 from commands.strict_json import parse_json
 from commands.wording import invalid
-from domain.errors import InvalidInput
+from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
+from domain.folding import FOLDER
 from domain.log import Cut
 from domain.system import SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
+from dora_state.http.going_back import looks_back
 from dora_state.http.operations import JSON
-from dora_state.http.problems import as_json
+from dora_state.http.problems import RequestError, as_json
 from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
 from dora_state.state_manager.kinds import check_kind
 from dora_state.transactions import Transaction, read_editable
+
+REUSED = "The command id was used before, for a transaction with other content; take a fresh id for each command."
 
 
 class _Model(BaseModel):
@@ -109,27 +114,54 @@ async def commit_transaction(call: Call) -> Response:
     transaction = Transaction(_Submitter(call, said), head.position, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
+    is_known = said.command_id is not None and await call.manager.platform.log.find_command(said.command_id) is not None
     for step in asked.steps:
-        await _take(call, transaction, step)
+        await _take(call, transaction, step, is_known=is_known)
     try:
-        answer = await transaction.commit()
+        answer = await transaction.commit(is_known=is_known)
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
+    if answer is None and is_known:  # what was answered under it did something
+        raise RequestError("command_id_reused", REUSED)
     if answer is None:
         return Response(as_json({"outcome": "unchanged"}), 200, said.headers, JSON)
     return answer_response(answer, said.headers)
 
 
-async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
+async def _take(call: Call, transaction: Transaction, step: StepBody, *, is_known: bool) -> None:
+    """`is_known`: the command id has its answer already."""
     if step.task_state is not None:
         task = step.task_state
         await transaction.update_task_state(task.task_id, task.state, reason=task.reason, agent_id=task.agent_id)
     elif step.state is not None:
-        told = step.state
-        check_kind(told.kind)
-        cut = Cut(version=told.version) if told.version else Cut()
-        state = await read_editable(call.manager.platform, told.kind, told.id or SYSTEM_ID, cut)
+        await _take_state(call, transaction, step.state, is_known=is_known)
+    elif step.type is not None and step.data is not None:
+        if step.type == RollBackWorkflow.type:
+            await looks_back(call, step.data)
+        await transaction.submit(step.type, **step.data)
+
+
+async def _take_state(call: Call, transaction: Transaction, told: StateStep, *, is_known: bool) -> None:
+    """A change is held against the state as it is. What was is the past, and not to be told by what is wrong with a
+    change: an earlier version is a conflict, or has its first answer.
+    """
+    check_kind(told.kind)
+    platform, id = call.manager.platform, told.id or SYSTEM_ID
+    stream_id = FOLDER.aggregates[told.kind].stream_id(id)
+    current = await platform.log.stream_version(stream_id)
+    is_past = current not in (0, told.version)
+    if is_past and not is_known:
+        raise ConflictError(
+            f"{stream_id} is at version {current}, not at {told.version}; read it again and decide again.",
+            stream_id=stream_id,
+            expected=told.version,
+            actual=current,
+        )
+    try:
+        state = await read_editable(platform, told.kind, id, Cut(version=told.version) if told.version else Cut())
         state.change(told.changes)
         await transaction.update(state, told.version)
-    elif step.type is not None and step.data is not None:
-        await transaction.submit(step.type, **step.data)
+    except (CutOutOfRange, InvalidInput, NotFound):
+        if is_past:
+            raise RequestError("command_id_reused", REUSED) from None
+        raise

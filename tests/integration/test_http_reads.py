@@ -238,6 +238,7 @@ async def test_every_look_at_the_past_is_kept_with_its_cut_and_its_rows(asked: A
         "/v1/workflows/wf/timeline",
         "/v1/workflows/wf?version=1",
         "/v1/audit?actor=local",
+        "/v1/actors",
     ):
         assert (await asked.get(path)).status_code == 200
     kept = [(one.what, one.about, bool(one.rows)) for one in asked.readings.readings]
@@ -249,9 +250,10 @@ async def test_every_look_at_the_past_is_kept_with_its_cut_and_its_rows(asked: A
         ("trace", "talk", True),
         ("timeline", "workflow wf", True),
         ("state", "workflow wf", True),
-        ("audit", "local", True),
+        ("audit", "actor local", True),
+        ("audit", "actors", True),
     ]
-    assert asked.readings.readings[-2].cut == {"version": 1}
+    assert asked.readings.readings[-3].cut == {"version": 1}
 
 
 async def test_what_can_not_be_kept_is_not_shown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
