@@ -23,6 +23,7 @@ from dora_state.http.description import openapi_document
 from dora_state.http.operations import JSON, Operation
 from dora_state.http.parameters import SLASH, GivenHeaders, Headers
 from dora_state.http.problems import as_json, problem_response, response_of
+from dora_state.http.streams import PieceStream
 
 LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
 NOBODY = Caller("nobody", CallerRole.READER, "")
@@ -75,9 +76,9 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         if operation.permission is not None:
             call.require(operation.permission)
         if not operation.timed:
-            return await operation.handle(call)
+            return await _handled(call)
         async with asyncio.timeout(server.limits.answer_seconds):
-            return await operation.handle(call)
+            return await _handled(call)
     except DoraStateError as error:
         return response_of(error)
     except TimeoutError:
@@ -90,6 +91,17 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
     except Exception:
         logger.exception("%s %s met a fault", operation.method, operation.path)
         return problem_response("internal_error", SERVER_FAULT)
+
+
+async def _handled(call: Call) -> Response:
+    response = await call.operation.handle(call)
+    if call.operation.permission is None:
+        return response
+    if call.operation.method == "GET":
+        await call.still_allowed()
+    if isinstance(response, PieceStream):
+        response.standing = call.standing
+    return response
 
 
 async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -> Caller:

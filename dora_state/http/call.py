@@ -21,6 +21,7 @@ from dora_state.http.operations import Operation
 from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
 from dora_state.http.pending import PendingAnswers
 from dora_state.http.problems import RequestError
+from dora_state.http.standing import SURE_SECONDS, Standing, Watch
 from dora_state.platform import new_id, now
 from dora_state.state_manager import StateManager
 
@@ -54,6 +55,7 @@ class Server:
         self.is_open = is_open
         self.refusals = refusals or Refusals(manager.platform.settings.tenant)
         self.rate = RateLimit(self.limits.rate, time.monotonic)
+        self.watch = Watch(lambda authorization: self.authenticator.caller(authorization))
         self.feed = Feed(manager.platform.log, manager.platform.signal)
         self.pending = PendingAnswers()
         self.encoded = EncodedDocuments(manager.platform.settings.near_bytes // 4)
@@ -73,7 +75,7 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("_headers", "_query", "caller", "operation", "request", "server")
+    __slots__ = ("_begun", "_headers", "_query", "_standing", "caller", "operation", "request", "server")
 
     def __init__(
         self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
@@ -81,6 +83,8 @@ class Call:
         self.request = request
         self._headers = headers
         self._query: Query | None = None
+        self._standing: Standing | None = None
+        self._begun = time.monotonic()
         self.caller = caller
         self.server = server
         self.operation = operation
@@ -144,6 +148,18 @@ class Call:
         except Forbidden as error:
             self.note_refusal(error)
             raise
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the caller is still let in, for an answer that goes on."""
+        if self._standing is None:
+            self._standing = Standing(self.server.watch, self.header(b"authorization"), self._begun)
+        return self._standing
+
+    async def still_allowed(self) -> None:
+        """What took long to find is shown only to who is still let in. Raises what an Authenticator raises."""
+        if time.monotonic() - self._begun >= SURE_SECONDS:
+            await self.standing.confirm()
 
     def note_refusal(self, error: Forbidden) -> None:
         self.server.refusals.note(error, caller=self.caller.name, asked=self.operation.id)

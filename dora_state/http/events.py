@@ -15,12 +15,13 @@ from dora_state.http.call import Call
 from dora_state.http.feed import LEAVING, TOO_SLOW, Feed, Subscription
 from dora_state.http.parameters import Query, Whole, Word
 from dora_state.http.problems import RequestError
+from dora_state.http.standing import Standing
 from dora_state.http.streams import PieceStream
 from dora_state.http.wanted import Wanted
 from dora_state.platform import now
 
 HEARTBEAT_SECONDS = 15.0
-GONE = "gone"
+GONE, REFUSED = "gone", "refused"
 WORDS = {
     TOO_SLOW: "You read slower than events are recorded; come again with the last event id.",
     LEAVING: "The server is leaving; come again with the last event id.",
@@ -50,7 +51,11 @@ async def follow_events(call: Call) -> Response:
     subscription = Subscription(wanted)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return PieceStream(
-        _messages(feed, subscription, after, ended), "text/event-stream", headers, gone=lambda: subscription.end(GONE)
+        _messages(feed, subscription, after, ended, call.standing),
+        "text/event-stream",
+        headers,
+        gone=lambda: subscription.end(GONE),
+        refused=lambda: subscription.cut(REFUSED),
     )
 
 
@@ -98,7 +103,11 @@ def _not_kept(rows: int) -> None: ...
 
 
 async def _messages(
-    feed: Feed, subscription: Subscription, after: int, ended: Callable[[int], None] = _not_kept
+    feed: Feed,
+    subscription: Subscription,
+    after: int,
+    ended: Callable[[int], None] = _not_kept,
+    standing: Standing | None = None,
 ) -> AsyncIterator[bytes]:
     """`ended` is told how many events of before were shown, once they are."""
     feed.enter(subscription)
@@ -106,14 +115,24 @@ async def _messages(
         yield BEGIN
         try:
             async for missed in feed.missed(subscription, after):
-                yield missed
+                if standing is None or await standing.holds():
+                    yield missed
         finally:
             ended(subscription.caught_up)
         while (piece := await subscription.take(HEARTBEAT_SECONDS)) is not None:
-            # With its place, so that who wants little need not have all looked through again.
-            yield piece or b": still there\nid: %d\n\n" % max(feed.position, after)
-        why = subscription.ended or LEAVING
-        if why != GONE:
-            yield b"event: end\ndata: %s\n\n" % orjson.dumps({"reason": why, "detail": WORDS[why]})
+            if not piece:
+                # With its place, so that who wants little need not have all looked through again.
+                yield b": still there\nid: %d\n\n" % max(feed.position, after)
+            elif standing is None or await standing.holds():
+                yield piece
+        if subscription.ended != GONE:
+            yield b"event: end\ndata: %s\n\n" % orjson.dumps(_word(subscription, standing))
     finally:
         feed.close(subscription)
+
+
+def _word(subscription: Subscription, standing: Standing | None) -> dict[str, str]:
+    if standing is not None and standing.refused is not None:
+        return {"reason": standing.refused.code, "detail": standing.refused.message}
+    why = subscription.ended or LEAVING
+    return {"reason": why, "detail": WORDS[why]}

@@ -62,6 +62,12 @@ class Subscription:
         self.ended = self.ended or why
         self._arrived.set()
 
+    def cut(self, why: str) -> None:
+        """Nothing that waits is handed over any more."""
+        self._pieces.clear()
+        self._size = 0
+        self.end(why)
+
     async def take(self, seconds: float) -> bytes | None:
         """All that waits, nothing after so many seconds without, None once it has ended."""
         if not self._pieces and self.ended is None:

@@ -90,7 +90,8 @@ async def take_lock(call: Call) -> Response:
         await holding.give_up()
         raise
     call.server.held.add(holding.over)
-    return PieceStream(_held(call, holding, lock), JSON_LINES, {"Cache-Control": "no-store"}, gone=holding.over.set)
+    ends, headers = holding.over.set, {"Cache-Control": "no-store"}
+    return PieceStream(_held(call, holding, lock), JSON_LINES, headers, gone=ends, refused=ends)
 
 
 async def _held(call: Call, holding: _Holding, lock: Lock) -> AsyncIterator[bytes]:
@@ -101,7 +102,9 @@ async def _held(call: Call, holding: _Holding, lock: Lock) -> AsyncIterator[byte
             try:
                 async with asyncio.timeout(BEAT_SECONDS):
                     await holding.over.wait()
-                    return
+                if (why := call.standing.refused) is not None:
+                    yield as_json({"lost": True, "detail": why.message}) + b"\n"
+                return
             except TimeoutError:
                 yield as_json({"held": True}) + b"\n"
         yield as_json({"lost": True, "detail": LockLost().message}) + b"\n"

@@ -65,6 +65,7 @@ async def _preview(call: Call, id: str, asked: RollbackBody, where: dict[str, An
     preview = await call.manager.preview_rollback(
         id, **where, reason=asked.reason, operator=asked.operator, workflow_only=asked.workflow_only
     )
+    await call.still_allowed()
     problem = preview.problem
     document = {
         "workflow_id": id,
