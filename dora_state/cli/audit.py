@@ -5,7 +5,7 @@ from datetime import datetime
 
 from domain.errors import LogError
 from dora_state.cli.exits import Exit
-from dora_state.cli.formats import number, when
+from dora_state.cli.formats import by_whom, number, when
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
@@ -98,5 +98,7 @@ def _tell(action: AuditedAction, output: Output) -> None:
     streams = ", ".join(action.stream_ids[:STREAMS_SHOWN])
     more = len(action.stream_ids) - STREAMS_SHOWN
     output.line(f"    {streams}{f' and {more} more' if more > 0 else ''}: {', '.join(action.event_types)}")
+    if action.authenticated is not None:
+        output.line(f"    by {by_whom(action.actor, action.authenticated, action.credential)}")
     if action.occurred_at is not None:
         output.line(f"    occurred: {when(action.occurred_at, fraction=True)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.log import Cut
 from dora_state.cli.exits import Exit
-from dora_state.cli.formats import when
+from dora_state.cli.formats import by_whom, when
 from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
@@ -62,7 +62,8 @@ def entry_document(entry: HistoryEntry) -> dict[str, Any]:
 def entry_lines(entry: HistoryEntry) -> list[str]:
     """One version for people: who did what when, and what changed by it."""
     at = when(entry.recorded_at, fraction=True)
-    lines = [f"v{entry.version}  {at}  {entry.type}", f"    position {entry.position}, by {entry.actor or 'unknown'}"]
+    who = by_whom(entry.actor or "unknown", entry.authenticated, entry.credential)
+    lines = [f"v{entry.version}  {at}  {entry.type}", f"    position {entry.position}, by {who}"]
     if entry.occurred_at is not None:
         lines.append(f"    occurred: {when(entry.occurred_at, fraction=True)}")
     if entry.reason is not None:

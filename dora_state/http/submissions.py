@@ -131,7 +131,8 @@ def checked(call: Call, given: object, said: Said) -> Envelope:
         envelope = replace(envelope, tokens=said.tokens)
     if caller.credential is None:
         return envelope  # nobody was authenticated
-    return replace(envelope, note={"authenticated": caller.name})
+    # A name may be used again; the key or token that it was is known by its id.
+    return replace(envelope, note={"authenticated": caller.name, "credential": caller.credential})
 
 
 def _tokens(said: str | None) -> tuple[int, ...]:
