@@ -28,10 +28,11 @@ async def history(
 ) -> int:
     """Raises NotFound, CutOutOfRange."""
     versions = 0
-    looked_at = cut_facts(cut, after_version=after_version or None, limit=limit) | _filters(only)
+    looked_at = cut_facts(cut, after_version=after_version or None)
+    asked = asdict(only) | {"types": sorted(only.types) or None, "newest_first": newest_first, "limit": limit}
     async with (
         open_state_manager(settings, say=say, create=False) as manager,
-        recorded(manager, "history", f"{kind} {id}", looked_at) as shown,
+        recorded(manager, "history", f"{kind} {id}", looked_at, **asked) as shown,
     ):
         async for entry in manager.history(
             kind, id, cut=cut, after_version=after_version, only=only, newest_first=newest_first, limit=limit
@@ -47,11 +48,6 @@ async def history(
     if not shown.rows:
         say(f"No version of {kind} {id} is like that; it has versions 1 to {versions}.")
     return Exit.DONE
-
-
-def _filters(only: HistoryFilter) -> dict[str, Any]:
-    given = asdict(only) | {"types": sorted(only.types)}
-    return {name: value for name, value in given.items() if value}
 
 
 def entry_document(entry: HistoryEntry) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from commands.messages.transaction import Transaction
 from commands.messages.workflow import RollBackWorkflow
 from dora_state.http.call import Call
 
+ASKED = ("reason", "operator", "workflow_only", "dry_run")
 CUTS = {"to_version": "version", "to_time": "at", "to_position": "position"}
 
 
 async def looks_back(call: Call, rollback: Mapping[str, object]) -> None:
     """Before it is decided. Raises what keeping it raises."""
     cut = {name: rollback.get(given) for given, name in CUTS.items()}
-    asked = {name: value for name, value in rollback.items() if name not in CUTS and name != "workflow_id"}
+    asked = {name: rollback[name] for name in ASKED if name in rollback}
     await call.looks_at("rollback", f"workflow {rollback.get('workflow_id')}", cut, 1, asked=asked)
 
 

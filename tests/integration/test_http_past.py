@@ -93,6 +93,9 @@ async def test_a_stream_of_events_of_long_ago_is_kept_as_a_look_at_the_past(aske
     end = await head(asked)
     await told(asked, 2, params=params, headers=auditor)
     assert kept(asked) == [("events", wf, "auditor", {"after_position": begin, "until_position": end})]
+    assert asked.readings.readings[0].asked == {
+        "kind": ["workflow"], "id": wf, "type": ["WorkflowCreated", "WorkflowStarted"],
+    }  # fmt: skip
     await sooner_or_later_ended(asked.readings.readings)
     assert asked.readings.readings[0].rows == 2
 
