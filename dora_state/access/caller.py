@@ -84,6 +84,10 @@ class Authenticator(Protocol):
         a token of another tenant, and another DoraStateError where nobody can tell just now."""
         ...
 
+    def remembered(self, authorization: str | None) -> Caller | None:
+        """Who it was when that could be told, a day ago at most; only to be told how the service itself is."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
