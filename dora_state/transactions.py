@@ -137,9 +137,8 @@ class Transaction:
 
     # --- the end --------------------------------------------------------------------------------------------
 
-    async def commit(self, *, is_known: bool = False) -> Answer | None:
-        """Decide and record all of it. None where there was nothing to do. `is_known`: its command id was answered, and
-        is answered so again, whatever has changed since.
+    async def commit(self) -> Answer | None:
+        """Decide and record all of it. None where there was nothing to do.
 
         Raises OptimisticLockException where something that was read has changed since, CommandRefused that names the
         command, InvalidInput where a value that follows from events was said and another follows.
@@ -149,7 +148,7 @@ class Transaction:
         if not self._steps and not self._derived:
             return None
         envelope = self._envelope() if self._steps else None
-        if self._derived and not is_known:
+        if self._derived:
             await self._check_derived(envelope)
         if envelope is None:
             return None

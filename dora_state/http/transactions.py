@@ -114,34 +114,35 @@ async def commit_transaction(call: Call) -> Response:
     transaction = Transaction(_Submitter(call, said), head.position, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(stream_of(f"system:{SYSTEM_ID}" if name == "system" else name), version)
-    is_known = said.command_id is not None and await call.manager.platform.log.find_command(said.command_id) is not None
-    for step in asked.steps:
-        await _take(call, transaction, step, is_known=is_known)
+    are_past = [await _take(call, said, transaction, step) for step in asked.steps]
     try:
-        answer = await transaction.commit(is_known=is_known)
+        answer = await transaction.commit()
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
-    if answer is None and is_known:  # what was answered under it did something
-        raise RequestError("command_id_reused", REUSED)
+    except InvalidInput:
+        if any(are_past):
+            raise RequestError("command_id_reused", REUSED) from None
+        raise
     if answer is None:
         return Response(as_json({"outcome": "unchanged"}), 200, said.headers, JSON)
     return answer_response(answer, said.headers)
 
 
-async def _take(call: Call, transaction: Transaction, step: StepBody, *, is_known: bool) -> None:
-    """`is_known`: the command id has its answer already."""
+async def _take(call: Call, said: Said, transaction: Transaction, step: StepBody) -> bool:
+    """Whether it stands on what is past."""
     if step.task_state is not None:
         task = step.task_state
         await transaction.update_task_state(task.task_id, task.state, reason=task.reason, agent_id=task.agent_id)
     elif step.state is not None:
-        await _take_state(call, transaction, step.state, is_known=is_known)
+        return await _take_state(call, said, transaction, step.state)
     elif step.type is not None and step.data is not None:
         if step.type == RollBackWorkflow.type:
             await looks_back(call, step.data)
         await transaction.submit(step.type, **step.data)
+    return False
 
 
-async def _take_state(call: Call, transaction: Transaction, told: StateStep, *, is_known: bool) -> None:
+async def _take_state(call: Call, said: Said, transaction: Transaction, told: StateStep) -> bool:
     """A change is held against the state as it is. What was is the past, and not to be told by what is wrong with a
     change: an earlier version is a conflict, or has its first answer.
     """
@@ -150,7 +151,7 @@ async def _take_state(call: Call, transaction: Transaction, told: StateStep, *, 
     stream_id = FOLDER.aggregates[told.kind].stream_id(id)
     current = await platform.log.stream_version(stream_id)
     is_past = current not in (0, told.version)
-    if is_past and not is_known:
+    if is_past and not await _has_its_answer(call, said):
         raise ConflictError(
             f"{stream_id} is at version {current}, not at {told.version}; read it again and decide again.",
             stream_id=stream_id,
@@ -161,7 +162,12 @@ async def _take_state(call: Call, transaction: Transaction, told: StateStep, *, 
         state = await read_editable(platform, told.kind, id, Cut(version=told.version) if told.version else Cut())
         state.change(told.changes)
         await transaction.update(state, told.version)
+        return is_past
     except (CutOutOfRange, InvalidInput, NotFound):
         if is_past:
             raise RequestError("command_id_reused", REUSED) from None
         raise
+
+
+async def _has_its_answer(call: Call, said: Said) -> bool:
+    return said.command_id is not None and await call.manager.platform.log.find_command(said.command_id) is not None
