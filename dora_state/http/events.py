@@ -26,7 +26,8 @@ WORDS = {
     TOO_SLOW: "You read slower than events are recorded; come again with the last event id.",
     LEAVING: "The server is leaving; come again with the last event id.",
 }
-BEGIN = b"retry: 1000\n: events as they are recorded\n\n"
+BEGIN = b"retry: 1000\n: events as they are recorded\nid: %d\n\n"
+"""With its place, so that who is cut off before the first event can come back."""
 
 
 class EventsQuery(Query):
@@ -112,7 +113,7 @@ async def _messages(
     """`ended` is told how many events of before were shown, once they are."""
     feed.enter(subscription)
     try:
-        yield BEGIN
+        yield BEGIN % after
         try:
             async for missed in feed.missed(subscription, after):
                 if standing is None or await standing.holds():

@@ -11,12 +11,15 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import LogUnavailable
-from dora_state.access.caller import Reading
+from dora_state.access.caller import Permission, Reading
+from dora_state.access.refusals import Refusals
+from dora_state.http.api import OPERATIONS
 from dora_state.http.limits import Limits
 from tests.support.http import Asked, ByRole, a_workflow, asked_by_port, fresh, fresh_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVERYTHING_IS_LONG_AGO, NOTHING_IS = Limits(resume_seconds=0.0), Limits()
+READS, COMMANDS = Permission.READS, Permission.COMMANDS
 AS_ORCHESTRATOR = {"Authorization": "Bearer orchestrator"}
 
 
@@ -55,6 +58,32 @@ async def told(asked: Asked, count: int, **request: Any) -> list[int]:
             if len(positions) == count:
                 break
     return positions
+
+
+async def test_what_readers_and_orchestrators_may_ask_for_is_known_by_name() -> None:
+    """Whatever comes to it is to be looked at for ways to the past."""
+    allowed = {one.id for one in OPERATIONS if one.method == "GET" and one.permission in (READS, COMMANDS)}
+    assert allowed == {
+        "getWorkflow", "getTask", "getAgent", "getPool", "getSystem",  # with a cut they take `history`
+        "followEvents",  # from long ago on too
+        "getCommand", "getRates",
+        "listWorkflows", "listTasks", "listOverdue", "listStalled", "listPending", "listAgents", "listPools",
+        "listReservations", "getBoard", "getHealth", "getMetrics",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["reader", "orchestrator"])
+@pytest.mark.parametrize("path", ["workflows/w", "tasks/t", "agents/a", "pools/p", "system"])
+@pytest.mark.parametrize("cut", ["version=1", "at=2026-01-01T00:00:00Z", "position=1", "version=0", "position=0"])
+async def test_no_state_of_before_is_for_who_may_not_look_at_the_past(
+    asked: Asked, role: str, path: str, cut: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked.server.refusals = Refusals(asked.manager.platform.settings.tenant)
+    for more in ("", "&consistency=live", "&consistency=cached"):
+        answer = await asked.get(f"/v1/{path}?{cut}{more}", headers={"Authorization": f"Bearer {role}"})
+        assert problem(answer) == (403, "forbidden")
+    assert kept(asked) == []
+    assert [record.__dict__["refusal"]["permission"] for record in caplog.records] == ["history"] * 3
 
 
 @pytest.mark.parametrize("role", ["reader", "orchestrator"])
