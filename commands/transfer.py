@@ -22,12 +22,7 @@ def to_bytes(envelope: Envelope) -> bytes | None:
     transaction, which names versions as a rule, stays too.
     """
     command = envelope.command
-    if (
-        isinstance(command, Heartbeat | Transaction)
-        or envelope.expected_version is not None
-        or envelope.note is not None
-        or envelope.tokens
-    ):
+    if isinstance(command, Heartbeat | Transaction) or envelope.expected_version is not None or envelope.tokens:
         return None
     told: dict[str, Any] = {
         "command_id": envelope.command_id,
@@ -41,6 +36,8 @@ def to_bytes(envelope: Envelope) -> bytes | None:
         told["occurred_at"] = envelope.occurred_at
     if envelope.traceparent is not None:
         told["traceparent"] = envelope.traceparent
+    if envelope.note is not None:
+        told["note"] = envelope.note
     packed = orjson.dumps(told) + b"\n" + command.__pydantic_serializer__.to_json(command)
     return packed if len(packed) <= MAX_BYTES else None
 
@@ -61,6 +58,7 @@ def from_bytes(packed: bytes) -> Envelope:
             told["correlation_id"],
             told.get("causation_id"),
             None if occurred_at is None else datetime.fromisoformat(occurred_at),
+            note=told.get("note"),
             traceparent=told.get("traceparent"),
         )
     except (KeyError, TypeError, AttributeError) as error:

@@ -36,13 +36,15 @@ def state_change(event: RecordedEvent) -> StateChangeEvent:
 
 
 async def follow(
-    reader: EventReader, signal: Signal, after_position: int, kinds: Iterable[str], types: Iterable[str]
+    reader: EventReader, signal: Signal, after_position: int | None, kinds: Iterable[str], types: Iterable[str]
 ) -> AsyncIterator[StateChangeEvent]:
     """Every event after a position, in order and each once, for ever, also over outages of the log; whoever goes on
     later begins after the last one's position.
     """
     only = LogFilter(frozenset(kinds), frozenset(types))
     listener = signal.listener()
+    if after_position is None:
+        after_position = (await reader.head()).position
     while True:
         try:
             found, after_position = await _next(reader, after_position, only)

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     """What the body of a request may have."""
     http_streams: Annotated[int, Field(ge=0, le=100_000)] = 2_000
     """Streams of events that may be open at once."""
+    http_resume: Annotated[float, Field(ge=0, le=31 * 86_400)] = 3_600.0
+    """How many seconds back a stream of events may begin for whoever may not look at the past."""
     oidc_issuer: str | None = None
     """Whose tokens are taken, as they name it; none without."""
     oidc_audience: str | None = None

@@ -26,7 +26,10 @@ _LAST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One reading as it is recorded; `rows` is None where nobody knows yet how much it will be."""
+    """One reading as it is recorded; `rows` is None where nobody knows yet how much it will be.
+
+    `asked` is what was asked for besides the cut, such as filters.
+    """
 
     id: UUID
     tenant: str
@@ -36,6 +39,7 @@ class ReadingRow:
     what: str
     about: str
     cut: Mapping[str, object]
+    asked: Mapping[str, object]
     rows: int | None
 
 
@@ -141,6 +145,7 @@ class RecordedReading:
     what: str
     about: str
     cut: Mapping[str, object]
+    asked: Mapping[str, object]
     rows: int | None
     ended_at: datetime | None
 

@@ -42,7 +42,8 @@ class Actor:
 class AuditedAction:
     """A command, by the position of its last event, with what its events tell; that is None where they are archived.
 
-    `occurred_at` is when it happened, as its caller said. Streams and types of events are each named once.
+    `occurred_at` is when it happened, as its caller said; `authenticated` who sent it, by which `credential`. Streams
+    and types of events are each named once.
     """
 
     position: int
@@ -54,6 +55,8 @@ class AuditedAction:
     command_id: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
+    authenticated: str | None = None
+    credential: str | None = None
     stream_ids: tuple[str, ...] | None = None
     event_types: tuple[str, ...] | None = None
 
@@ -140,6 +143,8 @@ def _audited(action: Action, events: Sequence[RecordedEvent] | None) -> AuditedA
         command_id=told.get("command_id"),
         correlation_id=told.get("correlation_id"),
         causation_id=told.get("causation_id"),
+        authenticated=told.get("authenticated"),
+        credential=told.get("credential"),
         stream_ids=tuple(dict.fromkeys(event.stream_id for event in events)),
         event_types=tuple(dict.fromkeys(event.type for event in events)),
     )

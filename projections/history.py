@@ -23,7 +23,10 @@ STRETCH = 200
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One version. `data` is the event as it was recorded, `patch` what it changed in the document."""
+    """One version. `data` is the event as it was recorded, `patch` what it changed in the document.
+
+    `authenticated` is who sent the command, by which `credential`, where that was to be shown; `actor` in whose name.
+    """
 
     version: int
     position: int
@@ -31,6 +34,8 @@ class HistoryEntry:
     occurred_at: str | None
     type: str
     actor: str | None
+    authenticated: str | None
+    credential: str | None
     command: str | None
     command_id: str | None
     correlation_id: str | None
@@ -175,6 +180,8 @@ def _entry(
         occurred_at=metadata.get("occurred_at"),
         type=record.type,
         actor=metadata.get("actor"),
+        authenticated=metadata.get("authenticated"),
+        credential=metadata.get("credential"),
         command=metadata.get("command_type"),
         command_id=metadata.get("command_id"),
         correlation_id=metadata.get("correlation_id"),

@@ -32,6 +32,8 @@ class TracedCommand:
     recorded_at: datetime
     occurred_at: str | None
     causation_id: str | None
+    authenticated: str | None
+    credential: str | None
     events: list[RecordedEvent] = field(default_factory=list)
     effects: list["TracedCommand"] = field(default_factory=list)
 
@@ -77,6 +79,8 @@ class Tracer:
                     event.recorded_at,
                     told.get("occurred_at"),
                     told.get("causation_id"),
+                    told.get("authenticated"),
+                    told.get("credential"),
                 )
             commands[command_id].events.append(event)
             by_event[str(event.event_id)] = command_id

@@ -3,9 +3,9 @@
 import ipaddress
 import time
 
-from dora_state.access.api_key import PREFIX, parse_key
+from dora_state.access.api_key import PREFIX, ApiKey, parse_key
 from dora_state.access.caller import Authenticator, Caller, CallerRole, Forbidden, Unauthenticated
-from dora_state.access.key_ring import KeyRing
+from dora_state.access.key_ring import HeldKey, KeyRing
 from dora_state.access.refusals import Refusals
 from dora_state.access.tokens import Tokens
 
@@ -34,6 +34,17 @@ class KeysAndTokens:
             self._refusals.note(error)
             raise
 
+    def remembered(self, authorization: str | None) -> Caller | None:
+        try:
+            credential = _bearer(authorization)
+        except Unauthenticated:
+            return None
+        key = parse_key(credential)
+        if key is None:
+            return self._tokens.remembered(credential) if self._tokens is not None else None
+        found = self._keys.last_known(key.id)
+        return found.caller if found is not None and _is_good(found, key) else None
+
     async def _caller(self, credential: str) -> Caller:
         if credential.startswith(PREFIX):
             return await self._by_key(credential)
@@ -46,7 +57,7 @@ class KeysAndTokens:
         if key is None:
             raise Unauthenticated("The API key is not whole; send it as it was given.", reason="malformed")
         found = await self._keys.find(key.id)
-        if found is None or not key.is_of(found.secret_sha256) or found.until <= time.time():
+        if found is None or not _is_good(found, key):
             raise Unauthenticated(
                 f"No good key of tenant {self._tenant} is like the one with the id {key.id}: it has expired, was"
                 " revoked, is another tenant's or never was; send another.",
@@ -77,6 +88,11 @@ class OpenHouse:
                 return self._caller
         return await self._closed.caller(authorization)
 
+    def remembered(self, authorization: str | None) -> Caller | None:
+        if self._is_open and authorization is None:
+            return self._caller
+        return self._closed.remembered(authorization)
+
 
 def may_listen(host: str) -> bool:
     """Whether an open house may listen there: only this machine reaches it."""
@@ -86,6 +102,10 @@ def may_listen(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _is_good(found: HeldKey, key: ApiKey) -> bool:
+    return key.is_of(found.secret_sha256) and found.until > time.time()
 
 
 def _bearer(authorization: str | None) -> str:

@@ -84,17 +84,22 @@ class Authenticator(Protocol):
         a token of another tenant, and another DoraStateError where nobody can tell just now."""
         ...
 
+    def remembered(self, authorization: str | None) -> Caller | None:
+        """Who it was when that could be told, a day ago at most; only to be told how the service itself is."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """That somebody looks at history, an export, a difference or a replay: which, up to where, and how much it is;
-    `rows` is None where that is known only in the end."""
+    `rows` is None where that is known only in the end. `asked` is what else was asked for, such as filters."""
 
     caller: Caller
     what: str
     about: str
     cut: Mapping[str, object] = field(default_factory=dict)
     rows: int | None = None
+    asked: Mapping[str, object] = field(default_factory=dict)
     id: UUID = field(default_factory=uuid4)
 
 

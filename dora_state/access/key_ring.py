@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 GOOD_SECONDS = 5.0
 """How old what is known may be: so long a revoked key may still do."""
 REFRESH_SECONDS = 2.5
+REMEMBERED_SECONDS = 86_400.0
+"""So long a key may ask how the service is while the keys can't be looked up."""
 SPACING_SECONDS = 0.25
 PATIENCE_SECONDS = 3.0
 NOTE_SECONDS = 60.0
@@ -74,6 +76,10 @@ class KeyRing:
         finally:
             self._waiting -= 1
         return self._keys.get(id)
+
+    def last_known(self, id: str) -> HeldKey | None:
+        """A key that was good when the keys were last looked up, a day ago at most."""
+        return self._keys.get(id) if self._clock() - self._as_of < REMEMBERED_SECONDS else None
 
     async def is_empty(self) -> bool:
         """Whether the tenant has no good key at all. Raises LogError."""

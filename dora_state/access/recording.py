@@ -1,9 +1,12 @@
 """Nothing of the past is shown before it is recorded who looks at it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 
+from domain.values import iso
 from dora_state.access.caller import Reading, Readings
 from dora_state.servers import Servers
 from infrastructure.control import open_control_pool
@@ -11,6 +14,9 @@ from infrastructure.readings import ReadingBook, ReadingRow
 
 LONGEST = 500
 """Characters that are kept of each text."""
+MOST = 64
+"""Values that are kept of each list."""
+LARGEST = 2**63
 
 
 class RecordedReadings:
@@ -31,13 +37,30 @@ class RecordedReadings:
                 credential=caller.credential,
                 what=reading.what,
                 about=reading.about[:LONGEST],
-                cut=reading.cut,
+                cut=bounded(reading.cut),
+                asked=bounded(reading.asked),
                 rows=reading.rows,
             )
         )
 
     def ended(self, reading: Reading, rows: int) -> None:
         self._book.end(reading.id, rows)
+
+
+def bounded(told: Mapping[str, object]) -> dict[str, object]:
+    """As much of what callers said as is kept: whoever looks must not fill the record."""
+    return {name[:LONGEST]: _bounded(value) for name, value in islice(told.items(), MOST)}
+
+
+def _bounded(value: object, *, within: bool = False) -> object:
+    if value is None or (isinstance(value, bool | int | float) and abs(value) < LARGEST):
+        return value
+    if isinstance(value, Mapping) and not within:
+        return {str(name)[:LONGEST]: _bounded(inner, within=True) for name, inner in islice(value.items(), MOST)}
+    if isinstance(value, Sequence | Set) and not isinstance(value, str) and not within:
+        return [_bounded(inner, within=True) for inner in islice(value, MOST)]
+    text = iso(value) if isinstance(value, datetime) else str(value)
+    return text[:LONGEST]
 
 
 @asynccontextmanager

@@ -75,6 +75,11 @@ class Tokens:
         self._remember(digest, _Remembered(caller, int(claims["exp"]), self._keys.generation))
         return caller
 
+    def remembered(self, token: str) -> Caller | None:
+        """Of one that was checked before, whatever has become of the issuer, until it expires."""
+        known = self._remembered.get(sha256(token.encode(errors="replace")).digest())
+        return known.caller if known is not None and known.until > time.time() else None
+
     async def _claims(self, token: str) -> Mapping[str, Any]:
         if not _FORM.fullmatch(token):
             raise _unauthenticated("malformed", "That is neither a key nor a token; send one of them as it was given.")

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from domain.errors import LogError
 from dora_state.cli.exits import Exit
-from dora_state.cli.formats import number, when
+from dora_state.cli.formats import by_whom, number, when
+from dora_state.cli.looking import recorded
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
@@ -32,7 +33,12 @@ class Asked:
 async def actions(settings: Settings, actor: str, asked: Asked, output: Output) -> int:
     """Raises InvalidPage."""
     told, mark, left = 0, asked.mark, asked.limit
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    span = {name: moment for name, moment in (("since", asked.since), ("until", asked.until)) if moment is not None}
+    others = {"command": asked.command_type, "page": asked.mark, "limit": asked.limit}
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "audit", f"actor {actor}", span, **others) as shown,
+    ):
         await _bring_up(manager)
         while left is None or left > 0:
             page = await manager.platform.audits.actions(
@@ -46,6 +52,7 @@ async def actions(settings: Settings, actor: str, asked: Asked, output: Output) 
             for action in page.items:
                 _tell(action, output)
             told, mark = told + len(page.items), page.next
+            shown.rows = told
             left = None if left is None else left - len(page.items)
             if mark is None:
                 break
@@ -59,7 +66,10 @@ async def actions(settings: Settings, actor: str, asked: Asked, output: Output) 
 async def actors(settings: Settings, output: Output) -> int:
     """All of them, by name."""
     told, after = 0, ""
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "audit", "actors", {}) as shown,
+    ):
         await _bring_up(manager)
         while page := await manager.platform.audits.actors(after=after, limit=PAGE):
             for one in page:
@@ -68,6 +78,7 @@ async def actors(settings: Settings, output: Output) -> int:
                 else:
                     output.line(f"{one.actor}  {one.command_type} last, {when(one.recorded_at)}")
             told, after = told + len(page), page[-1].actor
+            shown.rows = told
     if not output.as_json:
         output.line(f"{number(told)} asked for something." if told else "Nobody has asked for anything yet.")
     return Exit.DONE
@@ -98,5 +109,7 @@ def _tell(action: AuditedAction, output: Output) -> None:
     streams = ", ".join(action.stream_ids[:STREAMS_SHOWN])
     more = len(action.stream_ids) - STREAMS_SHOWN
     output.line(f"    {streams}{f' and {more} more' if more > 0 else ''}: {', '.join(action.event_types)}")
+    if action.authenticated is not None:
+        output.line(f"    by {by_whom(action.actor, action.authenticated, action.credential)}")
     if action.occurred_at is not None:
         output.line(f"    occurred: {when(action.occurred_at, fraction=True)}")

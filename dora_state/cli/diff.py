@@ -35,7 +35,7 @@ async def diff_everything(settings: Settings, begin: Cut, end: Cut, differences:
     counts: Counter[tuple[str, str]] = Counter()
     async with (
         open_state_manager(settings, say=say, create=False) as manager,
-        recorded(manager, "diff", "everything", _between(begin, end)) as shown,
+        recorded(manager, "diff", "everything", _between(begin, end), differences=differences) as shown,
     ):
         async for difference in manager.diff_everything(begin, end):
             shown.rows += 1

@@ -28,8 +28,8 @@ async def export(
     async with open_state_manager(settings, say=say, create=False) as manager:
         chosen = await begin_export(manager.platform, format, workflow_id=workflow_id, since=since, cut=cut)
         about = "everything" if workflow_id is None else f"workflow {workflow_id}"
-        looked_at = cut_facts(cut, format=format, since=since, until_position=chosen.selection.until)
-        async with recorded(manager, "export", about, looked_at) as shown:
+        looked_at = cut_facts(cut, until_position=chosen.selection.until)
+        async with recorded(manager, "export", about, looked_at, format=format, since=since) as shown:
             with Bars() as bars:
                 if file is None:
                     report = await chosen.into(output.raw, bars)

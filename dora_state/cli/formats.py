@@ -50,6 +50,14 @@ def when(value: str | datetime | None, *, fraction: bool = False) -> str:
     return f"{seconds}.{rest}Z" if fraction and rest.strip("0") else f"{seconds}Z"
 
 
+def by_whom(actor: str, authenticated: str | None, credential: str | None) -> str:
+    """In whose name something was done, and who sent it by which key or token, where that was to be shown."""
+    if authenticated is None:
+        return actor
+    by = f" ({credential})" if credential is not None else ""
+    return f"{actor}, sent by {authenticated}{by}"
+
+
 def lasting(seconds: float | None) -> str:
     """A duration with two units at most."""
     if seconds is None:

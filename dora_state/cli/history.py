@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.log import Cut
 from dora_state.cli.exits import Exit
-from dora_state.cli.formats import when
+from dora_state.cli.formats import by_whom, when
 from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.settings import Settings
@@ -28,10 +28,11 @@ async def history(
 ) -> int:
     """Raises NotFound, CutOutOfRange."""
     versions = 0
-    looked_at = cut_facts(cut, after_version=after_version or None, limit=limit) | _filters(only)
+    looked_at = cut_facts(cut, after_version=after_version or None)
+    asked = asdict(only) | {"types": sorted(only.types) or None, "newest_first": newest_first, "limit": limit}
     async with (
         open_state_manager(settings, say=say, create=False) as manager,
-        recorded(manager, "history", f"{kind} {id}", looked_at) as shown,
+        recorded(manager, "history", f"{kind} {id}", looked_at, **asked) as shown,
     ):
         async for entry in manager.history(
             kind, id, cut=cut, after_version=after_version, only=only, newest_first=newest_first, limit=limit
@@ -49,11 +50,6 @@ async def history(
     return Exit.DONE
 
 
-def _filters(only: HistoryFilter) -> dict[str, Any]:
-    given = asdict(only) | {"types": sorted(only.types)}
-    return {name: value for name, value in given.items() if value}
-
-
 def entry_document(entry: HistoryEntry) -> dict[str, Any]:
     """One version as JSON, the patch by RFC 6902."""
     return asdict(entry)
@@ -62,7 +58,8 @@ def entry_document(entry: HistoryEntry) -> dict[str, Any]:
 def entry_lines(entry: HistoryEntry) -> list[str]:
     """One version for people: who did what when, and what changed by it."""
     at = when(entry.recorded_at, fraction=True)
-    lines = [f"v{entry.version}  {at}  {entry.type}", f"    position {entry.position}, by {entry.actor or 'unknown'}"]
+    who = by_whom(entry.actor or "unknown", entry.authenticated, entry.credential)
+    lines = [f"v{entry.version}  {at}  {entry.type}", f"    position {entry.position}, by {who}"]
     if entry.occurred_at is not None:
         lines.append(f"    occurred: {when(entry.occurred_at, fraction=True)}")
     if entry.reason is not None:

@@ -23,18 +23,24 @@ def os_user() -> str:
 
 
 @asynccontextmanager
-async def recorded(manager: StateManager, what: str, about: str, cut: Mapping[str, object]) -> AsyncIterator[Shown]:
+async def recorded(
+    manager: StateManager, what: str, about: str, cut: Mapping[str, object], **asked: object
+) -> AsyncIterator[Shown]:
     """Who has the database's login may do everything, so the role is operator; the database adds which login it is.
 
-    Raises LogUnavailable where it can't be recorded.
+    `asked` is what else was asked for; what nobody gave is left out. Raises LogUnavailable where it can't be recorded.
     """
     platform = manager.platform
     caller = Caller(os_user(), CallerRole.OPERATOR, platform.settings.tenant, "command line")
     async with (
         open_readings(platform.servers) as readings,
-        looking(readings, Reading(caller, what, about, cut)) as shown,
+        looking(readings, Reading(caller, what, about, cut, asked=_given(asked))) as shown,
     ):
         yield shown
+
+
+def _given(asked: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in asked.items() if value not in (None, False, (), frozenset())}
 
 
 def cut_facts(cut: Cut, **others: object) -> dict[str, object]:

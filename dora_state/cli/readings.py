@@ -68,6 +68,8 @@ def _tell(reading: RecordedReading, output: Output) -> None:
         return
     rows = "rows unknown" if reading.rows is None else f"{number(reading.rows)} row{'s' if reading.rows != 1 else ''}"
     cut = f"  {orjson.dumps(reading.cut).decode()}" if reading.cut else ""
-    output.line(f"{when(reading.at, fraction=True)}  {reading.actor}  {reading.what} of {reading.about}{cut}  {rows}")
+    asked = f"  asked for {orjson.dumps(reading.asked).decode()}" if reading.asked else ""
+    at = when(reading.at, fraction=True)
+    output.line(f"{at}  {reading.actor}  {reading.what} of {reading.about}{cut}{asked}  {rows}")
     by = f"{reading.credential}, " if reading.credential else ""
     output.line(f"    as {reading.role}, by {by}database login {reading.login}")

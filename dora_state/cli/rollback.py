@@ -6,6 +6,7 @@ from typing import Any
 from domain.errors import DoraStateError, InvalidInput
 from domain.log import Cut
 from dora_state.cli.exits import Exit
+from dora_state.cli.looking import cut_facts, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.submit import answer_document, answer_lines, exit_of_outcomes
 from dora_state.settings import Settings
@@ -35,7 +36,12 @@ async def rollback(
         "operator": operator,
         "workflow_only": workflow_only,
     }
-    async with open_state_manager(settings, say=say, create=False) as manager:
+    others = {"dry_run": dry_run, "workflow_only": workflow_only}
+    async with (
+        open_state_manager(settings, say=say, create=False) as manager,
+        recorded(manager, "rollback", f"workflow {id}", cut_facts(cut), **others) as shown,
+    ):
+        shown.rows = 1
         if dry_run:
             return _tell_preview(id, await manager.preview_rollback(id, **where), output)
         return await _roll_back(manager, id, where, output)

@@ -4,7 +4,7 @@ from typing import Any
 
 from domain.log import Cut
 from dora_state.cli.exits import Exit
-from dora_state.cli.formats import when
+from dora_state.cli.formats import by_whom, when
 from dora_state.cli.looking import cut_word, recorded
 from dora_state.cli.output import Output, say
 from dora_state.cli.progress import Bars
@@ -53,6 +53,8 @@ def _document(depth: int, command: TracedCommand) -> dict[str, Any]:
         "command_id": command.command_id,
         "type": command.type,
         "actor": command.actor,
+        "authenticated": command.authenticated,
+        "credential": command.credential,
         "recorded_at": command.recorded_at,
         "occurred_at": command.occurred_at,
         "causation_id": command.causation_id,
@@ -72,7 +74,8 @@ def _document(depth: int, command: TracedCommand) -> dict[str, Any]:
 def _lines(depth: int, command: TracedCommand) -> list[str]:
     outside = f", caused by {command.causation_id}" if command.causation_id and not depth else ""
     at = when(command.recorded_at, fraction=True)
-    head = f"{command.type or 'an unnamed command'}  {at}, by {command.actor or 'unknown'}{outside}"
+    who = by_whom(command.actor or "unknown", command.authenticated, command.credential)
+    head = f"{command.type or 'an unnamed command'}  {at}, by {who}{outside}"
     return [
         head,
         *(f"  {event.position}  {event.type}  {event.stream_id} v{event.version}" for event in command.events),

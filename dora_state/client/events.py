@@ -14,10 +14,12 @@ QUIET = 45.0
 
 
 async def follow(
-    transport: Transport, after_position: int, kinds: Iterable[str], types: Iterable[str]
+    transport: Transport, after_position: int | None, kinds: Iterable[str], types: Iterable[str]
 ) -> AsyncIterator[StateChangeEvent]:
     """Every event after a position, in order and each once; a connection that ends is made again where it was."""
-    params = {"after_position": after_position, "kind": list(kinds), "type": list(types)}
+    params: dict[str, Any] = {"kind": list(kinds), "type": list(types)}
+    if after_position is not None:
+        params["after_position"] = after_position
     last: str | None = None
     while True:
         headers = {} if last is None else {"Last-Event-ID": last}

@@ -93,9 +93,11 @@ class Past:
         return dict(await self._transport.get(path, {"up_to_version": up_to_version}))
 
     def follow(
-        self, after_position: int = 0, *, kinds: Iterable[str] = (), types: Iterable[str] = ()
+        self, after_position: int | None = 0, *, kinds: Iterable[str] = (), types: Iterable[str] = ()
     ) -> AsyncIterator[StateChangeEvent]:
-        """Every event after a position as soon as it is recorded, in order and each once, also over restarts."""
+        """Every event after a position (None: from now on) as soon as it is recorded, in order and each once, also over
+        restarts. From long ago on it takes a key that may look at the past.
+        """
         return follow(self._transport, after_position, kinds, types)
 
     async def _lines(self, path: str, asked: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:

@@ -33,6 +33,7 @@ LAST_EVENT_ID = Header("Last-Event-ID", "Go on after this position; wins over af
 LOCK_TOKEN = Header("Lock-Token", "The tokens of locks that the caller holds, with commas between.")
 SUBMITTING = (KEY, IF_MATCH, PREFER, CORRELATION, LOCK_TOKEN)
 REFUSALS = (409, 412, 413, 415, 423)
+IN_OUTAGES = "While the database is away, whoever was let in during the last day is answered too."
 KINDS = {"workflow": "Workflow", "task": "Task", "agent": "Agent", "pool": "Pool", "system": "System"}
 
 
@@ -248,9 +249,10 @@ def _wellbeing() -> list[Operation]:
                   None, {200: said, 503: Reply("It is not; the reason is told.", "Wellbeing")}, "health"),
         Operation("GET", "/health", "getHealth", "All checks", wellbeing.get_health, Permission.READS,
                   {200: Reply("Nothing is unhealthy.", "Health"), 503: Reply("Something is unhealthy.", "Health")},
-                  "health", timed=False),
+                  "health", IN_OUTAGES, timed=False, in_outages=True),
         Operation("GET", "/metrics", "getMetrics", "Figures for Prometheus", wellbeing.get_metrics, Permission.READS,
-                  {200: Reply("In the text format of Prometheus.", None, "text/plain")}, "health"),
+                  {200: Reply("In the text format of Prometheus.", None, "text/plain")}, "health", IN_OUTAGES,
+                  in_outages=True),
         Operation("GET", "/problems/{code}", "explainProblem", "What an error means", explain_problem, None,
                   {200: Reply("Its status and title.", "ProblemSort")}, "health", problems=(404,)),
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.wording import visible
 from domain.errors import DoraStateError
-from dora_state.access.caller import Caller, CallerRole, Forbidden
+from dora_state.access.caller import Caller, CallerRole, Forbidden, Unauthenticated
 from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server
 from dora_state.http.cors import allow_origins
@@ -23,6 +23,7 @@ from dora_state.http.description import openapi_document
 from dora_state.http.operations import JSON, Operation
 from dora_state.http.parameters import SLASH, GivenHeaders, Headers
 from dora_state.http.problems import as_json, problem_response, response_of
+from dora_state.http.streams import PieceStream
 
 LOCAL_NAMES = (b"127.0.0.1", b"localhost", b"[::1]")
 NOBODY = Caller("nobody", CallerRole.READER, "")
@@ -77,13 +78,15 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         headers = GivenHeaders(request.scope["headers"])
         caller = await _caller(server, operation, headers)
         call = Call(request, headers, caller, server, operation)
+        if operation.permission is not None:
+            call.require(operation.permission)
         call.query(operation.query)  # also where the operation has no use for any
         if operation.body is not None:
             await call.body()  # how long that may take is the sender's affair, and no part of the answer's time
         if not operation.timed:
-            return await operation.handle(call)
+            return await _handled(call)
         async with asyncio.timeout(server.limits.answer_seconds):
-            return await operation.handle(call)
+            return await _handled(call)
     except DoraStateError as error:
         return response_of(error)
     except TimeoutError:
@@ -98,16 +101,31 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
         return problem_response("internal_error", SERVER_FAULT)
 
 
+async def _handled(call: Call) -> Response:
+    response = await call.operation.handle(call)
+    if call.operation.permission is None:
+        return response
+    if call.operation.method == "GET" and not call.operation.in_outages:
+        await call.still_allowed()
+    if isinstance(response, PieceStream):
+        response.standing = call.standing
+    return response
+
+
 async def _caller(server: Server, operation: Operation, headers: GivenHeaders) -> Caller:
     """Who asks, where somebody must be known for it. Raises Unauthenticated, Forbidden, RequestError."""
     if operation.permission is None:
         return NOBODY
-    caller = await server.authenticator.caller(headers.get(b"authorization"))
+    authorization = headers.get(b"authorization")
     try:
-        caller.require(operation.permission)
-    except Forbidden as error:
-        server.refusals.note(error, caller=caller.name, asked=operation.id)
+        caller = await server.authenticator.caller(authorization)
+    except (Unauthenticated, Forbidden):
         raise
+    except DoraStateError:
+        remembered = server.authenticator.remembered(authorization) if operation.in_outages else None
+        if remembered is None:
+            raise
+        caller = remembered
     server.rate.take(caller.credential or caller.name)
     return caller
 

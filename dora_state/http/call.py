@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from commands.edge import Edge
 from domain.errors import InvalidInput
-from dora_state.access.caller import Authenticator, Caller, Reading, Readings
+from dora_state.access.caller import Authenticator, Caller, Forbidden, Permission, Reading, Readings
 from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
@@ -22,6 +22,7 @@ from dora_state.http.operations import Operation
 from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
 from dora_state.http.pending import PendingAnswers
 from dora_state.http.problems import RequestError
+from dora_state.http.standing import SURE_SECONDS, Standing, Watch
 from dora_state.platform import new_id, now
 from dora_state.state_manager import StateManager
 
@@ -55,6 +56,7 @@ class Server:
         self.is_open = is_open
         self.refusals = refusals or Refusals(manager.platform.settings.tenant)
         self.rate = RateLimit(self.limits.rate, time.monotonic)
+        self.watch = Watch(lambda authorization: self.authenticator.caller(authorization))
         self.feed = Feed(manager.platform.log, manager.platform.signal)
         self.pending = PendingAnswers()
         self.encoded = EncodedDocuments(manager.platform.settings.near_bytes // 4)
@@ -73,13 +75,16 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("_body", "_headers", "caller", "operation", "request", "server")
+    __slots__ = ("_begun", "_body", "_headers", "_query", "_standing", "caller", "operation", "request", "server")
 
     def __init__(
         self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
     ) -> None:
         self.request = request
         self._headers = headers
+        self._query: Query | None = None
+        self._standing: Standing | None = None
+        self._begun = time.monotonic()
         self.caller = caller
         self.server = server
         self.operation = operation
@@ -90,7 +95,9 @@ class Call:
         return self.server.manager
 
     def query(self, model: type[Q]) -> Q:
-        return parse_query(self.request.scope["query_string"], model)
+        asked = parse_query(self.request.scope["query_string"], model)
+        self._query = asked
+        return asked
 
     def header(self, name: bytes) -> str | None:
         return self._headers.get(name)
@@ -140,15 +147,48 @@ class Call:
                 field="Content-Encoding",
             )
 
+    def require(self, permission: Permission) -> None:
+        """Raises Forbidden, which is logged as a refusal."""
+        try:
+            self.caller.require(permission)
+        except Forbidden as error:
+            self.note_refusal(error)
+            raise
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the caller is still let in, for an answer that goes on."""
+        if self._standing is None:
+            self._standing = Standing(self.server.watch, self.header(b"authorization"), self._begun)
+        return self._standing
+
+    async def still_allowed(self) -> None:
+        """What took long to find is shown only to who is still let in. Raises what an Authenticator raises."""
+        if time.monotonic() - self._begun >= SURE_SECONDS:
+            await self.standing.confirm()
+
+    def note_refusal(self, error: Forbidden) -> None:
+        self.server.refusals.note(error, caller=self.caller.name, asked=self.operation.id)
+
     async def looks_at(
-        self, what: str, about: str, cut: Mapping[str, object], rows: int | None = None
+        self,
+        what: str,
+        about: str,
+        cut: Mapping[str, object],
+        rows: int | None = None,
+        *,
+        asked: Mapping[str, object] | None = None,
     ) -> Callable[[int], None]:
         """Keep who looks at what, before it is shown. Where rows are known only in the end, what it gives is told them.
 
-        Raises what keeping it raises: what can't be kept is not shown.
+        `asked`: what else was asked for; by default all that the query says besides the cut. Raises what keeping it
+        raises: what can't be kept is not shown.
         """
         told = {name: value for name, value in cut.items() if value is not None}
-        reading = Reading(self.caller, what, about, told, rows)
+        if asked is None and self._query is not None:
+            asked = self._query.model_dump(mode="json", exclude_unset=True)
+        others = {name: value for name, value in (asked or {}).items() if name not in told and value is not None}
+        reading = Reading(self.caller, what, about, told, rows, asked=others)
         await self.server.readings.record(reading)
         return partial(self.server.readings.ended, reading)
 

@@ -58,7 +58,8 @@ EVENT = (
     "id: 17\ndata: "
     '{"position":17,"recorded_at":"2026-01-17T10:00:00.000123Z","stream_id":"workflow-wf-1","version":1,'
     '"type":"WorkflowCreated","schema_version":1,"event_id":"0190d8a4-7c3e-7b1f-9a52-3f1de6a1c002","following":0,'
-    '"data":{"workflow_id":"wf-1"},"metadata":{"actor":"scheduler"}}\n\n'
+    '"data":{"workflow_id":"wf-1"},"metadata":{"actor":"scheduler",'
+    '"authenticated":"orchestrator","credential":"key abcdefgh2345"}}\n\n'
 )
 HISTORY: dict[str, Any] = {
     "items": [
@@ -69,6 +70,8 @@ HISTORY: dict[str, Any] = {
             "occurred_at": None,
             "type": "WorkflowCreated",
             "actor": "scheduler",
+            "authenticated": "orchestrator",
+            "credential": "key abcdefgh2345",
             "command": "CreateWorkflow",
             "command_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001",
             "correlation_id": "0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001",

@@ -34,13 +34,14 @@ logger = logging.getLogger(__name__)
 
 
 class Subscription:
-    """What waits for one stream. `ended` says why there will be no more."""
+    """What waits for one stream. `ended` says why there will be no more, `caught_up` how many events it had missed."""
 
-    __slots__ = ("_arrived", "_pieces", "_size", "ended", "wanted")
+    __slots__ = ("_arrived", "_pieces", "_size", "caught_up", "ended", "wanted")
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.ended: str | None = None
+        self.caught_up = 0
         self._pieces: list[bytes] = []
         self._size = 0
         self._arrived = asyncio.Event()
@@ -60,6 +61,12 @@ class Subscription:
         """What waits is still handed over."""
         self.ended = self.ended or why
         self._arrived.set()
+
+    def cut(self, why: str) -> None:
+        """Nothing that waits is handed over any more."""
+        self._pieces.clear()
+        self._size = 0
+        self.end(why)
 
     async def take(self, seconds: float) -> bytes | None:
         """All that waits, nothing after so many seconds without, None once it has ended."""
@@ -143,12 +150,13 @@ class Feed:
                 async with self._turns:
                     if until is None:
                         until = await self._subscribed(subscription, after)
-                    piece, after = await self._page(subscription.wanted, after, until)
+                    found, after = await self._page(subscription.wanted, after, until)
             except DoraStateError as error:
                 await _wait_for_the_log(error, SHORTEST_PAUSE)
                 continue
-            if piece:
-                yield piece
+            if found:
+                subscription.caught_up += len(found)
+                yield b"".join(found)
 
     async def _subscribed(self, subscription: Subscription, after: int) -> int | None:
         """Where a stream that has come near the log's end hears of all that follows; None while it has not."""
@@ -162,16 +170,16 @@ class Feed:
             self._subscriptions[key].add(subscription)
         return reached
 
-    async def _page(self, wanted: Wanted, after: int, until: int | None) -> tuple[bytes, int]:
+    async def _page(self, wanted: Wanted, after: int, until: int | None) -> tuple[list[bytes], int]:
         """Some of what is wanted, and up to where was looked."""
         end = await self._reached() if until is None else until
         if after >= end:
-            return b"", end
+            return [], end
         events = await self._reader.read_log(
             after_position=after, limit=PAGE, only=wanted.log_filter, until_position=end
         )
         found = [told.message for told in map(Told, events) if wanted.wants(told)]
-        return b"".join(found), events[-1].position if len(events) >= PAGE else end
+        return found, events[-1].position if len(events) >= PAGE else end
 
     # --- the one reader -----------------------------------------------------------------------------------
 

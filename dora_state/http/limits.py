@@ -20,6 +20,8 @@ class Limits:
     rate: float = 50_000.0
     body_bytes: int = 2 * 2**20
     streams: int = 2_000
+    resume_seconds: float = 3_600.0
+    """How long ago what a stream of events begins with may have been recorded, for who may not look at the past."""
     body_seconds: float = 20.0
     answer_seconds: float = 10.0
     patience: float = 10.0

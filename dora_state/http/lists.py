@@ -167,7 +167,7 @@ async def get_audit(call: Call) -> Response:
         mark=asked.page,
         limit=asked.limit,
     )
-    await call.looks_at("audit", asked.actor, {"since": asked.since, "until": asked.until}, len(found.items))
+    await call.looks_at("audit", f"actor {asked.actor}", {"since": asked.since, "until": asked.until}, len(found.items))
     return _answer({"items": found.items, "next": found.next})
 
 
@@ -175,7 +175,9 @@ async def list_actors(call: Call) -> Response:
     asked = call.query(ActorsQuery)
     found = await call.manager.platform.audits.actors(after=asked.after, limit=asked.limit + 1)
     following = found[asked.limit - 1].actor if len(found) > asked.limit else None
-    return _answer({"items": found[: asked.limit], "next": following})
+    page = found[: asked.limit]
+    await call.looks_at("audit", "actors", {}, len(page))
+    return _answer({"items": page, "next": following})
 
 
 def _page(page: Page) -> Response:

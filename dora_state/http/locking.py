@@ -62,8 +62,8 @@ async def take_lock(call: Call) -> Response:
         await require_own(call, asked.holds)
     holding = call.server.locks.admit(call.manager.platform.locks, _claim(asked, call.caller), asked.timeout)
     lock = await _taken(call, holding)
-    pieces = _held(call, holding, lock, asked.hold)
-    return PieceStream(pieces, JSON_LINES, {"Cache-Control": "no-store"}, gone=holding.over.set)
+    pieces, ends = _held(call, holding, lock, asked.hold), holding.over.set
+    return PieceStream(pieces, JSON_LINES, {"Cache-Control": "no-store"}, gone=ends, refused=ends)
 
 
 def _claim(asked: LockBody, caller: Caller) -> Claim:
@@ -106,7 +106,7 @@ async def _held(call: Call, holding: Holding, lock: Lock, hold: float) -> AsyncI
         yield _line({"stream_id": lock.stream_id, "token": lock.token, "hold": hold})
         while not await _is_over(holding, lock):
             yield _line({"held": True})
-        yield _line(_last_word(holding, lock))
+        yield _line(_last_word(call, holding, lock))
     finally:
         await holding.end()
 
@@ -119,7 +119,9 @@ async def _is_over(holding: Holding, lock: Lock) -> bool:
     return holding.over.is_set() or lock.is_lost
 
 
-def _last_word(holding: Holding, lock: Lock) -> dict[str, object]:
+def _last_word(call: Call, holding: Holding, lock: Lock) -> dict[str, object]:
+    if (why := call.standing.refused) is not None:
+        return {"lost": True, "detail": why.message}
     if holding.leaving:
         return {"lost": True, "detail": server_leaves().message}
     return {"lost": True, "detail": LockLost().message} if lock.is_lost else {"released": True}

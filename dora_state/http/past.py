@@ -198,7 +198,9 @@ def _side(side: Side | None, *, whole: bool) -> dict[str, Any] | None:
 
 def _traced(depth: int, command: TracedCommand) -> dict[str, Any]:
     """Flat, causes first, each with its depth: a chain of causes may be longer than JSON may be deep."""
-    names: Sequence[str] = ("command_id", "type", "actor", "recorded_at", "occurred_at", "causation_id")
+    names: Sequence[str] = (
+        "command_id", "type", "actor", "authenticated", "credential", "recorded_at", "occurred_at", "causation_id"
+    )  # fmt: skip
     of_event = ("position", "event_id", "stream_id", "version", "type")
     return (
         {"depth": depth}

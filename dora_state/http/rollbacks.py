@@ -12,6 +12,7 @@ from commands.wording import invalid
 from domain.errors import InvalidInput
 from domain.values import Id, Text, Time
 from dora_state.http.call import Call
+from dora_state.http.going_back import looks_back
 from dora_state.http.operations import JSON
 from dora_state.http.problems import as_json
 from dora_state.http.submissions import Said, submit_one
@@ -42,6 +43,7 @@ async def roll_back(call: Call) -> Response:
         raise invalid(error, RollbackBody, None, "The rollback") from None
     where = {"to_version": asked.to_version, "to_time": asked.to_time, "to_position": asked.to_position}
     if asked.dry_run:
+        await looks_back(call, {"workflow_id": id, "workflow_only": asked.workflow_only, "dry_run": True, **where})
         return await _preview(call, id, asked, where)
     if not (asked.reason or "").strip() or asked.operator is None:
         missing = "operator" if (asked.reason or "").strip() else "reason"
@@ -62,6 +64,7 @@ async def _preview(call: Call, id: str, asked: RollbackBody, where: dict[str, An
     preview = await call.manager.preview_rollback(
         id, **where, reason=asked.reason, operator=asked.operator, workflow_only=asked.workflow_only
     )
+    await call.still_allowed()
     problem = preview.problem
     document = {
         "workflow_id": id,

@@ -154,7 +154,8 @@ def _told() -> dict[str, Schema]:
         "Version": of(
             {
                 "version": WHOLE, "position": WHOLE, "recorded_at": TIME, "occurred_at": maybe(TIME), "type": TEXT,
-                "actor": maybe(TEXT), "command": maybe(TEXT), "command_id": maybe(TEXT),
+                "actor": maybe(TEXT), "authenticated": maybe(TEXT), "credential": maybe(TEXT),
+                "command": maybe(TEXT), "command_id": maybe(TEXT),
                 "correlation_id": maybe(TEXT), "causation_id": maybe(TEXT), "reason": maybe(TEXT), "data": OBJECT,
                 "patch": list_of(OBJECT), "lines": LINES,
             }
@@ -191,7 +192,7 @@ def _told() -> dict[str, Schema]:
                 "position": WHOLE, "recorded_at": TIME, "actor": TEXT, "command_type": TEXT,
                 "first_position": maybe(WHOLE), "occurred_at": maybe(TEXT), "command_id": maybe(TEXT),
                 "correlation_id": maybe(TEXT), "causation_id": maybe(TEXT), "stream_ids": maybe(LINES),
-                "event_types": maybe(LINES),
+                "event_types": maybe(LINES), "authenticated": maybe(TEXT), "credential": maybe(TEXT),
             }
         ),
         "Actor": of({"actor": TEXT, "position": WHOLE, "recorded_at": TIME, "command_type": TEXT}),

@@ -62,7 +62,12 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
 
 def make_server(manager: StateManager, access: Access) -> Server:
     settings = manager.platform.settings
-    limits = Limits(rate=settings.http_rate, body_bytes=settings.http_body_bytes, streams=settings.http_streams)
+    limits = Limits(
+        rate=settings.http_rate,
+        body_bytes=settings.http_body_bytes,
+        streams=settings.http_streams,
+        resume_seconds=settings.http_resume,
+    )
     is_open = access.notice is not None
     return Server(
         manager, access.authenticator, access.readings, limits=limits, is_open=is_open, refusals=access.refusals

@@ -57,7 +57,7 @@ async def _state(call: Call, kind: str, id: str) -> Response:
         raise InvalidInput(f"patience: must be at most {longest:g} seconds.", field="patience")
     cut = asked.cut
     if not cut.is_now:
-        call.caller.require(Permission.HISTORY)
+        call.require(Permission.HISTORY)
     document = await call.manager.state(
         kind,
         id,

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from dora_state.http.standing import Standing
 
 logger = logging.getLogger(__name__)
 ABORT = "dora_state.abort"
@@ -19,7 +21,13 @@ class StreamAborted(Exception):
 
 
 class PieceStream(Response):
-    """Sends pieces as they come, and stops when nobody listens any more: `gone` is called then."""
+    """Sends pieces as they come, and stops when nobody listens any more: `gone` is called then.
+
+    It ends too when whoever listens is not let in any more. Then `refused` is called, and the pieces are to end soon
+    with a word; without it, the connection is cut.
+    """
+
+    standing: Standing | None = None
 
     def __init__(
         self,
@@ -27,9 +35,11 @@ class PieceStream(Response):
         media_type: str,
         headers: Mapping[str, str] | None = None,
         gone: Callable[[], None] = lambda: None,
+        refused: Callable[[], None] | None = None,
     ) -> None:
         self._pieces = pieces
         self._gone = gone
+        self._refused = refused
         super().__init__(None, 200, headers, media_type)
         del self.headers["content-length"]
 
@@ -40,22 +50,42 @@ class PieceStream(Response):
             return
         listening = asyncio.create_task(self._listen(receive))
         try:
-            async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # it is a generator
-                async for piece in pieces:
-                    if listening.done():
-                        return
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with self._watched(scope):
+                await self._send_all(scope, send, listening)
         except Exception as error:
             logger.error("An answer broke off at %s: %s", scope["path"], error)
             _abort(scope)
         finally:
             listening.cancel()
 
+    async def _send_all(self, scope: Scope, send: Send, listening: asyncio.Task[None]) -> None:
+        async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # it is a generator
+            async for piece in pieces:
+                if listening.done():
+                    return
+                if not await self._may_be_shown():
+                    _abort(scope)
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _watched(self, scope: Scope) -> AbstractContextManager[None]:
+        if self.standing is None:
+            return nullcontext()
+        # Whoever reads slowly, or waits for a piece, is cut off at once.
+        return self.standing.watched(self._refused or scope.get("extensions", {}).get(ABORT, _with_the_next_piece))
+
+    async def _may_be_shown(self) -> bool:
+        """Pieces that end with a word look after that themselves."""
+        return self.standing is None or self._refused is not None or await self.standing.holds()
+
     async def _listen(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone()
+
+
+def _with_the_next_piece() -> None: ...
 
 
 def _abort(scope: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from domain.errors import DoraStateError, InvalidInput
 from dora_state.access.caller import Forbidden
 from dora_state.http.answers import answer_document, answer_response, answers_response, recorded_answer
 from dora_state.http.call import Call
+from dora_state.http.going_back import look_back
 from dora_state.http.lock_tokens import require_own, tokens_of
 from dora_state.http.operations import JSON
 from dora_state.http.parameters import parse_id, parse_uuid
@@ -76,6 +77,7 @@ async def submit_one(call: Call, said: Said, given: object) -> Response:
         envelope = checked(call, given, said)
     except InvalidInput as error:
         return answer_response(_invalid(error), said.headers)
+    await look_back(call, [envelope])
     if said.respond_async:
         return await _without_waiting(call, said, envelope)
     return answer_response(await call.manager.submit(envelope), said.headers)
@@ -94,18 +96,24 @@ async def _submit_many(call: Call, said: Said, given: list[Any]) -> Response:
                 f"{name}: is of a single command; in an array each has its command_id and expected_version.", field=name
             )
     call.server.rate.take(call.caller.credential or call.caller.name, len(given) - 1)
-    tasks = [asyncio.create_task(_answered(call, said, one)) for one in given]
+    taken = [_taken(call, said, one) for one in given]
+    await look_back(call, [one for one in taken if isinstance(one, Envelope)])
+    tasks = [asyncio.create_task(_answered(call, one)) for one in taken]
     return answers_response(await asyncio.gather(*tasks), said.headers)
 
 
-async def _answered(call: Call, said: Said, given: object) -> Answer:
+def _taken(call: Call, said: Said, given: object) -> Envelope | Answer:
+    """A command, or why it is none."""
     try:
-        envelope = checked(call, given, said)
+        return checked(call, given, said)
     except InvalidInput as error:
         return _invalid(error)
     except Forbidden as error:
         return Answer(None, None, "invalid", problem=Problem(error.code, error.message, error.facts))
-    return await call.manager.submit(envelope)
+
+
+async def _answered(call: Call, taken: Envelope | Answer) -> Answer:
+    return taken if isinstance(taken, Answer) else await call.manager.submit(taken)
 
 
 def checked(call: Call, given: object, said: Said) -> Envelope:
@@ -114,10 +122,12 @@ def checked(call: Call, given: object, said: Said) -> Envelope:
     if isinstance(given, dict):
         actor = given.get("actor", caller.name)
         if actor != caller.name and not caller.acts_for_others:
-            raise Forbidden(
+            refused = Forbidden(
                 f"{caller.name} may not act for others; leave the actor out, or ask with an orchestrator's key.",
                 role=caller.role,
             )
+            call.note_refusal(refused)
+            raise refused
         given = _with_headers(given, said)
     envelope = call.server.edge_of(caller).check(given)
     if said.expected is not None:
@@ -126,7 +136,8 @@ def checked(call: Call, given: object, said: Said) -> Envelope:
         envelope = replace(envelope, tokens=said.tokens)
     if caller.credential is None:
         return envelope  # nobody was authenticated
-    return replace(envelope, note={"authenticated": caller.name})
+    # A name may be used again; the key or token that it was is known by its id.
+    return replace(envelope, note={"authenticated": caller.name, "credential": caller.credential})
 
 
 def _with_headers(given: dict[str, Any], said: Said) -> dict[str, Any]:

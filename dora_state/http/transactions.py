@@ -10,21 +10,27 @@ from starlette.responses import Response
 from commands.envelope import Answer, Envelope
 from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Version
 from commands.messages.transaction import Transaction as Command
+from commands.messages.workflow import RollBackWorkflow
 from commands.streams import KINDS, check_stream
 from commands.strict_json import parse_json
 from commands.wording import invalid
 from domain.all_events import AGGREGATES
-from domain.errors import InvalidInput
+from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
+from domain.folding import FOLDER
 from domain.log import START, Cut
 from domain.system import SYSTEM, SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
+from dora_state.http.going_back import looks_back
+from dora_state.http.problems import RequestError
 from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
 from dora_state.state_manager.kinds import check_kind
 from dora_state.transactions import Transaction, read_editable
+
+REUSED = "The command id was used before, for a transaction with other content; take a fresh id for each command."
 
 
 class _Model(BaseModel):
@@ -136,12 +142,15 @@ async def commit_transaction(call: Call) -> Response:
     transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(_stream(name), version)
-    for step in asked.steps:
-        await _take(call, transaction, step)
+    are_past = [await _take(call, said, transaction, step) for step in asked.steps]
     try:
         answer = await transaction.commit()
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
+    except InvalidInput:
+        if any(are_past):
+            raise RequestError("command_id_reused", REUSED) from None
+        raise
     return answer_response(answer or Answer(said.command_id, Command.type, "unchanged"), said.headers)
 
 
@@ -157,16 +166,46 @@ async def _begun_at(call: Call, said: Said) -> int:
     return known.first_position - 1
 
 
-async def _take(call: Call, transaction: Transaction, step: StepBody) -> None:
+async def _take(call: Call, said: Said, transaction: Transaction, step: StepBody) -> bool:
+    """Whether it stands on what is past."""
     if step.task_state is not None:
         task = step.task_state
         await transaction.update_task_state(task.task_id, task.state, reason=task.reason, agent_id=task.agent_id)
     elif step.state is not None:
-        told = step.state
-        check_kind(told.kind)
-        cut = Cut(version=told.version) if told.version else START
-        state = await read_editable(call.manager.platform, told.kind, told.id or SYSTEM_ID, cut)
+        return await _take_state(call, said, transaction, step.state)
+    elif step.type is not None and step.data is not None:
+        if step.type == RollBackWorkflow.type:
+            await looks_back(call, step.data)
+        await transaction.submit(step.type, **step.data)
+    return False
+
+
+async def _take_state(call: Call, said: Said, transaction: Transaction, told: StateStep) -> bool:
+    """A change is held against the state as it is. What was is the past, and not to be told by what is wrong with a
+    change: an earlier version is a conflict, or has its first answer.
+    """
+    check_kind(told.kind)
+    platform, id = call.manager.platform, told.id or SYSTEM_ID
+    stream_id = FOLDER.aggregates[told.kind].stream_id(id)
+    current = await platform.log.stream_version(stream_id)
+    is_past = current not in (0, told.version)
+    if is_past and not await _has_its_answer(call, said):
+        raise ConflictError(
+            f"{stream_id} is at version {current}, not at {told.version}; read it again and decide again.",
+            stream_id=stream_id,
+            expected=told.version,
+            actual=current,
+        )
+    try:
+        state = await read_editable(platform, told.kind, id, Cut(version=told.version) if told.version else START)
         state.change(told.changes)
         await transaction.update(state, told.version)
-    elif step.type is not None and step.data is not None:
-        await transaction.submit(step.type, **step.data)
+        return is_past
+    except (CutOutOfRange, InvalidInput, NotFound):
+        if is_past:
+            raise RequestError("command_id_reused", REUSED) from None
+        raise
+
+
+async def _has_its_answer(call: Call, said: Said) -> bool:
+    return said.command_id is not None and await call.manager.platform.log.find_command(said.command_id) is not None

@@ -133,11 +133,10 @@ class Past:
         return decode(rendered)
 
     def follow(
-        self, after_position: int = 0, *, kinds: Iterable[str] = (), types: Iterable[str] = ()
+        self, after_position: int | None = 0, *, kinds: Iterable[str] = (), types: Iterable[str] = ()
     ) -> AsyncIterator[StateChangeEvent]:
-        """Every event after a position as soon as it is recorded, in order and each once, for ever, also over outages.
-
-        Raises CorruptLog.
+        """Every event after a position (None: from now on) as soon as it is recorded, in order and each once, for ever,
+        also over outages. Raises CorruptLog.
         """
         chosen = tuple(kinds)
         for kind in chosen:

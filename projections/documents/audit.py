@@ -58,6 +58,8 @@ def trail(recorded: Iterable[RecordedEvent], catalogue: EventCatalogue) -> list[
                 "command_type": metadata.get("command_type"),
                 "correlation_id": metadata.get("correlation_id"),
                 "causation_id": metadata.get("causation_id"),
+                "authenticated": metadata.get("authenticated"),
+                "credential": metadata.get("credential"),
             }
         )
     return entries

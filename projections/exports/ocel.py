@@ -27,7 +27,16 @@ STREAMS = 500
 EVENTS = 5_000
 """Of objects that are told together, so many streams and events are held at once; longer ones are read by pages."""
 _Records = list[RecordedEvent] | AsyncIterator[RecordedEvent]
-_METADATA = ("actor", "command_type", "command_id", "correlation_id", "causation_id", "occurred_at")
+_METADATA = (
+    "actor",
+    "authenticated",
+    "credential",
+    "command_type",
+    "command_id",
+    "correlation_id",
+    "causation_id",
+    "occurred_at",
+)
 _COMMON = {
     "position": "integer",
     "version": "integer",

@@ -26,8 +26,11 @@ COLUMNS = (
     "command_id",
     "correlation_id",
     "causation_id",
+    "authenticated",
+    "credential",
     "data",
 )
+_WHY_AND_BY_WHOM = ("command_id", "correlation_id", "causation_id", "authenticated", "credential")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -62,7 +65,7 @@ def _row(one: Linked) -> tuple[str, ...]:
         ),
         str(record.version),
         str(record.event_id),
-        *map(_plain, (metadata.get("command_id"), metadata.get("correlation_id"), metadata.get("causation_id"))),
+        *(_plain(metadata.get(name)) for name in _WHY_AND_BY_WHOM),
         record.data.decode(),
     )
 

@@ -20,7 +20,7 @@ import orjson
 from domain import task as tasks
 from domain import workflow as workflows
 from domain.aggregate import Event
-from domain.interchange import ACTOR, EVENT, INFERRED, OCCURRED_AT, REASON, RECORDED, STATE
+from domain.interchange import ACTOR, AUTHENTICATED, CREDENTIAL, EVENT, INFERRED, OCCURRED_AT, REASON, RECORDED, STATE
 from domain.values import iso
 from domain.workflow import Workflow
 from projections.exports.links import Linked
@@ -162,6 +162,8 @@ def _event(one: Linked, transition: Transition, recorded: Mapping[str, str]) -> 
         "org:resource": one.agent_id if of_task else metadata.get("actor"),
         EVENT: record.type,
         ACTOR: metadata.get("actor"),
+        AUTHENTICATED: metadata.get("authenticated"),
+        CREDENTIAL: metadata.get("credential"),
         REASON: one.reason,
         OCCURRED_AT: metadata.get("occurred_at"),
         INFERRED: metadata.get("inferred"),

@@ -107,11 +107,11 @@ async def test_who_looked_is_listed_page_by_page_of_a_tenant_that_is_gone_too(
     async with open_readings(Servers(database_url, None, None)) as readings:
         for number in range(3):
             await readings.record(Reading(ann, "history", f"task {number}", {"version": 1}, rows=number))
-        await readings.record(Reading(ann, "export", "everything"))
+        await readings.record(Reading(ann, "export", "everything", asked={"format": "csv"}))
     await list_readings(gone, Asked(None, None, None, None, 2), TEXT)
     page = capsys.readouterr()
     lines = page.out.splitlines()
-    assert lines[0].endswith("  ann  export of everything  rows unknown")
+    assert lines[0].endswith('  ann  export of everything  asked for {"format":"csv"}  rows unknown')
     assert lines[1].startswith("    as auditor, by key abc, database login ")
     assert lines[2].endswith('  ann  history of task 2  {"version":1}  2 rows')
     mark = int(page.err.removeprefix("There is more: go on with --page "))

@@ -435,6 +435,18 @@ async def test_the_log_is_followed_over_a_restart_of_the_server(settings: Settin
     assert seen == wanted
 
 
+async def test_without_a_place_the_log_is_followed_from_now_on(manager: StateManager, client: Client) -> None:
+    value = 0
+    for followed in (client.follow(None), manager.follow(None)):
+        begun, seen = (await manager.platform.log.head()).position, asyncio.ensure_future(anext(followed))
+        async with asyncio.timeout(20):
+            while not seen.done():  # until it has begun, it hears of nothing
+                value += 1
+                await amend(manager, value)
+                await asyncio.wait({seen}, timeout=0.1)
+        assert (await seen).position > begun
+
+
 async def amend(manager: StateManager, value: int) -> None:
     data = {"workflow_id": "w", "context": {"a": value}}
     assert (await manager.submit({"type": "AmendWorkflow", "data": data})).outcome == "accepted"

@@ -224,6 +224,15 @@ async def test_the_last_event_id_wins_over_the_address_and_must_be_in_the_log(as
     assert nonsense.json()["facts"]["field"] == "Last-Event-ID"
 
 
+async def test_who_is_cut_off_before_the_first_event_knows_where_it_was(asked: Asked) -> None:
+    await a_workflow(asked, fresh("wf"))
+    head = (await asked.manager.platform.log.head()).position
+    source = EventSource(asked.client, "/v1/events")
+    async with source.listening():
+        await source.until(lambda: bool(source.last_id))
+    assert (source.last_id, source.messages) == (str(head), [])
+
+
 async def test_heartbeats_are_comments_that_move_the_last_id(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     source = EventSource(asked.client, f"/v1/events?id={fresh('nobody')}&after_position=0")
@@ -326,7 +335,7 @@ async def test_who_reads_slower_than_events_come_is_let_go_with_a_word(
     monkeypatch.setattr(feed, "MOST_WAITING", 2_000)
     subscription = Subscription(Wanted())
     told = events._messages(asked.server.feed, subscription, (await asked.manager.platform.log.head()).position)
-    assert await anext(told) == events.BEGIN
+    assert (await anext(told)).startswith(b"retry: ")
     following = asyncio.ensure_future(anext(told))
     await asyncio.sleep(0)
     for _ in range(4):  # while nobody takes them

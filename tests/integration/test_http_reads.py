@@ -238,6 +238,7 @@ async def test_every_look_at_the_past_is_kept_with_its_cut_and_its_rows(asked: A
         "/v1/workflows/wf/timeline",
         "/v1/workflows/wf?version=1",
         "/v1/audit?actor=local",
+        "/v1/actors",
     ):
         assert (await asked.get(path)).status_code == 200
     kept = [(one.what, one.about, bool(one.rows)) for one in asked.readings.readings]
@@ -249,9 +250,37 @@ async def test_every_look_at_the_past_is_kept_with_its_cut_and_its_rows(asked: A
         ("trace", "talk", True),
         ("timeline", "workflow wf", True),
         ("state", "workflow wf", True),
-        ("audit", "local", True),
+        ("audit", "actor local", True),
+        ("audit", "actors", True),
     ]
-    assert asked.readings.readings[-2].cut == {"version": 1}
+    assert asked.readings.readings[-3].cut == {"version": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "cut", "filters"),
+    [
+        (
+            "/v1/workflows/wf/history?version=2&type=WorkflowCreated&actor=local&limit=5&newest_first=true",
+            {"version": 2},
+            {"type": ["WorkflowCreated"], "actor": "local", "limit": 5, "newest_first": True},
+        ),
+        (
+            "/v1/workflows/wf/history?stream=true&since=2026-01-01T00:00:00Z",
+            {},
+            {"stream": True, "since": "2026-01-01T00:00:00Z"},
+        ),
+        ("/v1/audit?actor=local&command=AddTask&limit=2", {}, {"actor": "local", "command": "AddTask", "limit": 2}),
+        ("/v1/actors?after=a", {}, {"after": "a"}),
+        ("/v1/workflows/wf/timeline", {}, {}),
+    ],
+)
+async def test_what_was_asked_for_is_kept_besides_the_cut(
+    asked: Asked, path: str, cut: dict[str, Any], filters: dict[str, Any]
+) -> None:
+    asked.readings.readings.clear()
+    assert (await asked.get(path)).status_code == 200
+    ((kept),) = asked.readings.readings
+    assert (kept.cut, kept.asked) == (cut, filters)
 
 
 async def test_what_can_not_be_kept_is_not_shown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ async def test_commands_and_a_changed_state_are_recorded_as_one_with_who_sent_th
             "expected: must have at most 1000",
         ),
         ({"steps": [COMPLETE] * 1001}, 422, "steps: must have at most 1000"),
-        ({"steps": [{"state": {**WORKFLOW, "version": 99, "changes": {}}}]}, 404, "99"),
+        ({"steps": [{"state": {**WORKFLOW, "version": 99, "changes": {}}}]}, 412, "at version 2, not at 99"),
         ({"steps": [{"state": {"kind": "workflow", "id": "x", "version": 1, "changes": {}}}]}, 404, "x"),
         ({"steps": [COMPLETE], "expected": {"w": 1}}, 422, "write a kind"),
         ({"steps": [COMPLETE], "expected": {"workflow:w": -1}}, 422, "expected.workflow:w: must be at least 0"),

@@ -137,6 +137,18 @@ async def test_what_can_not_be_stored_keeps_nobody_else_from_being_recorded(data
     assert len(await list_readings(database_url, tenant, limit=10)) == 1
 
 
+async def test_what_was_asked_for_is_kept_and_fills_no_disk(database_url: str, tenant: str) -> None:
+    ann = Caller("ann", CallerRole.AUDITOR, tenant)
+    asked = {"types": ["TaskStarted", "x" * 5_000] * 1_000, "limit": 5, "large": 10**30, "deep": {"a": {"b": [1]}}}
+    async with open_readings(Servers(database_url, None, None)) as readings:
+        await readings.record(Reading(ann, "history", "workflow w", {"version": 2}, asked=asked))
+    (told,) = await list_readings(database_url, tenant, limit=10)
+    assert told.asked["limit"] == 5
+    assert told.asked["types"] == ["TaskStarted", "x" * 500] * 32
+    assert told.asked["large"] == str(10**30)
+    assert told.asked["deep"] == {"a": "{'b': [1]}"}
+
+
 async def test_readings_are_found_by_whom_and_when_page_by_page(database_url: str, tenant: str) -> None:
     async with open_readings(Servers(database_url, None, None)) as readings:
         for number, name in enumerate(("ann", "bob", "ann")):

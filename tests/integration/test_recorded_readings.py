@@ -1,6 +1,7 @@
 """Each command that shows something of the past records who looked, at what, up to which cut, and how much it was."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from pydantic import SecretStr
 from domain.errors import NotFound
 from domain.log import NOW, START, Cut
 from dora_state.cli.arguments import Freshness
+from dora_state.cli.audit import Asked, actions, actors
 from dora_state.cli.diff import diff, diff_everything
 from dora_state.cli.export import export
 from dora_state.cli.history import history
 from dora_state.cli.looking import os_user
 from dora_state.cli.output import Output
 from dora_state.cli.replay import check, replay
+from dora_state.cli.rollback import rollback
 from dora_state.cli.show import show
 from dora_state.cli.timeline import timeline
 from dora_state.cli.trace import trace
@@ -27,15 +30,30 @@ from projections.history import EVERYTHING, HistoryFilter
 
 W1, W2 = Cut(version=1), Cut(version=2)
 Look = Callable[[Settings, Output, Path], Awaitable[int]]
-LOOKS: list[tuple[Look, str, str, dict[str, Any], int]] = [
-    (lambda s, o, _: history(s, "workflow", "w", NOW, EVERYTHING, o), "history", "workflow w", {}, 2),
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+LOOKS: list[tuple[Look, str, str, dict[str, Any], dict[str, Any], int]] = [
+    (lambda s, o, _: history(s, "workflow", "w", NOW, EVERYTHING, o), "history", "workflow w", {}, {}, 2),
     (
         lambda s, o, _: history(
-            s, "workflow", "w", W2, HistoryFilter(types=frozenset({"WorkflowStarted"})), o, limit=5
+            s,
+            "workflow",
+            "w",
+            W2,
+            HistoryFilter(types=frozenset({"WorkflowStarted"}), actor="ann", since=SINCE),
+            o,
+            newest_first=True,
+            limit=5,
         ),
         "history",
         "workflow w",
-        {"version": 2, "types": ["WorkflowStarted"], "limit": 5},
+        {"version": 2},
+        {
+            "types": ["WorkflowStarted"],
+            "actor": "ann",
+            "since": "2026-01-01T00:00:00Z",
+            "newest_first": True,
+            "limit": 5,
+        },
         1,
     ),
     (
@@ -43,32 +61,53 @@ LOOKS: list[tuple[Look, str, str, dict[str, Any], int]] = [
         "state",
         "workflow w",
         {"version": 1},
+        {},
         1,
     ),
-    (lambda s, o, _: timeline(s, "workflow", "w", NOW, None, o), "timeline", "workflow w", {}, 0),
+    (lambda s, o, _: timeline(s, "workflow", "w", NOW, None, o), "timeline", "workflow w", {}, {}, 0),
     (
         lambda s, o, _: diff(s, "workflow", "w", W2, NOW, o),
         "diff",
         "workflow w",
         {"from": "v2", "to": "now"},
+        {},
         0,
     ),
     (
-        lambda s, o, _: diff_everything(s, START, Cut(position=2), False, o),
+        lambda s, o, _: diff_everything(s, START, Cut(position=2), True, o),
         "diff",
         "everything",
         {"from": "start", "to": "p2"},
+        {"differences": True},
         1,
     ),
-    (lambda s, o, _: trace(s, "talk", START, NOW, o), "trace", "talk", {"since": "start", "until": "now"}, 1),
+    (lambda s, o, _: trace(s, "talk", START, NOW, o), "trace", "talk", {"since": "start", "until": "now"}, {}, 1),
+    (
+        lambda s, o, _: actions(s, "ann", Asked(SINCE, None, "StartWorkflow", None, 5), o),
+        "audit",
+        "actor ann",
+        {"since": "2026-01-01T00:00:00Z"},
+        {"command": "StartWorkflow", "limit": 5},
+        1,
+    ),
+    (lambda s, o, _: actors(s, o), "audit", "actors", {}, {}, 1),
+    (
+        lambda s, o, _: rollback(s, "w", W1, reason=None, operator=None, workflow_only=True, dry_run=True, output=o),
+        "rollback",
+        "workflow w",
+        {"version": 1},
+        {"dry_run": True, "workflow_only": True},
+        1,
+    ),
     (
         lambda s, o, where: export(s, "jsonl", "w", None, NOW, where / "w.jsonl", o),
         "export",
         "workflow w",
-        {"format": "jsonl", "until_position": 2},
+        {"until_position": 2},
+        {"format": "jsonl"},
         2,
     ),
-    (lambda s, o, _: check(s, NOW, o), "replay", "check", {"until": "now"}, 0),
+    (lambda s, o, _: check(s, NOW, o), "replay", "check", {"until": "now"}, {}, 0),
 ]
 
 
@@ -89,7 +128,8 @@ async def test_whoever_looks_at_the_past_is_recorded(
     for look, *_ in LOOKS:
         await look(settings, Output(as_json=True), tmp_path)
     told = await list_readings(database_url, settings.tenant, limit=100)
-    assert [(one.what, one.about, one.cut, one.rows) for one in reversed(told)] == [tuple(rest) for _, *rest in LOOKS]
+    found = [(one.what, one.about, one.cut, one.asked, one.rows) for one in reversed(told)]
+    assert found == [tuple(rest) for _, *rest in LOOKS]
     assert {one.actor for one in told} == {os_user()}
     assert {one.credential for one in told} == {"command line"}
 

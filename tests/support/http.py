@@ -41,6 +41,9 @@ class Anybody:
     async def caller(self, authorization: str | None) -> Caller:
         return self._caller
 
+    def remembered(self, authorization: str | None) -> Caller | None:
+        return self._caller
+
 
 class ByRole:
     """An authenticator for which a credential is the name of a role."""
@@ -53,6 +56,9 @@ class ByRole:
         if role not in list(CallerRole):
             raise Unauthenticated()
         return Caller(f"the {role}", CallerRole(role), self._tenant, credential=f"key-{role}")
+
+    def remembered(self, authorization: str | None) -> Caller | None:
+        return None
 
 
 @dataclass

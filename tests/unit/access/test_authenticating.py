@@ -27,7 +27,10 @@ class Source:
 
 
 def house(*keys: ApiKey) -> tuple[KeysAndTokens, OpenHouse, Source]:
-    source = Source(*keys)
+    return house_of(Source(*keys))
+
+
+def house_of(source: Source) -> tuple[KeysAndTokens, OpenHouse, Source]:
     ring = KeyRing(source, "bank")
     closed = KeysAndTokens("bank", ring, None, Refusals("bank"))
     return closed, OpenHouse("bank", ring, closed), source
@@ -84,6 +87,32 @@ async def test_a_key_that_expires_between_two_looks_is_refused() -> None:
     closed, _, source = house(key)
     source.expires_at = datetime.now(UTC)
     assert (await refused(closed, f"Bearer {key.text}")).facts["reason"] == "key"
+
+
+async def test_only_who_was_let_in_and_still_would_be_is_remembered() -> None:
+    key = new_key()
+    closed, open_house, source = house(key)
+    header = f"Bearer {key.text}"
+    assert closed.remembered(header) is None, "nobody was looked up yet"
+    await closed.caller(header)
+    caller = closed.remembered(header)
+    assert caller is not None
+    assert caller.name == "ann"
+    for other in (
+        None,
+        "",
+        "Basic YTpi",
+        f"Bearer {new_key().text}",
+        f"Bearer {ApiKey(key.id, new_key().secret).text}",
+    ):
+        assert closed.remembered(other) is None
+    source.expires_at = datetime.now(UTC)
+    closed, open_house, _ = house_of(source)
+    await refused(closed, header)
+    assert closed.remembered(header) is None
+    assert open_house.remembered(None) is not None
+    await refused(open_house, None)
+    assert open_house.remembered(None) is None
 
 
 def test_keys_have_256_random_bits_and_an_id_that_may_be_told() -> None:

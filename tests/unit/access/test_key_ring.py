@@ -13,6 +13,7 @@ from dora_state.access.key_ring import (
     MOST_WAITING,
     NOTE_SECONDS,
     REFRESH_SECONDS,
+    REMEMBERED_SECONDS,
     SPACING_SECONDS,
     KeyRing,
 )
@@ -168,6 +169,21 @@ async def test_without_the_database_nobody_is_known_for_longer_than_five_seconds
     source.failure = None
     assert await ring.find(id) is not None
     assert caplog.messages == ["The keys could not be looked up: away"]
+
+
+async def test_the_last_known_key_is_remembered_for_a_day_and_not_after_it_was_seen_to_be_revoked(
+    ring: KeyRing, source: Source, clock: Clock
+) -> None:
+    id, revoked = source.add(), source.add()
+    await ring.find(id)
+    del source.keys[1]
+    clock.now += GOOD_SECONDS
+    await ring.find(id)
+    clock.now += REMEMBERED_SECONDS - 1
+    assert ring.last_known(id) is not None
+    assert ring.last_known(revoked) is None
+    clock.now += 1
+    assert ring.last_known(id) is None
 
 
 async def test_who_goes_away_while_keys_are_looked_up_takes_nobody_along(ring: KeyRing, source: Source) -> None:

@@ -261,3 +261,17 @@ class _Later:
 
     def timestamp(self) -> float:
         return self._then
+
+
+async def test_a_token_that_was_checked_is_remembered_until_it_expires(
+    tokens: Tokens, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, other = issuer.token(), issuer.token(sub="bob")
+    assert tokens.remembered(token) is None
+    await tokens.caller(token)
+    found = tokens.remembered(token)
+    assert found is not None
+    assert (found.name, tokens.remembered(other)) == ("ann", None)
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert tokens.remembered(token) is None

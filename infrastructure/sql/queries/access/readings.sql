@@ -1,5 +1,6 @@
 -- The newest first, from before the one with a number on. Never prepared: a filter that is null must drop out of the plan.
-SELECT r.number, r.at, r.actor, r.role, r.credential, r.login, r.what, r.about, r.cut, coalesce(r.rows, e.rows), e.at
+SELECT r.number, r.at, r.actor, r.role, r.credential, r.login, r.what, r.about, r.cut, r.asked,
+    coalesce(r.rows, e.rows), e.at
 FROM readings AS r
 LEFT JOIN reading_ends AS e USING (id)
 WHERE r.tenant = %(tenant)s
