@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -21,8 +21,11 @@ help: ## Show this
 demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded servers
 	@$(BIN)/dora-state demo
 
-test: $(INSTALLED) ## Run all tests, and show branch coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+test: $(INSTALLED) ## Run all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(INSTALLED) ## Run all tests, and show branch coverage, which takes twice as long
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report=term $(ARGS)"
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
 	@$(BIN)/python -m pytest tests/long $(ARGS)

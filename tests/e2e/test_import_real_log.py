@@ -25,7 +25,7 @@ from tests.oracle import raw_xes
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = Path(os.environ.get("DORA_STATE_TEST_XES") or ROOT.parent / "shared" / "data" / "bpic2012.xes.gz")
-TRACES = 1_500
+TRACES = 500
 PAIRS = 200
 BY_COMMAND_LINE = 5
 

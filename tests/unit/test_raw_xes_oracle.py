@@ -14,7 +14,6 @@ from tests.oracle import raw_xes
 from tests.oracle.raw_xes import NO_RESOURCE, Expected, ExpectedTask, RawLog, load, random_pairs, state_at
 
 REPOSITORY = Path(__file__).parents[2]
-REAL_LOG = Path(os.environ.get("DORA_STATE_TEST_XES") or REPOSITORY.parent / "shared" / "data" / "bpic2012.xes.gz")
 DAY = datetime(2011, 10, 1, tzinfo=UTC)
 
 Step = tuple[int | None, str, str, str | None]  # minute of the day, activity, transition, resource
@@ -317,20 +316,3 @@ def test_the_oracle_imports_nothing_but_the_standard_library() -> None:
     froms = {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     assert {name.partition(".")[0] for name in plain | froms} <= sys.stdlib_module_names
-
-
-@pytest.mark.skipif(not REAL_LOG.is_file(), reason="the log of the BPI Challenge 2012 is not here")
-def test_the_bank_log_gives_the_figures_that_are_known_of_it() -> None:
-    log = load(REAL_LOG)
-    found = raw_xes.totals(log)
-    instant = [each for each in log.events() if each.transition == "complete" and each.activity[:2] != "W_"]
-    starts = [each for each in log.events() if each.transition == "start"]
-    not_started = found.rules["complete: a scheduled task, at once"] + found.rules["complete: a task of one moment"]
-
-    assert (found.traces, found.events_read, found.events) == (13_087, 262_200, 262_200)
-    assert sum(each.agent is NO_RESOURCE for each in starts) == 8_000
-    assert not_started - len(instant) == 1_040
-    assert found.tasks["running"] == 3
-    assert (found.agents, found.agents_assigned, len(log.resources)) == (69, 69, 68)
-    assert found.workflows == {"completed": 13_018, "running": 69}
-    assert found.tasks == {"completed": 164_506, "running": 3, "scheduled": 71}

@@ -21,8 +21,6 @@ from infrastructure.xes.source import sha256_of
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at, multiply_log, xes
 
 NOW = datetime(2020, 1, 1, tzinfo=UTC)
-BESIDE_THE_REPOSITORY = Path(__file__).parents[3] / "shared" / "data" / "bpic2012.xes.gz"
-REAL_LOG = Path(os.environ.get("DORA_STATE_TEST_XES", BESIDE_THE_REPOSITORY))
 
 
 def sort(directory: Path, *traces: LoggedTrace, run_size: int = 3, now: datetime = NOW) -> SortedLog:
@@ -336,31 +334,3 @@ def test_a_multiplied_log_has_fresh_ids_and_times(tmp_path: Path) -> None:
         ("x-0", at(2), None),
     ]
     assert log.report.traces == 4
-
-
-@pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside the repository")
-def test_the_real_log_is_sorted_whole(tmp_path: Path) -> None:
-    transitions: Counter[str | None] = Counter()
-    last: dict[str, datetime] = {}
-    firsts = lasts = same_time = 0
-    before = datetime.min.replace(tzinfo=UTC)
-    with sort_xes(REAL_LOG, tmp_path / "sorted", now=NOW) as log:
-        for event in log:
-            assert event.time >= before
-            before = event.time
-            transitions[event.transition] += 1
-            same_time += last.get(event.trace_id) == event.time
-            last[event.trace_id] = event.time
-            firsts += event.first_of_trace
-            lasts += event.last_of_trace
-    report = log.report
-    assert (report.traces, report.events_read, report.events_sorted, report.skipped) == (
-        13_087,
-        262_200,
-        262_200,
-        {},
-    )
-    assert (firsts, lasts, len(last)) == (13_087, 13_087, 13_087)
-    assert transitions == {"complete": 164_506, "start": 71_376, "schedule": 26_318}
-    assert same_time == 13_995
-    assert report.months == ((2011, 9), (2011, 10), (2011, 11), (2011, 12), (2012, 1), (2012, 2), (2012, 3))
