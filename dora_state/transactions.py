@@ -137,6 +137,7 @@ class Transaction:
 
         Raises InvalidInput for what no command can say.
         """
+        self._require_open()
         planned = plan(state, self._reason)
         version = state.original["stream_version"] if expected_version is None else expected_version
         self.expect(_stream_id(state.kind, state.id), version)

@@ -199,6 +199,25 @@ async def test_how_long_a_body_takes_is_no_part_of_the_time_for_its_answer(
     assert b"The body was not there within 0.6 s; send it again, faster." in answer
 
 
+async def test_the_rest_of_a_body_that_nobody_waits_for_is_not_waited_for_long(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    head = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n"
+    answer = await said(asked, head, b"{", pause=0.1)
+    assert answer.startswith(b"HTTP/1.1 200 "), "it is answered, and then the connection ends"
+
+
+async def test_a_body_that_comes_after_its_answer_harms_no_later_request(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.3)
+    head = b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    first, rest = head + b"content-length: 2\r\n\r\n{", b"}"
+    answer = await said(asked, first, rest, b"", b"", b"", b"", head + b"connection: close\r\n\r\n", pause=0.1)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
 async def test_a_body_that_is_cut_off_harms_nobody(asked: Asked) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
     writer.write(POST + b"content-length: 100\r\n\r\n{")

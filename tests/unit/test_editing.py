@@ -73,6 +73,7 @@ WORKFLOW: list[tuple[Change, list[tuple[str, dict[str, Any]]]]] = [
         setting("scheduled_completion", datetime(2024, 1, 18, 10, 0)),
         [("AmendWorkflow", {"scheduled_completion": "2024-01-18T10:00:00Z"})],
     ),
+    (within("context", "new", {"a": None}), [("AmendWorkflow", {"context": {"new": {"a": None}}})]),
     (setting("priority", "low"), [("AmendWorkflow", {"priority": "low"})]),
     (
         setting("dependencies", {"satisfied": ["data", "approval"], "pending": []}),
