@@ -11,7 +11,7 @@ from commands.envelope import Answer, Envelope
 from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Version
 from commands.messages.transaction import Transaction as Command
 from commands.streams import KINDS, check_stream
-from commands.strict_json import parse_json
+from commands.strict_json import parse_sound_json
 from commands.wording import invalid
 from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
@@ -122,7 +122,7 @@ async def commit_transaction(call: Call) -> Response:
     if said.expected is not None:
         raise InvalidInput("If-Match: a transaction names versions in `expected`.", field="If-Match")
     try:
-        asked = TransactionBody.model_validate(parse_json(raw))
+        asked = TransactionBody.model_validate(parse_sound_json(raw))
     except ValidationError as error:
         raise invalid(error, TransactionBody, None, "The transaction") from None
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
