@@ -1,4 +1,4 @@
-"""What no field could ever take is refused where it is read, by its place; where it is looked at field by field, kept."""
+"""What no field could ever take is refused by its place; where each field is checked by itself, it is kept."""
 
 import pytest
 
