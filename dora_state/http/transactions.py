@@ -14,17 +14,20 @@ from commands.streams import KINDS, check_stream
 from commands.strict_json import parse_sound_json
 from commands.wording import invalid
 from domain.all_events import AGGREGATES
-from domain.errors import InvalidInput
-from domain.log import START, Cut
+from domain.errors import CutOutOfRange, InvalidInput, NotFound
+from domain.log import START, AlreadyRecorded, Cut
 from domain.system import SYSTEM, SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
 from dora_state.http.call import Call
+from dora_state.http.problems import RequestError
 from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
 from dora_state.state_manager.kinds import check_kind
 from dora_state.transactions import Transaction, read_editable
+
+REUSED = "The command id was used before, for a transaction with other content; take a fresh id for each command."
 
 
 class _Model(BaseModel):
@@ -127,24 +130,28 @@ async def commit_transaction(call: Call) -> Response:
         raise invalid(error, TransactionBody, None, "The transaction") from None
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
     named = {name: value for name, value in about.items() if value is not None}
-    begun = Cut(position=await _begun_at(call, said))
+    known = None if said.command_id is None else await call.manager.platform.log.find_command(said.command_id)
+    begun = Cut(position=await _begun_at(call, known))
     transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(_stream(name), version)
-    for step in asked.steps:
-        await _take(call, transaction, step)
     try:
+        for step in asked.steps:
+            await _take(call, transaction, step)
         answer = await transaction.commit()
+    except (NotFound, CutOutOfRange):
+        if known is not None:  # the first one found it
+            raise RequestError("command_id_reused", REUSED) from None
+        raise
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
     return answer_response(answer or Answer(said.command_id, Command.type, "unchanged"), said.headers)
 
 
-async def _begun_at(call: Call, said: Said) -> int:
+async def _begun_at(call: Call, known: AlreadyRecorded | None) -> int:
     """Where the log is; where it was before, for what was decided already: so its steps read what they read then, and
     it is the same command again, which gets its first answer."""
     log = call.manager.platform.log
-    known = None if said.command_id is None else await log.find_command(said.command_id)
     if known is None:
         return (await log.head()).position
     if known.first_position is None:
