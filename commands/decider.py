@@ -1,19 +1,23 @@
 """Decides commands on aggregates in memory, and loads what is missing.
 
-A handler is run again from its beginning when it needs more; it has no effects outside its unit of work,
-so that is harmless. Aggregates live in a bounded cache, kept honest by the version check of the append.
+A handler is run again when it needs more; it has no effects outside its unit of work, so that is harmless.
+Aggregates live in a bounded cache, kept honest by the version check of the append.
 """
 
 from __future__ import annotations  # those of a function made in a function would be evaluated at each call
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from commands.envelope import Envelope, Problem
+from commands.glances import glance
 from commands.handlers import HANDLERS
-from commands.work import Glance, Key, Loaded, Needs, NotYetCommitted, Past, PastKey, Work
+from commands.messages import Command
+from commands.messages.transaction import Transaction
+from commands.work import Key, Loaded, Memory, Needs, NotYetCommitted, Past, PastKey, Work
 from domain.errors import Refusal
 from domain.folding import FOLDER
 from domain.log import Cut, EventReader, FoldRequest
@@ -107,23 +111,26 @@ class Decider:
         def recall(stream_id: str) -> Loaded[Any] | None:
             return ahead.get(stream_id) or cache.get(stream_id)
 
-        cold = waiting = [one for one in envelopes if recall(one.command.stream_id) is None]
-        for _ in range(PREFETCH_ROUNDS if len(cold) > 1 else 0):
-            missing: dict[str, Key[Any]] = {}
-            asking: list[Envelope] = []
-            for envelope in waiting:
-                try:
-                    HANDLERS[type(envelope.command)](Glance(recall, now, envelope.command_id), envelope.command)
-                except Needs as needs:
-                    missing.update((key.stream_id, key) for key in needs.streams)
-                    asking.append(envelope)
-                except Exception:  # a refusal, or what whoever decides it will say
-                    continue
+        cold = [one for one in envelopes if recall(one.command.stream_id) is None]
+        if len(cold) > 1:
+            await self._look_ahead([(one.command_id, one.command) for one in cold], now, recall, self._reader)
+        return bool(cold)
+
+    async def _look_ahead(
+        self, asking: Sequence[tuple[UUID, Command]], now: datetime, recall: Memory, reader: EventReader
+    ) -> dict[str, Loaded[Any]]:
+        """Load what commands will read, as far as glances at their handlers tell."""
+        loaded: dict[str, Loaded[Any]] = {}
+
+        def known(stream_id: str) -> Loaded[Any] | None:
+            return recall(stream_id) or loaded.get(stream_id)
+
+        for _ in range(PREFETCH_ROUNDS):
+            missing, asking = glance(asking, now, known)
             if not missing:
                 break
-            await self._load(tuple(missing.values()), self._reader)
-            waiting = asking
-        return bool(cold)
+            loaded.update(await self._load(tuple(missing.values()), reader))
+        return loaded
 
     async def decide_afresh(self, envelope: Envelope, now: datetime, reader: EventReader) -> Decision:
         """Decide one command on nothing but what `reader` says; what is cached is brought up to it first."""
@@ -150,6 +157,11 @@ class Decider:
         def recall(stream_id: str) -> Loaded[Any] | None:
             return ahead.get(stream_id) or cache.get(stream_id) or loaded.get(stream_id)
 
+        command = envelope.command
+        if isinstance(command, Transaction):
+            asking = [(envelope.command_id, one) for one in command.commands]
+            loaded.update(await self._look_ahead(asking, now, recall, reader))
+        work = Work(recall, now, envelope.command_id, past)
         while True:
             if (needs.past or needs.end) and ahead:
                 raise NotYetCommitted from None
@@ -160,9 +172,9 @@ class Decider:
                 active = await self._counter.active_workflows()
             if needs.end:
                 end = (await reader.head()).position
-            work = Work(recall, now, envelope.command_id, past, active, end)
+            work.begin_again(active, end)
             try:
-                HANDLERS[type(envelope.command)](work, envelope.command)
+                HANDLERS[type(command)](work, command)
             except Needs as more:
                 needs = more
             except Refusal as refusal:

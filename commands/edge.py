@@ -90,7 +90,7 @@ class Edge:
             command = self._check_command(submission)
         except InvalidInput as error:
             # So that the answer can be matched with what was asked.
-            error.facts["type"] = submission.type[:60]
+            error.facts["type"] = visible(submission.type[:60])
             error.facts["command_id"] = str(submission.command_id) if submission.command_id else None
             raise
         command_id = submission.command_id or self._new_id()

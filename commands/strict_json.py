@@ -1,8 +1,4 @@
-"""JSON from outside as it was written: no key is lost because it comes twice, and no number because it is long.
-
-What no field could ever take is refused here, by its place, so that all that comes after may rely on it: texts are
-Unicode, numbers have 64 bits, and nesting has a bound.
-"""
+"""JSON from outside as it was written: no key is lost because it comes twice, and no number because it is long."""
 
 import json
 import math
@@ -29,24 +25,38 @@ def parse_json(raw: bytes) -> object:
     """The value that was written, exactly. Raises InvalidInput.
 
     The fast parser turns a whole number beyond 64 bits into a fraction and refuses NaN and lone surrogates without
-    saying where; the slow one keeps them, so that their place can be named.
+    saying where; the slow one keeps them, so that the check that follows can name the field.
     """
+    value, _ = _parse(raw)
+    return value
+
+
+def parse_sound_json(raw: bytes) -> object:
+    """The same for what is looked at before each field of it is checked: what no field could ever take is refused by
+    its place. Texts are Unicode, numbers have 64 bits, and nesting has a bound.
+    """
+    value, is_sound = _parse(raw)
+    if not is_sound:
+        _require_sound(value)
+    return value
+
+
+def _parse(raw: bytes) -> tuple[object, bool]:
+    """The value, and whether it is known to be sound."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         value = _parse_slowly(raw)
         if value is _UNREADABLE:
             raise InvalidInput(f"The command is not well-formed JSON: {error}; mend it and send it again.") from error
-        _require_sound(value)
-        return value
+        return value, False
     keys, depth = _keys_and_depth(value)
-    if depth <= DEEPEST and _LONG_NUMBER.search(raw) is None and _keys_written(raw) == keys:
-        return value
+    if _LONG_NUMBER.search(raw) is None and _keys_written(raw) == keys:
+        return value, depth <= DEEPEST
     exact = _parse_slowly(raw)
     if exact is _UNREADABLE:
         raise InvalidInput("The command has a number that is too long to be read; write it as text.")
-    _require_sound(exact)
-    return exact
+    return exact, False
 
 
 def _keys_written(raw: bytes) -> int:
@@ -111,8 +121,8 @@ def _fault(one: object) -> str | None:
 
 
 def _unsound(place: Sequence[str | int], fault: str) -> InvalidInput:
-    field = ".".join(visible(str(part)[:60]) for part in place[1:9]) or "command"
-    return InvalidInput(f"The command is not valid: {field}: {fault}.", field=field, fields=[field])
+    field = ".".join(visible(str(part)[:60]) for part in place[1:9]) or "body"
+    return InvalidInput(f"{field}: {fault}.", field=field, fields=[field])
 
 
 def _parse_slowly(raw: bytes) -> object:

@@ -1,7 +1,8 @@
 """The unit of work of one command: what a handler sees of the aggregates, and what it leaves behind.
 
 Handlers are plain functions that do no I/O. When one asks for something that is not in memory yet, `Needs`
-is raised; the committer loads it and runs the handler again from its beginning.
+is raised; the decider loads it and runs the handler again from its beginning. One that carries out several commands
+ends a step after each, and goes on after the last that was ended: so each of many costs what it costs alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,6 +111,8 @@ class _Working:
     version: int
     state: Any
     owned: bool = False
+    step: int = -1
+    """In which it was changed last."""
 
 
 class Work:
@@ -121,8 +124,6 @@ class Work:
         now: datetime,
         command_id: UUID,
         past: Mapping[PastKey, Past[Any]] | None = None,
-        active_workflows: int | None = None,
-        end_of_log: int | None = None,
     ) -> None:
         self.now = now
         self.command_id = command_id
@@ -131,11 +132,16 @@ class Work:
         """Of a transaction: the types of its commands, and how many events there are after each."""
         self.telemetry: Telemetry | None = None
         self._memory = memory
-        self._past = past or {}
-        self._active_workflows = active_workflows
-        self._end_of_log = end_of_log
+        self._past = {} if past is None else past
+        self._active_workflows: int | None = None
+        self._end_of_log: int | None = None
         self._working: dict[str, _Working] = {}
         self._reservations = 0
+        self._ended = (0, 0)
+        """How many events and reservations there were when the last step ended."""
+        self._entered: list[str] = []
+        self._undo: list[tuple[_Working, int, Any, bool]] = []
+        """What this step has read first, and changed: each as it was."""
 
     def find(self, aggregate: Aggregate[S], aggregate_id: str) -> S | None:
         """The aggregate as this command has left it so far; None if it does not exist. Read only."""
@@ -189,9 +195,10 @@ class Work:
         if not events:
             return
         working = self._enter(aggregate, aggregate_id)
-        if not working.owned and working.state is not None:
-            working.state = working.state.copy()
-        working.owned = True
+        if working.step < len(self.steps):
+            self._undo.append((working, working.version, working.state, working.owned))
+            working.state = None if working.state is None else working.state.copy()
+            working.owned, working.step = True, len(self.steps)
         for event in events:
             working.state = aggregate.evolve(working.state, event)
             self.events.append((working.key, event))
@@ -204,6 +211,23 @@ class Work:
     def end_step(self, command_type: str) -> None:
         """One command of several is decided."""
         self.steps.append((command_type, len(self.events)))
+        self._ended = len(self.events), self._reservations
+        self._entered.clear()
+        self._undo.clear()
+
+    def begin_again(self, active_workflows: int | None, end_of_log: int | None) -> None:
+        """Take back what was done since the last step ended; what was asked for is there now."""
+        for working, version, state, owned in reversed(self._undo):
+            working.version, working.state, working.owned, working.step = version, state, owned, -1
+        for stream_id in self._entered:
+            del self._working[stream_id]
+        self._entered.clear()
+        self._undo.clear()
+        events, self._reservations = self._ended
+        del self.events[events:]
+        self.telemetry = None
+        self._active_workflows = active_workflows
+        self._end_of_log = end_of_log
 
     def reservation_id(self) -> str:
         """An id that no other reservation ever has: it follows from the command's."""
@@ -233,14 +257,8 @@ class Work:
             if loaded is None:
                 raise Needs(streams=[key])
             working = self._working[stream_id] = _Working(key, loaded.version, loaded.version, loaded.state)
+            self._entered.append(stream_id)
         return working
 
     def _known(self, key: Key[Any]) -> bool:
         return self._memory(key.stream_id) is not None
-
-
-class Glance(Work):
-    """For a look at what a handler will read: what it decides is not carried out, so it costs little."""
-
-    def record(self, aggregate: Aggregate[Any], aggregate_id: str, events: Sequence[Event]) -> None:
-        self._enter(aggregate, aggregate_id)

@@ -132,6 +132,7 @@ class Transaction:
 
         Raises InvalidInput for what no command can say.
         """
+        self._require_open()
         require_editable(state)
         planned = plan(state, self._reason)
         version = state.original["stream_version"] if expected_version is None else expected_version

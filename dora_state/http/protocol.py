@@ -11,6 +11,8 @@ from dora_state.http.streams import ABORT
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 32_768
+REST_SECONDS = 20.0
+"""How long the rest of a body may take that nobody waits for, as its request is answered."""
 READ_SECONDS = 30.0
 """How long somebody may leave what was sent unread."""
 MOST_CONNECTIONS = 5_000
@@ -26,6 +28,7 @@ class PatientProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _refusal = "malformed_request"
     _head_timer: asyncio.TimerHandle | None = None
+    _rest_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -35,7 +38,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._write_timer):
+        for timer in (self._head_timer, self._rest_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -66,6 +69,18 @@ class PatientProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete and cycle.more_body and not self.transport.is_closing():
+            self._rest_timer = self.loop.call_later(REST_SECONDS, self.transport.close)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from commands.messages.workflow import RollBackWorkflow
-from commands.strict_json import parse_json
+from commands.strict_json import parse_sound_json
 from commands.wording import invalid
 from domain.errors import InvalidInput
 from domain.values import Id, Text, Time
@@ -38,7 +38,7 @@ class RollbackBody(BaseModel):
 async def roll_back(call: Call) -> Response:
     said, raw, id = await Said.by(call), await call.body(), call.id()
     try:
-        asked = RollbackBody.model_validate(parse_json(raw))
+        asked = RollbackBody.model_validate(parse_sound_json(raw))
     except ValidationError as error:
         raise invalid(error, RollbackBody, None, "The rollback") from None
     where = {"to_version": asked.to_version, "to_time": asked.to_time, "to_position": asked.to_position}

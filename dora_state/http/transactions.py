@@ -12,12 +12,12 @@ from commands.messages.transaction import MOST_COMMANDS, MOST_EXPECTED, Version
 from commands.messages.transaction import Transaction as Command
 from commands.messages.workflow import RollBackWorkflow
 from commands.streams import KINDS, check_stream
-from commands.strict_json import parse_json
+from commands.strict_json import parse_sound_json
 from commands.wording import invalid
 from domain.all_events import AGGREGATES
 from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
 from domain.folding import FOLDER
-from domain.log import START, Cut
+from domain.log import START, AlreadyRecorded, Cut
 from domain.system import SYSTEM, SYSTEM_ID
 from domain.values import Id, Text
 from dora_state.http.answers import answer_response
@@ -131,20 +131,26 @@ async def commit_transaction(call: Call) -> Response:
     if said.expected is not None:
         raise InvalidInput("If-Match: a transaction names versions in `expected`.", field="If-Match")
     try:
-        asked = TransactionBody.model_validate(parse_json(raw))
+        asked = TransactionBody.model_validate(parse_sound_json(raw))
     except ValidationError as error:
         raise invalid(error, TransactionBody, None, "The transaction") from None
     if not asked.steps and not asked.expected:
         raise InvalidInput("steps: must not be empty, unless expected names versions to be checked.", field="steps")
     about = {"actor": asked.actor, "correlation_id": asked.correlation_id}
     named = {name: value for name, value in about.items() if value is not None}
-    begun = Cut(position=await _begun_at(call, said))
+    known = None if said.command_id is None else await call.manager.platform.log.find_command(said.command_id)
+    begun = Cut(position=await _begun_at(call, known))
     transaction = Transaction(_Submitter(call, said), begun, named, asked.reason)
     for name, version in asked.expected.items():
         transaction.expect(_stream(name), version)
-    are_past = [await _take(call, said, transaction, step) for step in asked.steps]
+    are_past: list[bool] = []
     try:
+        are_past = [await _take(call, said, transaction, step) for step in asked.steps]
         answer = await transaction.commit()
+    except (NotFound, CutOutOfRange):
+        if known is not None:  # the first one found it
+            raise RequestError("command_id_reused", REUSED) from None
+        raise
     except CommandRefused as refused:
         return answer_response(cast(Answer, refused.answer), said.headers)
     except InvalidInput:
@@ -154,11 +160,10 @@ async def commit_transaction(call: Call) -> Response:
     return answer_response(answer or Answer(said.command_id, Command.type, "unchanged"), said.headers)
 
 
-async def _begun_at(call: Call, said: Said) -> int:
+async def _begun_at(call: Call, known: AlreadyRecorded | None) -> int:
     """Where the log is; where it was before, for what was decided already: so its steps read what they read then, and
     it is the same command again, which gets its first answer."""
     log = call.manager.platform.log
-    known = None if said.command_id is None else await log.find_command(said.command_id)
     if known is None:
         return (await log.head()).position
     if known.first_position is None:

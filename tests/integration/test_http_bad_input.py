@@ -1,6 +1,5 @@
 """Whatever comes in over HTTP: a 4xx that names what is wrong, never a 5xx, never a trace of our code."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from dora_state.http import protocol
 from dora_state.http.limits import Limits, RateLimit
 from dora_state.http.problems import RequestError
 from tests.support.http import Asked, asked_by_port, fresh, fresh_tenant
@@ -54,6 +52,19 @@ async def test_a_body_that_is_wrong_is_told_what_is_wrong_with_it(asked: Asked, 
     answer = await asked.client.post("/v1/commands", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+
+
+async def test_what_is_wrong_with_one_command_of_an_array_harms_no_other(asked: Asked) -> None:
+    wrong = [b'{"type": "\\ud800", "data": {}}', create(context={"x": float("nan")}), transaction({"task-\0": 1})]
+    wrong.append(transaction({f"task-{'x' * 256}": 1}))
+    body = b"[" + b",".join([*wrong, create()]) + b"]"
+    answer = await asked.client.post("/v1/commands", content=body, headers={"Content-Type": "application/json"})
+    assert [one["status"] for one in answer.json()] == [422] * len(wrong) + [200]
+
+
+def transaction(expected: dict[str, int]) -> bytes:
+    commands = [{"type": "PauseWorkflow", "data": {"workflow_id": "w"}}]
+    return json.dumps({"type": "Transaction", "data": {"commands": commands, "expected": expected}}).encode()
 
 
 async def test_what_is_nested_too_deeply_is_told_where(asked: Asked) -> None:
@@ -158,112 +169,6 @@ async def test_a_page_of_a_browser_does_not_reach_a_server_without_keys_by_a_nam
     answer = await asked.get("/v1/system", headers={"Host": "evil.example"})
     assert (answer.status_code, answer.json()["code"]) == (421, "misdirected_request")
     assert (await asked.get("/v1/system", headers={"Host": "localhost:1"})).status_code == 200
-
-
-# --- on the wire ------------------------------------------------------------------------------------------------
-
-
-async def said(asked: Asked, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """All that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
-    try:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
-            return await reader.read()
-    finally:
-        writer.close()
-
-
-POST = b"POST /v1/commands HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-
-
-async def test_a_body_that_does_not_come_is_408(asked: Asked) -> None:
-    answer = await said(asked, POST + b"content-length: 100\r\n\r\n{")
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'"code":"request_too_slow"' in answer
-
-
-async def test_how_long_a_body_takes_is_no_part_of_the_time_for_its_answer(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(asked.server, "limits", Limits(body_seconds=0.6, answer_seconds=0.2))
-    body = b'{"type": "PauseWorkflow", "data": {"workflow_id": "nobody"}}'
-    head = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-    answer = await said(asked, head + body[:9], body[9:], pause=0.3)
-    assert answer.startswith(b"HTTP/1.1 409 "), "it came late, and in time"
-    answer = await said(asked, head + body[:9])
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"The body was not there within 0.6 s; send it again, faster." in answer
-
-
-async def test_a_body_that_is_cut_off_harms_nobody(asked: Asked) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
-    writer.write(POST + b"content-length: 100\r\n\r\n{")
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-    assert (await asked.get("/health/live")).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
-     b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-     POST + b"content-length: 5\r\ncontent-length: 6\r\n\r\n{}", POST + b"content-length: -5\r\n\r\n",
-     POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n"],
-)  # fmt: skip
-async def test_what_is_no_http_is_400(asked: Asked, garbage: bytes) -> None:
-    answer = await said(asked, garbage)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b'"code":"malformed_request"' in answer
-
-
-async def test_a_head_that_is_too_large_is_431(asked: Asked) -> None:
-    for head in (b"GET /" + b"x" * 40_000, b"GET / HTTP/1.1\r\nx: " + b"x" * 40_000):
-        answer = await said(asked, head + b" HTTP/1.1\r\n\r\n" if b"HTTP" not in head else head + b"\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 431 ")
-
-
-async def test_a_head_that_trickles_is_408_and_one_that_never_comes_is_let_go(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    assert (await said(asked, b"GET /v1/system HTTP/1.1\r\nho")).startswith(b"HTTP/1.1 408 ")
-    assert await said(asked, b"") == b""
-
-
-async def test_too_many_connections_are_told_so(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 0)
-    answer = await said(asked, b"GET /v1/system HTTP/1.1\r\n")
-    assert answer.startswith(b"HTTP/1.1 503 ")
-
-
-async def test_who_does_not_read_is_let_go(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)
-    for _ in range(40):
-        assert (await asked.give("CreateWorkflow", large())).status_code == 200
-    async with asyncio.timeout(30):
-        with pytest.raises(ConnectionError):
-            await ask_for_ever(asked)
-
-
-async def ask_for_ever(asked: Asked) -> None:
-    """For more than the buffers of the system take, and read nothing of it."""
-    _, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port, limit=1)
-    try:
-        while True:
-            writer.write(b"GET /v1/export?format=jsonl HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.01)
-    finally:
-        writer.close()
-
-
-def large() -> dict[str, Any]:
-    return {"workflow_id": fresh("w"), "definition_id": "d", "context": {"x": "y" * 9_000}}
 
 
 async def test_a_flood_is_told_when_to_come_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,7 +213,7 @@ async def test_without_any_patience_it_is_had_at_once_or_not(managers: Two) -> N
 
 @pytest.mark.parametrize("name", ["workflow:\x00", "workflow:\ud800", "workflow:" + "x" * 256, "workflow: a"])
 async def test_an_id_that_can_be_none_is_refused(managers: Two, name: str) -> None:
-    with pytest.raises(InvalidInput, match="There is no lock .*: must"):
+    with pytest.raises(InvalidInput, match=r"There is no lock .*: must"):
         async with managers[0].exclusive_lock(name):
             raise AssertionError
 

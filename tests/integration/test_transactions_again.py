@@ -75,10 +75,14 @@ async def test_an_id_of_something_else_is_told_so(asked: Asked) -> None:
     assert (await commit(asked, {"steps": [{"type": "ScheduleTask", "data": {"task_id": "u"}}]}, 1))[0] == 200
     version = await asked.manager.version("workflow", "w")
     changes = {"metrics": {"completed_tasks": 7}, "context": {"a": 1}}
-    body = {"steps": [{"state": {"kind": "workflow", "id": "w", "version": version, "changes": changes}}]}
-    status, told = await commit(asked, body, 1)
+    state: Body = {"kind": "workflow", "id": "w", "version": version, "changes": changes}
+    status, told = await commit(asked, {"steps": [{"state": state}]}, 1)
     assert (status, told["code"]) == (422, "command_id_reused")
-    status, told = await commit(asked, body, 2)
+    await asked.give("AddTask", {"workflow_id": "w", "task_id": "later", "definition_id": "d"})
+    of_later = {"steps": [{"task_state": {"task_id": "later", "state": "scheduled"}}]}
+    status, told = await commit(asked, of_later, 1)
+    assert (status, told["code"]) == (422, "command_id_reused")
+    status, told = await commit(asked, {"steps": [{"state": {**state, "version": version + 1}}]}, 2)
     assert (status, told["facts"]["field"]) == (422, "metrics.completed_tasks")
 
 

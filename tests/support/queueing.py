@@ -1,16 +1,19 @@
 """The queue of commands in tests: what others send by plain dramatiq, and a worker's part in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
+from commands.envelope import Answer
 from dora_state.queue.consumer import QueueConsumer, Submit
 from dora_state.queue.patience import Patience
-from infrastructure.command_queue import CommandBroker, TakenCommands
+from dora_state.state_manager import StateManager
+from infrastructure.command_queue import CommandBroker, TakenCommands, open_broker
 
 SOON = 30.0
 IMPATIENT = Patience(shortest=0.02, longest=0.05, held=5, first_retry=0.02, last_retry=0.05, most_attempts=3)
@@ -49,3 +52,29 @@ async def consuming(
     finally:
         stop.set()
         await running
+
+
+@asynccontextmanager
+async def own_broker(url: str, tenant: str) -> AsyncIterator[CommandBroker]:
+    """A tenant's part of a broker, which is empty afterwards."""
+    async with open_broker(url, tenant, connections=40, heartbeat_seconds=0.5) as broker:
+        yield broker
+        if names := [name async for name in broker.client.scan_iter(f"{broker.keys.namespace}*")]:
+            await broker.client.delete(*names)
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(SOON):
+        while not (await found if inspect.isawaitable(found := holds()) else found):  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.02)
+
+
+def waits(submitted: asyncio.Event, goes_on: asyncio.Event, manager: StateManager) -> Callable[..., Any]:
+    """Submits, but only when it may."""
+
+    async def submit(submission: dict[str, Any]) -> Answer:
+        submitted.set()
+        await goes_on.wait()
+        return await manager.submit(submission)
+
+    return submit

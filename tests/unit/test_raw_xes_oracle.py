@@ -2,7 +2,6 @@
 
 import ast
 import gzip
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,6 @@
 """Sorting a log by time: order, ends of traces, what is skipped, and what is left on the disk."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
