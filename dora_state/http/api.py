@@ -107,7 +107,9 @@ def _submissions() -> list[Operation]:
                            example=examples.ANSWER),
                 202: later,
             },
-            "commands", "Nothing is removed: an event restores the state, and says why and by whom.",
+            "commands",
+            "Nothing is removed: an event restores the state, and says why and by whom. Tried or done, it is recorded"
+            " as a look at the past.",
             headers=SUBMITTING, body=Body("Rollback", examples.ROLLBACK), problems=(404, *REFUSALS),
         ),
     ]  # fmt: skip
@@ -226,7 +228,8 @@ def _streams() -> list[Operation]:
             "GET", "/v1/events", "followEvents", "Events as they are recorded", events.follow_events, Permission.READS,
             {200: Reply("Server-sent events; each id is a position.", None, "text/event-stream", examples.EVENT)},
             "streams",
-            "Goes on for ever. Comments come as heartbeats; the event `end` says why the server closes the stream.",
+            "Goes on for ever. Comments come as heartbeats; the event `end` says why the server closes the stream. From"
+            " further back than an hour, as it is set, it is a look at the past, which takes the permission `history`.",
             query=events.EventsQuery, headers=(LAST_EVENT_ID,), problems=(404,), timed=False,
         ),
         Operation(

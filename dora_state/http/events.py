@@ -84,7 +84,7 @@ async def _looks_back(call: Call, asked: EventsQuery, after: int, head: int) -> 
     kept as any other. What it gives is told how much was shown. Raises Forbidden.
     """
     seconds = call.server.limits.resume_seconds
-    if after >= await call.manager.platform.log.position_at(now() - timedelta(seconds=seconds)):
+    if after == head or after >= await call.manager.platform.log.position_at(now() - timedelta(seconds=seconds)):
         return _not_kept
     try:
         call.require(Permission.HISTORY)

@@ -235,3 +235,4 @@ async def test_a_command_id_opens_no_way_to_the_past(
     assert (await hand_back(asked, wf, 3, {"context": {"a": 1}}, key)).status_code == 200
     answer = await hand_back(asked, wf, version, changes, key)
     assert problem(answer) == told
+    assert answer.json()["facts"].keys() <= {"stream_id", "expected", "actual"}
