@@ -173,9 +173,17 @@ class Place:
             if kept is None:
                 return
             self._heard_at = asked_at
-            for _, lock in held:
-                if lock.token not in kept and lock.token in self._held:
+            for id, lock in held:
+                if id not in kept and lock.token in self._held:
                     self._lose(lock)
+            self._leave_unknown(kept)
+
+    def _leave_unknown(self, kept: list[UUID]) -> None:
+        """Who went away while he was asking may have come into the database all the same, and later than he left it."""
+        known = self._waiting.keys() | {id for id, _ in self._held.values()}
+        if unknown := set(kept) - known:
+            self._left |= unknown
+            self._look.set()
 
     async def _outlast(self) -> None:
         """Until we were not heard of for too long by our own clock: a question may go unanswered for longer."""

@@ -161,6 +161,29 @@ async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
         pass
 
 
+async def test_who_came_into_the_database_after_he_had_gone_is_found_there(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    say, late = asking.ask, []
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        if query == "ask":
+            late.append(facts)
+            raise ReadModelsUnavailable("no answer came")
+        return await say(pool, query, **facts)
+
+    monkeypatch.setattr(place, "BEAT_SECONDS", 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "ask", ask)
+        with pytest.raises(LogUnavailable):
+            await wait_for(one)
+    await say(one.platform.writer_pool, "ask", **late[0])
+    assert len(await one.locks()) == 1
+    async with another.exclusive_lock(WORKFLOW, timeout=20.0):
+        pass
+
+
 async def test_a_token_whose_answer_was_lost_is_found_again(managers: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = managers
     say = asking.ask

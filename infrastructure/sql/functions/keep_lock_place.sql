@@ -1,7 +1,7 @@
--- The process of a place is still there: gives the tokens that count of those that it holds, null where the place is gone. One that
--- was not heard of in time is gone for good, with its locks, whether another has taken them or not: somebody may have written
--- meanwhile. What others have left behind is cleared away, in one order by all who do.
-CREATE OR REPLACE FUNCTION keep_lock_place(p_place bigint, p_seconds double precision) RETURNS bigint[]
+-- The process of a place is still there: gives the ids of all that it holds and waits for, null where the place is gone. One that was
+-- not heard of in time is gone for good, with its locks, whether another has taken them or not: somebody may have written meanwhile.
+-- What others have left behind is cleared away, in one order by all who do.
+CREATE OR REPLACE FUNCTION keep_lock_place(p_place bigint, p_seconds double precision) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     DELETE FROM lock_places WHERE place IN (
@@ -16,7 +16,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    RETURN ARRAY(SELECT l.token FROM live_locks() l WHERE l.place = p_place);
+    RETURN ARRAY(
+        SELECT l.id FROM live_locks() l WHERE l.place = p_place UNION ALL SELECT w.id FROM lock_waiters w WHERE w.place = p_place
+    );
 END $$;
 
 REVOKE EXECUTE ON FUNCTION keep_lock_place FROM PUBLIC;
