@@ -29,6 +29,8 @@ LEASE_SECONDS = 10.0
 BEAT_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after, also where nobody told that anything is free."""
+LEAVE_SECONDS = 2.0
+"""How long whoever goes waits until the database has heard of it; later it is told without him."""
 NAME_LENGTH = 63
 """Of what PostgreSQL takes for a channel."""
 Found = int | DoraStateError
@@ -116,8 +118,9 @@ class Place:
             return
         self._left.add(id)
         try:
-            with suppress(DoraStateError):
-                await self._say_who_left()
+            with suppress(DoraStateError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._say_who_left()
         finally:
             self._look.set()
 

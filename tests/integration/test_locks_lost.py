@@ -140,6 +140,24 @@ async def test_those_who_come_while_the_database_is_away_try_it_once_for_all(
     await wait_for(one)
 
 
+async def test_whoever_goes_does_not_wait_for_a_database_that_says_nothing(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    say = asking.ask
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        if query == "leave":
+            await asyncio.Event().wait()
+        return await say(pool, query, **facts)
+
+    monkeypatch.setattr(place, "ask", ask)
+    monkeypatch.setattr(place, "LEAVE_SECONDS", 0.1)
+    async with one.exclusive_lock(WORKFLOW):
+        pass
+    assert len(await another.locks()) == 1
+
+
 async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
     managers: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
