@@ -41,6 +41,7 @@ class Holding:
         except TimeoutError:
             logger.info("A lock of %s was taken, and nobody heard of it", claim.stream_id)
         finally:
+            self.over.set()
             await locks.let_go(lock)
 
     async def end(self) -> None:

@@ -29,6 +29,8 @@ LEASE_SECONDS = 10.0
 BEAT_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after, also where nobody told that anything is free."""
+LEAVE_SECONDS = 2.0
+"""How long whoever goes waits until the database has heard of it; later it is told without him."""
 NAME_LENGTH = 63
 """Of what PostgreSQL takes for a channel."""
 Found = int | DoraStateError
@@ -116,8 +118,9 @@ class Place:
             return
         self._left.add(id)
         try:
-            with suppress(DoraStateError):
-                await self._say_who_left()
+            with suppress(DoraStateError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._say_who_left()
         finally:
             self._look.set()
 
@@ -173,9 +176,17 @@ class Place:
             if kept is None:
                 return
             self._heard_at = asked_at
-            for _, lock in held:
-                if lock.token not in kept and lock.token in self._held:
+            for id, lock in held:
+                if id not in kept and lock.token in self._held:
                     self._lose(lock)
+            self._leave_unknown(kept)
+
+    def _leave_unknown(self, kept: list[UUID]) -> None:
+        """Who went away while he was asking may have come into the database all the same, and later than he left it."""
+        known = self._waiting.keys() | {id for id, _ in self._held.values()}
+        if unknown := set(kept) - known:
+            self._left |= unknown
+            self._look.set()
 
     async def _outlast(self) -> None:
         """Until we were not heard of for too long by our own clock: a question may go unanswered for longer."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from commands.locks import Claim
 from domain.errors import LockDeadlock, LockLost
 from dora_state.access.caller import Caller, CallerRole
 from dora_state.client import Client, open_client
@@ -280,6 +281,16 @@ async def test_the_client_renews_what_it_holds_for_as_long_as_it_lives(
 
 async def _is_lost(lock: client_locks.HeldLock) -> bool:
     return lock.is_lost
+
+
+async def test_one_that_nobody_heard_of_in_time_is_let_go_of(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_room, "BEGIN_SECONDS", 0.05)
+    claim = Claim("workflow-w", "slow", owner="the orchestrator", hold_seconds=60.0)
+    holding = asked.server.locks.admit(asked.manager.platform.locks, claim, 5.0)
+    await holding.taken
+    await holding.over.wait()
+    await holding.end()
+    assert await asked.manager.locks() == []
 
 
 async def test_a_server_that_leaves_tells_those_who_wait_and_those_who_hold(asked: Asked) -> None:

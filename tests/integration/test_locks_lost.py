@@ -140,6 +140,24 @@ async def test_those_who_come_while_the_database_is_away_try_it_once_for_all(
     await wait_for(one)
 
 
+async def test_whoever_goes_does_not_wait_for_a_database_that_says_nothing(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    say = asking.ask
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        if query == "leave":
+            await asyncio.Event().wait()
+        return await say(pool, query, **facts)
+
+    monkeypatch.setattr(place, "ask", ask)
+    monkeypatch.setattr(place, "LEAVE_SECONDS", 0.1)
+    async with one.exclusive_lock(WORKFLOW):
+        pass
+    assert len(await another.locks()) == 1
+
+
 async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
     managers: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +175,29 @@ async def test_what_could_not_be_said_when_it_was_let_go_of_is_said_later(
         pass
     assert len(await another.locks()) == 1
     fails = False
+    async with another.exclusive_lock(WORKFLOW, timeout=20.0):
+        pass
+
+
+async def test_who_came_into_the_database_after_he_had_gone_is_found_there(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, another = managers
+    say, late = asking.ask, []
+
+    async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:
+        if query == "ask":
+            late.append(facts)
+            raise ReadModelsUnavailable("no answer came")
+        return await say(pool, query, **facts)
+
+    monkeypatch.setattr(place, "BEAT_SECONDS", 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "ask", ask)
+        with pytest.raises(LogUnavailable):
+            await wait_for(one)
+    await say(one.platform.writer_pool, "ask", **late[0])
+    assert len(await one.locks()) == 1
     async with another.exclusive_lock(WORKFLOW, timeout=20.0):
         pass
 

@@ -1,22 +1,17 @@
--- The process of a place is still there: gives the tokens that count of those that it holds, null where the place is gone. One that
--- was not heard of in time is gone for good, with its locks, whether another has taken them or not: somebody may have written
--- meanwhile. What others have left behind is cleared away, in one order by all who do.
-CREATE OR REPLACE FUNCTION keep_lock_place(p_place bigint, p_seconds double precision) RETURNS bigint[]
+-- The process of a place is still there: gives the ids of all that it holds and waits for, null where the place is gone. One that was
+-- not heard of in time is gone for good, with its locks, whether another has taken them or not: somebody may have written meanwhile.
+CREATE OR REPLACE FUNCTION keep_lock_place(p_place bigint, p_seconds double precision) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    DELETE FROM lock_places WHERE place IN (
-        SELECT p.place FROM lock_places p WHERE p.place NOT IN (SELECT v.place FROM live_places() v)
-        ORDER BY p.place FOR UPDATE SKIP LOCKED
-    );
-    DELETE FROM locks WHERE token IN (
-        SELECT l.token FROM locks l WHERE l.held_until <= clock_timestamp() ORDER BY l.token FOR UPDATE SKIP LOCKED
-    );
+    PERFORM clear_lock_places();
     UPDATE lock_places SET seen_until = clock_timestamp() + make_interval(secs => p_seconds)
     WHERE place IN (SELECT v.place FROM live_places() v WHERE v.place = p_place);
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    RETURN ARRAY(SELECT l.token FROM live_locks() l WHERE l.place = p_place);
+    RETURN ARRAY(
+        SELECT l.id FROM live_locks() l WHERE l.place = p_place UNION ALL SELECT w.id FROM lock_waiters w WHERE w.place = p_place
+    );
 END $$;
 
 REVOKE EXECUTE ON FUNCTION keep_lock_place FROM PUBLIC;

@@ -4,6 +4,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     v_place bigint := hashtextextended('dora_state lock place ' || gen_random_uuid(), 0);
 BEGIN
+    PERFORM clear_lock_places();
     PERFORM pg_advisory_lock(v_place);
     INSERT INTO lock_places (place, process, pid, seen_until)
     VALUES (v_place, p_process, pg_backend_pid(), clock_timestamp() + make_interval(secs => p_seconds));

@@ -2,7 +2,7 @@
 -- the append lock: whatever was appended before is committed, and whatever comes after sees the lock. It is asked for only where
 -- somebody's turn has come.
 CREATE OR REPLACE FUNCTION take_locks(p_place bigint) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM next_for_locks(p_place)) THEN
         RETURN;
