@@ -17,9 +17,9 @@ from infrastructure.command_queue.messages import write
 FindCommand = Callable[[UUID], Awaitable[AlreadyRecorded | None]]
 """Of the log: what a command id answered."""
 CONNECTIONS = 32
-"""How many may wait for answers at once in a process; more wait for a connection."""
+"""By which a process sends and looks for answers; who waits for one takes none of them."""
 LOOK_SECONDS = 5.0
-"""How long one wait at the broker is; then the log is asked too, where the answer may have outlived the broker's."""
+"""How long news is waited for; then it is looked once more, in the log too, where an answer outlives the broker's."""
 
 
 class CommandQueue:

@@ -16,6 +16,8 @@ class QueueKeys:
         self.dead = f"{self.namespace}:dead"
         self.dead_messages = f"{self.dead}.messages"
         self.dead_reasons = f"{self.dead}.reasons"
+        self.answered = f"{self.namespace}:answered"
+        """The channel on which workers tell the ids of commands that they have answered."""
 
     def in_hand(self, consumer: str) -> str:
         """The ids that a consumer has taken and not answered."""

@@ -65,7 +65,8 @@ class TakenCommands:
     async def settle(self, answered: Sequence[tuple[Taken, Answer]]) -> None:
         """They leave the queue, each with its answer for who waits; harmless to repeat."""
         keys: list[str] = []
-        arguments: list[Any] = []
+        told = " ".join(str(taken.command_id) for taken, _ in answered)
+        arguments: list[Any] = [self._keys.answered, told]
         for taken, answer in answered:
             if taken.command_id is not None:
                 keys.append(self._keys.answer(taken.command_id))
@@ -81,6 +82,7 @@ class TakenCommands:
         if taken.command_id is not None:
             keys.append(self._keys.answer(taken.command_id))
         arguments: list[Any] = [taken.id, int(1000 * time.time()), told, to_bytes(answer), life_of(answer)]
+        arguments += [self._keys.answered, command_id or ""]
         await self._broker.call(self._bury(keys=keys, args=arguments))
 
     async def give_back(self, ids: Collection[str]) -> None:

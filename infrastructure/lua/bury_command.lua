@@ -1,6 +1,7 @@
 -- A message becomes a dead letter, if the consumer has it in hand still; who waits for an answer is told.
 -- KEYS: what it has in hand, the messages, the dead by time, their messages, why, and the answer, if one may wait.
--- ARGV: the message's id, now in milliseconds, why; the answer, and how many milliseconds that lives.
+-- ARGV: the message's id, now in milliseconds, why; the answer, and how many milliseconds that lives; the channel of
+-- news, and the command's id.
 if redis.call('SREM', KEYS[1], ARGV[1]) == 0 then
     return
 end
@@ -16,4 +17,5 @@ if KEYS[6] then
     redis.call('DEL', KEYS[6])
     redis.call('RPUSH', KEYS[6], ARGV[4])
     redis.call('PEXPIRE', KEYS[6], ARGV[5])
+    redis.pcall('PUBLISH', ARGV[6], ARGV[7])
 end
