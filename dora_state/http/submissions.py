@@ -70,7 +70,7 @@ async def submit_one(call: Call, said: Said, given: object) -> Response:
     try:
         envelope = checked(call, given, said)
     except InvalidInput as error:
-        return answer_response(_invalid(error), said.headers)
+        return answer_response(_invalid(call, error), said.headers)
     if said.respond_async:
         return await _without_waiting(call, said, envelope)
     return answer_response(await call.manager.submit(envelope), said.headers)
@@ -96,10 +96,8 @@ async def _submit_many(call: Call, said: Said, given: list[Any]) -> Response:
 async def _answered(call: Call, said: Said, given: object) -> Answer:
     try:
         envelope = checked(call, given, said)
-    except InvalidInput as error:
-        return _invalid(error)
-    except Forbidden as error:
-        return Answer(None, None, "invalid", problem=Problem(error.code, error.message, error.facts))
+    except (InvalidInput, Forbidden) as error:
+        return _invalid(call, error)
     return await call.manager.submit(envelope)
 
 
@@ -210,13 +208,11 @@ def _told(answer: Answer) -> Response:
     return Response(as_json(answer_document(answer)), 200, None, JSON)
 
 
-def _invalid(error: DoraStateError) -> Answer:
-    """As much of what was asked as could be read stands in the answer."""
+def _invalid(call: Call, error: DoraStateError) -> Answer:
+    """As much of what was asked as could be read stands in the answer. It is counted: it comes to no bus."""
     facts = dict(error.facts)
     command_id, name = facts.pop("command_id", None), facts.get("type")
-    return Answer(
-        UUID(command_id) if isinstance(command_id, str) else None,
-        name if isinstance(name, str) else None,
-        "invalid",
-        problem=Problem(error.code, error.message, facts),
-    )
+    told = name if isinstance(name, str) else None
+    call.manager.platform.bus.figures.invalid(told)
+    problem = Problem(error.code, error.message, facts)
+    return Answer(UUID(command_id) if isinstance(command_id, str) else None, told, "invalid", problem=problem)

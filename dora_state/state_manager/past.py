@@ -108,6 +108,7 @@ class Past:
     ) -> AsyncIterator[StateChangeEvent]:
         """The events of one aggregate in order, in bounded memory."""
         check_kind(entity_type)
+        self.platform.questions.asked("events")
         stream_id = FOLDER.aggregates[entity_type].stream_id(entity_id)
         async for event in self.platform.log.read_stream(stream_id, cut=Cut(version=up_to_version)):
             yield state_change(event)
@@ -119,6 +120,7 @@ class Past:
         CutOutOfRange.
         """
         check_kind(entity_type)
+        self.platform.questions.asked("reconstruction")
         await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
         aggregate, state, last = FOLDER.aggregates[entity_type], None, None
         stream_id = aggregate.stream_id(entity_id)
@@ -138,4 +140,5 @@ class Past:
         chosen = tuple(kinds)
         for kind in chosen:
             check_kind(kind)
+        self.platform.questions.asked("follow")
         return follow(self.platform.log, self.platform.signal, after_position, chosen, types)

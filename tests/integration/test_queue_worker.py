@@ -187,11 +187,11 @@ async def test_metrics_tell_how_the_queue_is_and_what_was_done(
         await queue.answer(await queue.send(register(1)), SOON)
         consumer.figures.queue = await figures(broker)
     found = {
-        sample.name: sample.value
-        for metric in QueueCollector(tenant, consumer.figures).collect()
+        sample.labels.get("outcome", sample.name): sample.value
+        for metric in QueueCollector(tenant, consumer.figures, lambda: None).collect()
         for sample in metric.samples
     }
-    assert found["dora_state_queue_answers_total"] == 1
+    assert (found["accepted"], found["refused"], found["failed"]) == (1, 0, 0)
     assert found["dora_state_queue_waiting"] == found["dora_state_queue_dead"] == 0
     assert {f"dora_state_queue_{name}" for name in ("in_hand", "delayed", "oldest_seconds")} <= set(found)
     assert {"dora_state_queue_retries_total", "dora_state_queue_buried_total"} <= set(found)
