@@ -37,6 +37,8 @@ class CommandQueue:
         InvalidInput for what can't be sent, BrokerUnfit, BrokerFull; BrokerUnavailable, where it is not known whether
         it was sent: send the same command id again then.
         """
+        if not isinstance(submission, Mapping):
+            raise InvalidInput("A command must be an object with type, data and actor; send one by one.")
         command_id = _id_of(submission)
         id, raw = write({**submission, "command_id": str(command_id)}, command_id)
         (await self._broker.fitness()).require()

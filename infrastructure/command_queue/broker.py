@@ -59,11 +59,6 @@ class CommandBroker:
     async def enqueue(self, id: str, raw: bytes) -> None:
         await self.call(self._dispatcher.do_enqueue(QUEUE, id, raw))
 
-    async def fetch(self, at_most: int) -> list[bytes]:
-        """The next messages, in order; they are in hand then."""
-        found = await self.call(self._dispatcher.do_fetch(QUEUE, at_most))
-        return [raw for raw in found if raw is not None]
-
     async def beat(self) -> None:
         """Say that we live, and send back what the dead had taken."""
         await self.call(self._dispatcher.do_qsize(QUEUE))
