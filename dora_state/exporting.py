@@ -94,6 +94,7 @@ async def begin_export(
         raise InvalidInput(f"There is no format {format!r}: use one of {', '.join(FORMATS)}.", format=format)
     if cut.version is not None and workflow_id is None:
         raise InvalidInput("A version is one of a single workflow: name it, or give a time or a position.")
+    platform.questions.asked("export")
     tenant = platform.settings.tenant
     exporter = Exporter(platform.reader, tenant)
     return Export(exporter, tenant, format, await exporter.select(workflow_id, since, cut, now()))

@@ -51,6 +51,7 @@ from projections.ports import ReadModelStore
 from projections.projection import ACTIONS, Projection
 from projections.projector import Projector
 from projections.queries import Queries
+from projections.questions import Questions
 from projections.runner import Runner
 from projections.snapshotter import Snapshotter
 from projections.timelines import Timelines
@@ -107,6 +108,8 @@ class Platform:
     """The read models for whoever asks, likewise."""
     traces: Traces
     requests: RequestFigures
+    questions: Questions
+    """What this process was asked."""
     queue_figures: ConsumerFigures = field(default_factory=ConsumerFigures)
     """Of the commands that this process took from the queue."""
 
@@ -174,6 +177,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         shown: ReadModelStore = read_models if replica is None else ReplicaReadModels(read_models, replica)
         caches = make_caches(redis, settings.tenant, settings.near_bytes)
         presence = PresenceBook(projector_pool, redis.client if redis is not None else None, settings.tenant)
+        questions = Questions()
         queries = Queries(
             shown,
             caches.hot,
@@ -184,6 +188,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             meter=caches.meter,
             moved=caches.moved,
             zone=ZoneInfo(settings.time_zone),
+            questions=questions,
         )
         decider = Decider(log, queries, cache_size=settings.cache_size)
         preparer = Preparer(tenant=settings.tenant, new_id=uuid_utils.uuid7)
@@ -208,8 +213,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
         stack.push_async_callback(actions.release)
         await stack.enter_async_context(writing(presence))
         await stack.enter_async_context(noting_memory(projector_pool))
-        load = partial(queries.show, consistency="cached")
-        await stack.enter_async_context(caching(caches, load, at_once=warm))
+        await stack.enter_async_context(caching(caches, queries.load, at_once=warm))
         readiness = Readiness(partial(ask_database, writer_pool))
         stack.push_async_callback(readiness.close)
         health = Health(
@@ -231,13 +235,13 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             projector=projector,
             actions=actions,
             queries=queries,
-            history=History(reader),
-            differences=Differences(reader),
-            tracer=Tracer(reader),
-            timelines=Timelines(reader),
+            history=History(reader, questions=questions),
+            differences=Differences(reader, questions=questions),
+            tracer=Tracer(reader, questions=questions),
+            timelines=Timelines(reader, questions=questions),
             snapshotter=Snapshotter(log, PostgresSnapshots(projector_pool)),
             signal=signal,
-            audits=Audits(kept_actions, log),
+            audits=Audits(kept_actions, log, questions=questions),
             locks=await stack.enter_async_context(PostgresLocks(servers.database_url, settings.tenant, writer_pool)),
             gathered=Gathered(),
             health=health,
@@ -246,6 +250,7 @@ async def open_on(servers: Servers, settings: Settings, *, warm: bool = False) -
             shown=shown,
             traces=traces,
             requests=RequestFigures(),
+            questions=questions,
         )
         await stack.enter_async_context(gathering(platform.gathered, health.check, partial(storage, projector_pool)))
         yield platform

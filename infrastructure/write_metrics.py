@@ -25,7 +25,7 @@ class BusCollector(Collector):
         answers = CounterMetricFamily(
             "dora_state_commands", "Commands answered, by type and outcome.", labels=("tenant", "type", "outcome")
         )
-        for (type, outcome), count in list(figures.answers.items()):
+        for type, outcome, count in figures.counts():
             answers.add_metric((tenant, type, outcome), count)
         yield answers
         yield histogram("dora_state_command_seconds", "From submission to answer.", tenant, figures.commands)

@@ -12,6 +12,7 @@ from projections.actions import Action
 from projections.errors import InvalidPage
 from projections.metadata import metadata_of
 from projections.pages import bounded, decode_mark, encode_mark
+from projections.questions import Questions, counted
 
 LAST = 2**63 - 1
 TICK = timedelta(microseconds=1)
@@ -80,10 +81,12 @@ class ActionStore(Protocol):
 class Audits:
     """Questions by actor. What was asked for and refused changed nothing and is not there."""
 
-    def __init__(self, store: ActionStore, reader: EventReader) -> None:
+    def __init__(self, store: ActionStore, reader: EventReader, *, questions: Questions | None = None) -> None:
+        self.questions = questions or Questions()
         self._store = store
         self._reader = reader
 
+    @counted("audit")
     async def actions(
         self,
         actor: str,
@@ -111,6 +114,7 @@ class Audits:
         more = encode_mark(str(found[size - 1].position)) if len(found) > size else None
         return ActionPage(await self._with_events(found[:size]), more)
 
+    @counted("audit")
     async def actors(self, *, after: str = "", limit: int = 50) -> list[Actor]:
         """By name, with what each asked for last; the next page comes after the last one's name."""
         return await self._store.actors(after, bounded(limit))

@@ -17,6 +17,7 @@ from projections import changes
 from projections.documents import RENDERINGS, status
 from projections.documents.values import Document, decode
 from projections.folded import StateAtCut
+from projections.questions import Questions, counted
 
 STREAMS_AT_ONCE = 200
 MOVED_AT_ONCE = 100_000
@@ -79,11 +80,13 @@ class Difference:
 class Differences:
     """Compares folds; read models are not asked."""
 
-    def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
+    def __init__(self, reader: EventReader, folder: Folder = FOLDER, *, questions: Questions | None = None) -> None:
+        self.questions = questions or Questions()
         self._reader = reader
         self._folder = folder
         self._at_cut = StateAtCut(reader, folder)
 
+    @counted("difference")
     async def of(self, kind: str, id: str, begin: Cut, end: Cut, now: datetime) -> Difference:
         """One aggregate; where it was not there at `begin`, it appeared. Raises NotFound, CutOutOfRange."""
         stream_id = self._folder.aggregates[kind].stream_id(id)
@@ -101,6 +104,7 @@ class Differences:
 
         Raises CutOutOfRange, and InvalidInput where the cuts are versions, or the wrong way round.
         """
+        self.questions.asked("changes")
         if begin.version is not None or end.version is not None:
             raise InvalidInput("A version is one of a single stream: compare everything by times or positions.")
         first, last = await self._at_cut.between(begin, end, now)

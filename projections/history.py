@@ -14,6 +14,7 @@ from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
 from projections.metadata import metadata_of
+from projections.questions import Questions
 
 MICROSECOND = timedelta(microseconds=1)
 BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
@@ -80,7 +81,15 @@ EVERYTHING = HistoryFilter()
 class History:
     """Reads streams and folds along, from the nearest snapshot, so any length needs the memory of one state."""
 
-    def __init__(self, reader: EventReader, folder: Folder = FOLDER, *, stretch: int = STRETCH) -> None:
+    def __init__(
+        self,
+        reader: EventReader,
+        folder: Folder = FOLDER,
+        *,
+        stretch: int = STRETCH,
+        questions: Questions | None = None,
+    ) -> None:
+        self.questions = questions or Questions()
         self._reader = reader
         self._folder = folder
         self._stretch = stretch
@@ -97,6 +106,7 @@ class History:
         limit: int | None = None,
     ) -> AsyncIterator[HistoryEntry]:
         """The versions after `after_version` up to a cut, in order or backwards; empty if there are none."""
+        self.questions.asked("history")
         stream_id = self._folder.aggregates[kind].stream_id(aggregate_id)
         if only.since is not None and only.since > BEGINNING_OF_TIME:
             before = await self._folder.at(self._reader, stream_id, Cut(at=only.since - MICROSECOND))

@@ -1,5 +1,6 @@
 """The questions asked of the read models: one document, or its state at a cut; lists are in `lists.py`."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,10 @@ from projections.errors import NotProjectedYet
 from projections.figures import PastFigures
 from projections.folded import Moment, StateAtCut
 from projections.ports import Clock, PresenceBoard, ReadModelStore, Signal
+from projections.questions import Questions, counted
 from projections.reading import Consistency, Reading
 
+Ask = Callable[[str, str, int], Awaitable[Document]]
 UTC_ZONE = ZoneInfo("UTC")
 RATE_WINDOW = timedelta(minutes=15)
 """An agent's processing rate is that of the last 15 minutes."""
@@ -48,7 +51,9 @@ class Queries:
         moved: Signal | None = None,
         zone: tzinfo = UTC_ZONE,
         folder: Folder = FOLDER,
+        questions: Questions | None = None,
     ) -> None:
+        self.questions = questions or Questions()
         self._store = store
         self._presence = presence
         self._reader = reader
@@ -91,12 +96,26 @@ class Queries:
         consistency: Consistency = "projected",
     ) -> Document:
         """The document of a kind, whichever it is. `cached` ones are frozen. Raises NotFound, NotProjectedYet."""
-        if consistency == "cached" and (found := self.peek(kind, id, min_position)) is not None:
-            return found
-        if consistency == "live":
-            await self._require_recorded(min_position)
-            return await self.state_at(kind, id)
-        ask = self._cached if consistency == "cached" else self._projected
+        match consistency:
+            case "cached":
+                self.questions.asked("cached")
+                found = self._peek(kind, id, min_position)
+                return found if found is not None else await self.load(kind, id, min_position, patience)
+            case "projected":
+                return await self._shown(kind, id, min_position, patience)
+            case "live":
+                await self._require_recorded(min_position)
+                return await self._live(kind, id)
+
+    async def load(self, kind: str, id: str, min_position: int = 0, patience: float = 0.0) -> Document:
+        """The cached document, kept from here on in this process. Raises NotFound, NotProjectedYet."""
+        return await self._patiently(self._cached, kind, id, min_position, patience)
+
+    @counted("projected")
+    async def _shown(self, kind: str, id: str, min_position: int, patience: float) -> Document:
+        return await self._patiently(self._projected, kind, id, min_position, patience)
+
+    async def _patiently(self, ask: Ask, kind: str, id: str, min_position: int, patience: float) -> Document:
         try:
             return await ask(kind, id, min_position)
         except NotProjectedYet:
@@ -107,6 +126,12 @@ class Queries:
 
     def peek(self, kind: str, id: str, min_position: int = 0) -> Document | None:
         """The cached document at once, frozen; None if it is not in this process or has to be completed."""
+        found = self._peek(kind, id, min_position)
+        if found is not None:
+            self.questions.asked("cached")
+        return found
+
+    def _peek(self, kind: str, id: str, min_position: int) -> Document | None:
         if kind in ("agent", "system"):
             return None
         document = self._reading.peek(kind, id, min_position)
@@ -154,6 +179,17 @@ class Queries:
         At a cut in the past, telemetry is not known: it is null. Raises NotFound and CutOutOfRange, and NotProjectedYet
         for the system's document at a cut that the read models, which know its counts, have not come to.
         """
+        return await (self._live(kind, id) if cut.is_now else self._past(kind, id, cut))
+
+    @counted("live")
+    async def _live(self, kind: str, id: str) -> Document:
+        return await self._folded(kind, id, NOW)
+
+    @counted("past")
+    async def _past(self, kind: str, id: str, cut: Cut) -> Document:
+        return await self._folded(kind, id, cut)
+
+    async def _folded(self, kind: str, id: str, cut: Cut) -> Document:
         now = self._clock()
         if kind == "system" and not cut.is_now:
             return await self._system_at(cut, now)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from domain.errors import InvalidInput
 from projections.documents.values import ratio
 from projections.ports import Clock, ReadModelStore
+from projections.questions import Questions, counted
 
 Per = Literal["minute", "hour", "day"]
 MAX_STRETCHES = 1_500
@@ -41,11 +42,15 @@ class Rate:
 class RateHistory:
     """Rates of any time; `zone` is where days and hours begin."""
 
-    def __init__(self, store: ReadModelStore, clock: Clock, zone: tzinfo) -> None:
+    def __init__(
+        self, store: ReadModelStore, clock: Clock, zone: tzinfo, *, questions: Questions | None = None
+    ) -> None:
+        self.questions = questions or Questions()
         self._store = store
         self._clock = clock
         self._zone = zone
 
+    @counted("rates")
     async def rates(
         self, per: str, begin: datetime | None = None, end: datetime | None = None, *, agent_id: str | None = None
     ) -> list[Rate]:

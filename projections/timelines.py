@@ -13,6 +13,7 @@ from domain.folding import FOLDER, Folder
 from domain.log import Cut, EventReader
 from domain.task import OPEN
 from projections.folded import StateAtCut
+from projections.questions import Questions, counted
 
 MOST_ROWS = 500
 """Rows that are kept, the last ones."""
@@ -93,11 +94,13 @@ class Timeline:
 class Timelines:
     """Reads one stream up to a cut."""
 
-    def __init__(self, reader: EventReader, folder: Folder = FOLDER) -> None:
+    def __init__(self, reader: EventReader, folder: Folder = FOLDER, *, questions: Questions | None = None) -> None:
+        self.questions = questions or Questions()
         self._reader = reader
         self._folder = folder
         self._at_cut = StateAtCut(reader, folder)
 
+    @counted("timeline")
     async def of(self, kind: str, id: str, cut: Cut, now: datetime) -> Timeline:
         """Raises InvalidInput for a kind that has none, NotFound, CutOutOfRange."""
         if kind not in KINDS:

@@ -9,6 +9,7 @@ from domain.folding import FOLDER
 from domain.log import Cut, EventReader, LogFilter, RecordedEvent
 from projections.folded import StateAtCut
 from projections.metadata import metadata_of
+from projections.questions import Questions, counted
 
 MOST = 50_000
 """Events of one conversation that are held at once."""
@@ -59,10 +60,12 @@ class Trace:
 class Tracer:
     """Looks through the log: it has no index over conversations, so a trace between cuts costs less."""
 
-    def __init__(self, reader: EventReader) -> None:
+    def __init__(self, reader: EventReader, *, questions: Questions | None = None) -> None:
+        self.questions = questions or Questions()
         self._reader = reader
         self._at_cut = StateAtCut(reader, FOLDER)
 
+    @counted("trace")
     async def trace(self, correlation_id: str, begin: Cut, end: Cut, now: datetime, looked: Looked = unheard) -> Trace:
         """Raises NotFound where there is nothing of it, InvalidInput where there is too much at once, CutOutOfRange."""
         first, last = await self._at_cut.between(begin, end, now)

@@ -49,6 +49,7 @@ async def follow_events(call: Call) -> Response:
     if feed.streams >= call.server.limits.streams:
         raise RequestError("too_many_streams", f"{feed.streams} streams are open already; try again in a moment.")
     ended = await _looks_back(call, asked, after, head)
+    call.manager.platform.questions.asked("follow")
     subscription = Subscription(wanted)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return PieceStream(

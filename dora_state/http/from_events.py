@@ -29,6 +29,7 @@ async def get_events(call: Call) -> Response:
     cut = call.query(UpToQuery).cut
     kind, id = about(call)
     await call.manager.platform.queries.require(kind, id, cut)
+    call.manager.platform.questions.asked("events")
     events = call.manager.platform.log.read_stream(FOLDER.aggregates[kind].stream_id(id), cut=cut)
     ended = await call.looks_at("events", f"{kind} {id}", cut_facts(cut))
     return PieceStream(_lines(events, ended), JSON_LINES)

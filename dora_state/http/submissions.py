@@ -76,7 +76,7 @@ async def submit_one(call: Call, said: Said, given: object) -> Response:
     try:
         envelope = checked(call, given, said)
     except InvalidInput as error:
-        return answer_response(_invalid(error), said.headers)
+        return answer_response(_invalid(call, error), said.headers)
     await look_back(call, [envelope])
     if said.respond_async:
         return await _without_waiting(call, said, envelope)
@@ -106,10 +106,8 @@ def _taken(call: Call, said: Said, given: object) -> Envelope | Answer:
     """A command, or why it is none."""
     try:
         return checked(call, given, said)
-    except InvalidInput as error:
-        return _invalid(error)
-    except Forbidden as error:
-        return Answer(None, None, "invalid", problem=Problem(error.code, error.message, error.facts))
+    except (InvalidInput, Forbidden) as error:
+        return _invalid(call, error)
 
 
 async def _answered(call: Call, taken: Envelope | Answer) -> Answer:
@@ -213,13 +211,11 @@ def _told(answer: Answer) -> Response:
     return Response(as_json(answer_document(answer)), 200, None, JSON)
 
 
-def _invalid(error: DoraStateError) -> Answer:
-    """As much of what was asked as could be read stands in the answer."""
+def _invalid(call: Call, error: DoraStateError) -> Answer:
+    """As much of what was asked as could be read stands in the answer. It is counted: it comes to no bus."""
     facts = dict(error.facts)
     command_id, name = facts.pop("command_id", None), facts.get("type")
-    return Answer(
-        UUID(command_id) if isinstance(command_id, str) else None,
-        name if isinstance(name, str) else None,
-        "invalid",
-        problem=Problem(error.code, error.message, facts),
-    )
+    told = name if isinstance(name, str) else None
+    call.manager.platform.bus.figures.invalid(told)
+    problem = Problem(error.code, error.message, facts)
+    return Answer(UUID(command_id) if isinstance(command_id, str) else None, told, "invalid", problem=problem)

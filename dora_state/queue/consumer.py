@@ -76,9 +76,17 @@ class QueueConsumer:
             try:
                 await self._queue.beat()
                 self.figures.queue = await self._queue.figures()
+                if self.figures.queue.delayed:
+                    await self._bury_later()
             except BrokerUnavailable:
                 self.figures.queue = None
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _bury_later(self) -> None:
+        for one in await self._queue.later(PREFETCH):
+            answer = _failed(one, "unreadable", one.fault or "")
+            self._tell_of_dead(one, answer)
+            await self._queue.bury_later(one, answer)
 
     async def _take_stock(self) -> None:
         """What was taken for us by a call of which the answer was lost goes back to the queue."""
@@ -164,10 +172,13 @@ class QueueConsumer:
         await self._settling.settle(done)
 
     async def _bury(self, one: Taken, answer: Answer, attempts: int) -> None:
+        self._tell_of_dead(one, answer)
+        await self._settling.bury(one, answer, attempts)
+
+    def _tell_of_dead(self, one: Taken, answer: Answer) -> None:
         self.figures.buried += 1
         why = answer.problem.message if answer.problem is not None else answer.outcome
         logger.warning("A message of the queue is a dead letter now (`dora-state queue show %s`): %s", one.id, why)
-        await self._settling.bury(one, answer, attempts)
 
     def _tell(self, answer: Answer) -> None:
         if answer.problem is not None:

@@ -17,9 +17,9 @@ from infrastructure.command_queue.messages import write
 FindCommand = Callable[[UUID], Awaitable[AlreadyRecorded | None]]
 """Of the log: what a command id answered."""
 CONNECTIONS = 32
-"""How many may wait for answers at once in a process; more wait for a connection."""
+"""By which a process sends and looks for answers; who waits for one takes none of them."""
 LOOK_SECONDS = 5.0
-"""How long one wait at the broker is; then the log is asked too, where the answer may have outlived the broker's."""
+"""How long news is waited for; then it is looked once more, in the log too, where an answer outlives the broker's."""
 
 
 class CommandQueue:
@@ -37,6 +37,8 @@ class CommandQueue:
         InvalidInput for what can't be sent, BrokerUnfit, BrokerFull; BrokerUnavailable, where it is not known whether
         it was sent: send the same command id again then.
         """
+        if not isinstance(submission, Mapping):
+            raise InvalidInput("A command must be an object with type, data and actor; send one by one.")
         command_id = _id_of(submission)
         id, raw = write({**submission, "command_id": str(command_id)}, command_id)
         (await self._broker.fitness()).require()

@@ -152,7 +152,8 @@ class Asking:
     def lists(self) -> Lists:
         """Workflows, tasks, agents, pools and reservations by pages, and the task board. See `projections/lists/`."""
         silence = timedelta(seconds=self.platform.settings.heartbeat_timeout)
-        return Lists(self.platform.shown, self.platform.presence, now, silence=silence)
+        questions = self.platform.questions
+        return Lists(self.platform.shown, self.platform.presence, now, silence=silence, questions=questions)
 
     async def rates(
         self, per: str, begin: datetime | None = None, end: datetime | None = None, *, agent_id: str | None = None
@@ -162,7 +163,8 @@ class Asking:
         Raises InvalidInput.
         """
         zone = ZoneInfo(self.platform.settings.time_zone)
-        return await RateHistory(self.platform.shown, now, zone).rates(per, begin, end, agent_id=agent_id)
+        history = RateHistory(self.platform.shown, now, zone, questions=self.platform.questions)
+        return await history.rates(per, begin, end, agent_id=agent_id)
 
     async def catch_up(self, position: int | None = None, timeout: float = 30.0, *, everything: bool = False) -> bool:
         """Bring the states up to a position (the log's end if none is named); false if there's no time.

@@ -109,6 +109,7 @@ class Past:
         """The events of one aggregate in order, in bounded memory. Raises NotFound, CutOutOfRange."""
         check_kind(entity_type)
         await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
+        self.platform.questions.asked("events")
         stream_id = FOLDER.aggregates[entity_type].stream_id(entity_id)
         async for event in self.platform.log.read_stream(stream_id, cut=Cut(version=up_to_version)):
             yield state_change(event)
@@ -120,6 +121,7 @@ class Past:
         CutOutOfRange.
         """
         check_kind(entity_type)
+        self.platform.questions.asked("reconstruction")
         await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
         aggregate, state, last = FOLDER.aggregates[entity_type], None, None
         stream_id = aggregate.stream_id(entity_id)
@@ -141,4 +143,5 @@ class Past:
         chosen = tuple(kinds)
         for kind in chosen:
             check_kind(kind)
+        self.platform.questions.asked("follow")
         return follow(self.platform.log, self.platform.signal, after_position, chosen, types)

@@ -45,7 +45,9 @@ class Submitting(RollingBack):
         try:
             envelope = submission if isinstance(submission, Envelope) else self.parse(submission)
         except InvalidInput as error:
-            return _invalid(error)
+            answer = _invalid(error)
+            self.platform.bus.figures.invalid(answer.type)
+            return answer
         locks = self._holdings.locks
         if locks:
             envelope = replace(envelope, tokens=tuple(lock.token for lock in locks))

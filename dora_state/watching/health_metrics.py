@@ -1,6 +1,7 @@
 """Health and sizes as metrics for Prometheus: what was gathered last, and when that was."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 from dora_state.health import HealthReport
 from dora_state.watching.gathering import Gathered
 from infrastructure.metrics import counter, gauge
+from infrastructure.queue_figures import QueueFigures
 from infrastructure.storage import Storage
 
 DAY = 86_400
@@ -115,3 +117,12 @@ class GatheredCollector(Collector):
             for name, size in sizes.items():
                 metric.add_metric((self._tenant, name), size)
             yield metric
+
+
+def queue_of(report: HealthReport | None) -> QueueFigures | None:
+    """How the queue of commands was; None where there is none, or it could not be looked at."""
+    check = None if report is None else report.checks.get("queue")
+    if check is None or "waiting" not in check.figures:
+        return None
+    found: Any = check.figures
+    return QueueFigures(*(found[one.name] for one in fields(QueueFigures)))

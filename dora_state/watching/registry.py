@@ -7,10 +7,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dora_state.platform import Platform
-from dora_state.watching.health_metrics import GatheredCollector
+from dora_state.watching.health_metrics import GatheredCollector, queue_of
 from dora_state.watching.release import release
 from dora_state.watching.request_metrics import RequestCollector
 from infrastructure.metrics import ProjectionCollector, ReadCollector, new_registry
+from infrastructure.question_metrics import QuestionCollector
 from infrastructure.queue_metrics import QueueCollector
 from infrastructure.write_metrics import BusCollector, LockCollector, PoolCollector
 
@@ -35,10 +36,11 @@ def registry_of(platform: Platform) -> CollectorRegistry:
         ReleaseCollector(),
         ReadCollector(tenant, platform.caches.meter, platform.caches.near),
         ProjectionCollector(tenant, {one.projection.name: one.figures for one in platform.runners}),
+        QuestionCollector(tenant, platform.questions),
         BusCollector(tenant, platform.bus, platform.committer),
         RequestCollector(tenant, platform.requests),
         LockCollector(tenant, platform.locks.figures),
-        QueueCollector(tenant, platform.queue_figures),
+        QueueCollector(tenant, platform.queue_figures, lambda: queue_of(platform.gathered.health)),
         PoolCollector(tenant, pools),
         GatheredCollector(tenant, platform.gathered),
     )

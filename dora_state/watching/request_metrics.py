@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dora_state.watching.requests import RequestFigures
+from dora_state.watching.requests import METHODS, RequestFigures
 from infrastructure.metrics import gauge, histogram
 
 
@@ -26,5 +26,13 @@ class RequestCollector(Collector):
         for (method, route, status), count in list(figures.requests.items()):
             requests.add_metric((tenant, method, route, str(status)), count)
         yield requests
+        away = CounterMetricFamily(
+            "dora_state_http_unavailable",
+            "Requests answered 503, by method; of health the answer, not a failure.",
+            labels=("tenant", "method"),
+        )
+        for asked in sorted(METHODS):
+            away.add_metric((tenant, asked), figures.unavailable(asked))
+        yield away
         yield histogram("dora_state_http_request_seconds", "To where the answer begins.", tenant, figures.seconds)
         yield gauge("dora_state_http_requests_open", "Requests that are being served.", tenant, figures.open)

@@ -21,6 +21,7 @@ LONGEST = 200
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 """Methods and routes that nobody made: a stranger names as many as they like."""
+UNAVAILABLE = 503
 FAILED, GONE = 500, 499
 """Where nothing was answered: by a fault, or since whoever asked went away."""
 
@@ -37,6 +38,14 @@ class RequestFigures:
         key = method, route, status
         self.requests[key] = self.requests.get(key, 0) + 1
         self.seconds.add(seconds)
+
+    def unavailable(self, method: str) -> int:
+        """Requests answered "try again"; a server that says how it is has answered."""
+        return sum(
+            count
+            for (asked, route, status), count in list(self.requests.items())
+            if asked == method and status == UNAVAILABLE and not route.startswith("/health")
+        )
 
 
 class WatchedRequests:

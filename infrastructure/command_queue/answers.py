@@ -1,5 +1,6 @@
 """Answers in the broker, for those who wait for them: for a minute where the log keeps them, else for an hour."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,8 +10,9 @@ from uuid import UUID
 import orjson
 
 from commands.envelope import Answer, Problem
-from infrastructure.broker import CALL_SECONDS
+from infrastructure.broker import unavailable
 from infrastructure.command_queue.broker import CommandBroker
+from infrastructure.hot_copies.guarded import FAILURES
 
 RECORDED_SECONDS = 60
 """The log knows them for ever; this wakes those who wait."""
@@ -72,15 +74,24 @@ class AnswerBox:
         return from_bytes(found[0]) if found else None
 
     async def wait(self, command_id: UUID, seconds: float) -> Answer | None:
-        """As soon as it is there; None if it is not within so many seconds.
-
-        A list whose end becomes its end is as it was, and whoever waits for it is woken.
-        """
-        key = self._broker.keys.answer(command_id)
-        waiting = self._broker.client.blmove(key, key, max(seconds, 0.01), "LEFT", "LEFT")  # type: ignore[arg-type]  # fractions are fine
-        raw: Any = await self._broker.call(waiting, seconds + CALL_SECONDS)
-        return from_bytes(raw) if raw is not None else None
+        """As soon as it is there; None if it is not within so many seconds. Any number may wait at once."""
+        try:
+            async with self._broker.news.of(str(command_id)) as told:
+                answer = await self.look(command_id)
+                if answer is None and await _within(told, seconds):
+                    answer = await self.look(command_id)
+                return answer
+        except FAILURES as error:
+            raise unavailable(error) from None
 
     async def forget(self, command_id: UUID) -> None:
         """What an earlier command of the same id was answered."""
         await self._broker.call(self._broker.client.delete(self._broker.keys.answer(command_id)))
+
+
+async def _within(told: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await told.wait()
+    except TimeoutError:
+        return False

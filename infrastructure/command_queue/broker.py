@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from dramatiq.brokers.redis import RedisBroker
-from redis.asyncio import Redis
 
 from infrastructure.broker import CALL_SECONDS, unavailable
 from infrastructure.command_queue.fitness import Fitness
 from infrastructure.command_queue.keys import QueueKeys
 from infrastructure.command_queue.messages import QUEUE
+from infrastructure.command_queue.news import AnswerNews
 from infrastructure.hot_copies.guarded import FAILURES
-from infrastructure.redis_client import open_redis
+from infrastructure.redis_client import RedisClient, open_redis
 
 HEARTBEAT_SECONDS = 20.0
 """Who was not heard of for so long is dead, and what it had taken goes to others."""
@@ -33,15 +33,20 @@ class _Dispatcher(RedisBroker):
 
 
 class CommandBroker:
-    """One tenant's queue as one process sees it. Calls raise BrokerUnavailable."""
+    """One tenant's queue as one process sees it, by so many connections at most. Calls raise BrokerUnavailable."""
 
-    def __init__(self, client: Redis, tenant: str, *, heartbeat_seconds: float | None = None) -> None:
-        self.client = client
+    def __init__(
+        self, redis: RedisClient, tenant: str, connections: int, *, heartbeat_seconds: float | None = None
+    ) -> None:
+        self.client = redis.client
         self.keys = QueueKeys(tenant)
+        self.news = AnswerNews(redis.connection, self.keys.answered)
+        self._turns = asyncio.Semaphore(connections)
+        self._hung_at = 0.0
         timeout = int(1000 * (heartbeat_seconds or HEARTBEAT_SECONDS))
         # Its client is called, and what that gives is given: with one of asyncio, something to await.
         self._dispatcher: Any = _Dispatcher(  # type: ignore[no-untyped-call]  # it has no types
-            client=cast(Any, client), middleware=[], namespace=self.keys.namespace, heartbeat_timeout=timeout
+            client=cast(Any, redis.client), middleware=[], namespace=self.keys.namespace, heartbeat_timeout=timeout
         )
         self._fitness: Fitness | None = None
         self._fit_until = 0.0
@@ -53,11 +58,6 @@ class CommandBroker:
 
     async def enqueue(self, id: str, raw: bytes) -> None:
         await self.call(self._dispatcher.do_enqueue(QUEUE, id, raw))
-
-    async def fetch(self, at_most: int) -> list[bytes]:
-        """The next messages, in order; they are in hand then."""
-        found = await self.call(self._dispatcher.do_fetch(QUEUE, at_most))
-        return [raw for raw in found if raw is not None]
 
     async def beat(self) -> None:
         """Say that we live, and send back what the dead had taken."""
@@ -75,12 +75,24 @@ class CommandBroker:
         return self._fitness
 
     async def call(self, calling: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
-        """What Redis answers, within so many seconds."""
+        """What Redis answers, within so many seconds from when a connection is free.
+
+        Whoever waits for one meanwhile does not wait on when Redis is found to hang.
+        """
+        since = time.monotonic()
         try:
-            async with asyncio.timeout(seconds):
-                return await calling
+            async with self._turns:
+                if self._hung_at > since:
+                    raise TimeoutError
+                async with asyncio.timeout(seconds):
+                    return await calling
         except FAILURES as error:
+            if isinstance(error, TimeoutError):
+                self._hung_at = time.monotonic()
             raise unavailable(error) from None
+        finally:
+            if asyncio.iscoroutine(calling):
+                calling.close()  # it may have had no turn
 
 
 @asynccontextmanager
@@ -89,4 +101,8 @@ async def open_broker(
 ) -> AsyncIterator[CommandBroker]:
     """For as long as the block runs. Nothing is tried yet: the broker may be away."""
     async with open_redis(url, tenant, connections) as redis:
-        yield CommandBroker(redis.client, tenant, heartbeat_seconds=heartbeat_seconds)
+        broker = CommandBroker(redis, tenant, connections, heartbeat_seconds=heartbeat_seconds)
+        try:
+            yield broker
+        finally:
+            await broker.news.close()

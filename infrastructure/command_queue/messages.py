@@ -45,20 +45,19 @@ def write(submission: Mapping[str, Any], command_id: UUID) -> tuple[str, bytes]:
     return id, raw
 
 
-def read(raw: bytes) -> Taken:
-    """What a message says, whoever wrote it; nothing that is wrong with it raises. Without an id, `id` is empty."""
+def read(id: str, raw: bytes) -> Taken:
+    """What a message says, whoever wrote it; nothing that is wrong with it raises.
+
+    The id is the broker's own: what a message tells of it is not believed.
+    """
     if len(raw) > MAX_MESSAGE_BYTES:
-        return _unreadable(f"The message has {len(raw)} bytes and the limit is {MAX_MESSAGE_BYTES}; send less.")
+        return _unreadable(id, f"The message has {len(raw)} bytes and the limit is {MAX_MESSAGE_BYTES}; send less.")
     try:
         value = parse_json(raw)
     except InvalidInput as error:
-        return _unreadable(error.message)
+        return _unreadable(id, error.message)
     if not isinstance(value, dict):
-        return _unreadable("The message is no JSON object; mend its sender.")
-    options = value.get("options")
-    id = options.get("redis_message_id") if isinstance(options, dict) else None
-    if not isinstance(id, str):
-        return _unreadable("The message has no id of the broker in its options; send it with dramatiq.")
+        return _unreadable(id, "The message is no JSON object; mend its sender.")
     message_id = value.get("message_id")
     known = id_of(message_id) if isinstance(message_id, str) else None
     if fault := _fault(value):
@@ -85,8 +84,8 @@ def _fault(value: Mapping[str, Any]) -> str | None:
     return None if isinstance(value.get("message_id"), str) else "The message has no message_id; send it with dramatiq."
 
 
-def _unreadable(fault: str) -> Taken:
-    return Taken("", {}, None, fault)
+def _unreadable(id: str, fault: str) -> Taken:
+    return Taken(id, {}, None, fault)
 
 
 def _uuid(value: object) -> UUID | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from projections.ports import Clock, PresenceBoard, ReadModelStore
+from projections.questions import Questions
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 MOST = 1_000_000_000
@@ -16,8 +17,15 @@ class Asking:
     """`silence` is how long an agent may be silent and still be thought to be there."""
 
     def __init__(
-        self, store: ReadModelStore, presence: PresenceBoard, clock: Clock, *, silence: timedelta = HEARTBEAT_TIMEOUT
+        self,
+        store: ReadModelStore,
+        presence: PresenceBoard,
+        clock: Clock,
+        *,
+        silence: timedelta = HEARTBEAT_TIMEOUT,
+        questions: Questions | None = None,
     ) -> None:
+        self.questions = questions or Questions()
         self._store = store
         self._presence = presence
         self._clock = clock

@@ -9,6 +9,7 @@ from domain.errors import InvalidInput
 from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.tasks import FILTERS, STATES, TaskFilter
 from projections.pages import DEFAULT_LIMIT, bounded, fingerprint, keys_of, marked
+from projections.questions import counted
 
 FACETS = {"agent": "agent_id", "definition": "definition_id", "priority": "priority", "workflow": "workflow_id"}
 COLUMNS = ("state", *FACETS)
@@ -37,6 +38,7 @@ class Board:
 
 
 class Boards(Asking):
+    @counted("board")
     async def board(
         self, by: str = "state", *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Board:

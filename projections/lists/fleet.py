@@ -12,6 +12,7 @@ from projections.documents.values import Document, decode, iso
 from projections.lists.asking import Asking, checked, chosen
 from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, keys_of, mark_time, marked, page_of
 from projections.queries import RATE_WINDOW
+from projections.questions import counted
 
 STATES: tuple[str, ...] = get_args(AgentState)
 PRESENCES = ("online", "silent", "unheard")
@@ -46,6 +47,7 @@ RESERVATION_FILTERS = frozenset(ReservationFilter.__annotations__)
 class FleetLists(Asking):
     """All raise InvalidInput, and InvalidPage for a mark of something else."""
 
+    @counted("list")
     async def agents(self, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[AgentFilter]) -> Page:
         """By id, with two keys besides: `presence` (`status` online, silent or unheard, and `seconds` since the last
         heartbeat) and `reservations` that are held for it, what expires first in front.
@@ -68,6 +70,7 @@ class FleetLists(Asking):
         page = page_of(items, bounded(limit), lambda agent: marked(asked, agent["agent_id"]))
         return Page(await self._with_presence(page.items), page.next)
 
+    @counted("list")
     async def pools(self, *, mark: str | None = None, limit: int = DEFAULT_LIMIT) -> Page:
         """By id, with two keys besides: `active_reservations`, how many there are, and `next_expiry`, when the first
         expires.
@@ -80,6 +83,7 @@ class FleetLists(Asking):
         items = [_with_expiry(decode(document.body)) for document in found]
         return page_of(items, bounded(limit), lambda pool: marked(asked, pool["resource_pool_id"]))
 
+    @counted("list")
     async def reservations(
         self, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[ReservationFilter]
     ) -> Page:

@@ -14,6 +14,7 @@ from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.walks import Order, order_of, place_of, walks
 from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, page_of
 from projections.ports import StoredDocument
+from projections.questions import counted
 
 STATES: tuple[str, ...] = get_args(TaskState)
 SORTS = {"created": "created_at", "updated": "updated_at", "priority": "created_at", "deadline": "deadline"}
@@ -39,6 +40,7 @@ class TaskLists(Asking):
     All raise InvalidInput, and InvalidPage for a mark of something else.
     """
 
+    @counted("list")
     async def tasks(
         self, *, sort: str = "created", mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Page:
@@ -53,11 +55,13 @@ class TaskLists(Asking):
         states = chosen("state", given.get("state"), STATES)
         return await self._walked("tasks", order, states, given, mark, limit, {})
 
+    @counted("list")
     async def overdue(self, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]) -> Page:
         """Running past their deadline, the longest first."""
         order = Order("deadline", False, {})
         return await self._running("overdue", order, checked(only, FILTERS), mark, limit, due=self._clock())
 
+    @counted("list")
     async def stalled_tasks(
         self, quiet_for: timedelta, *, mark: str | None = None, limit: int = DEFAULT_LIMIT, **only: Unpack[TaskFilter]
     ) -> Page:
@@ -75,6 +79,7 @@ class TaskLists(Asking):
         order = Order("updated_at", False, {})
         return await self._walked(f"stalled {quiet_for}", order, states, given, mark, limit, quiet)
 
+    @counted("list")
     async def pending_tasks(
         self,
         *,

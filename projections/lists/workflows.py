@@ -10,6 +10,7 @@ from projections.documents.values import decode
 from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.walks import Order, order_of, place_of, walks
 from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, keys_of, marked, page_of
+from projections.questions import counted
 
 STATES: tuple[str, ...] = get_args(WorkflowState)
 SORTS = {
@@ -50,6 +51,7 @@ _OTHERS = (
 
 
 class WorkflowLists(Asking):
+    @counted("list")
     async def workflows(
         self,
         *,

@@ -14,10 +14,7 @@ from domain.errors import InvalidInput, NotFound
 from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.command_queue import (
-    CommandBroker,
-    figures,
-)
+from infrastructure.command_queue import CommandBroker, TakenCommands, figures
 from infrastructure.queue_figures import QueueFigures
 from tests.support.queueing import SOON, PlainProducer, consuming, own_broker, register, until
 
@@ -148,7 +145,7 @@ UNREADABLE = {
     b"[" * 5000: "not well-formed JSON",
     b"[]": "no JSON object",
     b'{"a": 1, "a": 2}': 'the key "a" twice',
-    b"{}": "no id of the broker",
+    b"{}": "for another actor",
     b"x" * 2_000_000: "the limit is",
 }
 
@@ -272,7 +269,15 @@ async def test_dead_letters_stay_until_they_are_dropped_whatever_plain_producers
 
 @pytest.mark.parametrize(
     "submission",
-    [{"type": "x", "data": {"a": object()}}, {"command_id": "no"}, {"command_id": 7}, {"data": "x" * 2_000_000}],
+    [
+        [1],
+        "x",
+        None,
+        {"type": "x", "data": {"a": object()}},
+        {"command_id": "no"},
+        {"command_id": 7},
+        {"data": "x" * 2_000_000},
+    ],
 )
 async def test_what_can_not_be_sent_is_said_at_once(broker: CommandBroker, submission: Any) -> None:
     with pytest.raises(InvalidInput):
@@ -291,9 +296,44 @@ async def test_a_command_that_is_sent_again_after_a_conflict_gets_its_new_answer
     assert [one and one.outcome for one in (first, second)] == ["conflict", "accepted"]
 
 
-async def test_what_is_told_for_later_is_counted_as_nobody_takes_it(
-    broker: CommandBroker, plain: PlainProducer
+async def test_what_is_sent_for_later_becomes_a_dead_letter_and_can_be_carried_out_now(
+    manager: StateManager, broker: CommandBroker, plain: PlainProducer
 ) -> None:
     message: Any = {"queue_name": "commands", "actor_name": "submit", "args": (register(1),), "kwargs": {}}
     await asyncio.to_thread(lambda: plain.broker.enqueue(dramatiq.Message(**message, options={}), delay=1000))
-    assert (await figures(broker)).delayed == 1
+    found = await figures(broker)
+    assert (found.delayed, found.dead) == (1, 0)
+    async with consuming(broker, manager.submit) as consumer:
+        await until_queue(broker, lambda found: (found.delayed, found.dead) == (0, 1))
+        (letter,) = await dead(broker)
+        assert "sent for later" in letter.dead.reason
+        assert letter.dead.command_id is not None
+        told = await CommandQueue(broker).answer(letter.dead.command_id, SOON)
+        assert told is not None
+        assert (told.outcome, told.type, consumer.figures.buried) == ("failed", "RegisterAgent", 1)
+        assert await dead_letters.retry(broker, [letter.dead.id]) == 1
+        answer = await CommandQueue(broker).answer(letter.dead.command_id, SOON)
+    assert answer is not None
+    assert answer.ok
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+
+
+@pytest.mark.parametrize("says", ["another", None, 7])
+async def test_a_message_that_is_kept_under_another_id_than_it_says_leaves_the_queue_like_all(
+    manager: StateManager, broker: CommandBroker, says: Any
+) -> None:
+    message: Any = dramatiq.Message("commands", "submit", (register(1),), {}, {"redis_message_id": says})
+    await broker.enqueue("where-it-is-kept", message.encode())
+    async with consuming(broker, manager.submit):
+        answer = await CommandQueue(broker).answer(UUID(message.message_id), SOON)
+    assert answer is not None
+    assert answer.ok
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+    assert await broker.client.smembers(broker.keys.in_hand(broker.consumer)) == set()
+
+
+async def test_an_id_of_which_no_message_is_kept_is_let_go(manager: StateManager, broker: CommandBroker) -> None:
+    await broker.client.rpush(broker.keys.waiting, "nothing")
+    async with consuming(broker, manager.submit):
+        assert await CommandQueue(broker).answer(await CommandQueue(broker).send(register(1)), SOON) is not None
+    assert await TakenCommands(broker).ids() == set()

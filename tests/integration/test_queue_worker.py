@@ -4,16 +4,19 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from dora_state.platform import open_platform
 from dora_state.queue import CommandQueue, open_command_queue
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.worker import queueing
 from infrastructure.command_queue import CommandBroker, figures, open_broker
 from infrastructure.queue_metrics import QueueCollector
 from tests.support.postgres import connected
-from tests.support.queueing import SOON, consuming, register
+from tests.support.queueing import SOON, PlainProducer, consuming, register
 from tests.support.redis_server import RedisServer, execute
 from tests.support.working import Workers
 
@@ -187,11 +190,44 @@ async def test_metrics_tell_how_the_queue_is_and_what_was_done(
         await queue.answer(await queue.send(register(1)), SOON)
         consumer.figures.queue = await figures(broker)
     found = {
-        sample.name: sample.value
-        for metric in QueueCollector(tenant, consumer.figures).collect()
+        sample.labels.get("outcome", sample.name): sample.value
+        for metric in QueueCollector(tenant, consumer.figures, lambda: None).collect()
         for sample in metric.samples
     }
-    assert found["dora_state_queue_answers_total"] == 1
+    assert (found["accepted"], found["refused"], found["failed"]) == (1, 0, 0)
     assert found["dora_state_queue_waiting"] == found["dora_state_queue_dead"] == 0
     assert {f"dora_state_queue_{name}" for name in ("in_hand", "delayed", "oldest_seconds")} <= set(found)
     assert {"dora_state_queue_retries_total", "dora_state_queue_buried_total"} <= set(found)
+
+
+async def test_a_worker_stops_taking_from_a_broker_that_came_to_evict_and_takes_again_when_it_does_not(
+    server: RedisServer,
+    queue: CommandQueue,
+    tenant: str,
+    database_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(queueing, "JUDGE_SECONDS", 0.05)
+    monkeypatch.setattr(queueing, "LOOK_SECONDS", 0.05)
+    settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant, broker_url=server.url)
+    stop = asyncio.Event()
+    async with open_platform(settings) as platform:
+        taking = asyncio.create_task(queueing.take_commands(platform, stop))
+        assert await queue.answer(await queue.send(register(1)), SOON) is not None
+        with server.client() as client:
+            execute(client, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            async with asyncio.timeout(SOON):
+                while "No command is taken from the queue" not in caplog.text:  # noqa: ASYNC110  # nothing tells
+                    await asyncio.sleep(0.02)
+            producer = PlainProducer(server.url, tenant)
+            message_id = await asyncio.to_thread(producer.send, register(2))
+            assert await queue.answer(UUID(message_id), 0.2) is None
+            execute(client, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        answer = await queue.answer(UUID(message_id), SOON)
+        stop.set()
+        await taking
+        producer.close()
+    assert answer is not None
+    assert answer.ok
