@@ -73,7 +73,7 @@ class Checker:
         self._others = others
         self._of_others: set[str] = set()
         self._commands: dict[str, _Command] = {}
-        self._positions: "dict[str, array[int]]" = defaultdict(lambda: array("q"))
+        self._positions: dict[str, array[int]] = defaultdict(lambda: array("q"))
         self._ends = array("q")
         self._ids: list[bytes] = []
         self.counts = Counts()
