@@ -67,10 +67,14 @@ class _Command:
 
 
 class Checker:
-    """One log and all histories over it. `others`: actors who write no history, such as a worker."""
+    """One log and all histories over it. `others`: actors who write no history, such as a worker.
 
-    def __init__(self, *, others: Container[str] = ()) -> None:
+    Followers must have come to the end of the log, or to `followed_to` where they were let go before it.
+    """
+
+    def __init__(self, *, others: Container[str] = (), followed_to: int | None = None) -> None:
         self._others = others
+        self._followed_to = followed_to
         self._of_others: set[str] = set()
         self._commands: dict[str, _Command] = {}
         self._positions: dict[str, array[int]] = defaultdict(lambda: array("q"))
@@ -206,8 +210,9 @@ class Checker:
 
     def _followers_ended(self, followers: Mapping[str, int]) -> Iterator[Fault]:
         for follower, position in followers.items():
-            if position < len(self._ids):
-                yield Fault("followers", f"{follower} came to position {position} of {len(self._ids)}.")
+            end = len(self._ids) if self._followed_to is None else self._followed_to
+            if position < end:
+                yield Fault("followers", f"{follower} came to position {position} of {end}.")
 
     def _read(self, record: Read) -> Iterator[Fault]:
         if record.as_of is None:

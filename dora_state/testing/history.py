@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The answer to a command; `outcome` is that of the answer."""
+    """The answer to a command; `outcome` is that of the answer, `at` is Unix time."""
 
     name: ClassVar[str] = "told"
     client: str
@@ -38,6 +38,7 @@ class Told:
     outcome: str
     versions: Mapping[str, int] = field(default_factory=dict)
     position: int | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
