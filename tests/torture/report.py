@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dora_state.testing.checker import Counts, Fault
 from tests.torture.faults import Happened
-from tests.torture.watch import Recoveries
+from tests.torture.watch import Recoveries, Stop
 
 LOST, TWICE, OUT_OF_ORDER = ("lost",), ("twice", "invented"), ("positions", "versions", "times", "divided", "followers")
 
@@ -22,7 +22,7 @@ class Report:
     counts: Counts
     found: Sequence[Fault]
     recoveries: Recoveries
-    longest_stop: float
+    stops: Sequence[Stop]
     errands: Counter[tuple[str, int]]
     begun: Counter[str]
     stuck: Sequence[str]
@@ -32,6 +32,11 @@ class Report:
     @property
     def is_good(self) -> bool:
         return not (self.found or self.stuck or self.crashed or self.replay)
+
+    def _faults_about(self, stop: Stop) -> list[str]:
+        """Those that went on then, or had just ended."""
+        end = stop.began + stop.lasted
+        return [one.name for one in self.happened if one.at < end and one.at + one.lasted > stop.began - 1]
 
     def lines(self) -> Iterator[str]:
         kinds = Counter(one.name for one in self.happened)
@@ -49,7 +54,9 @@ class Report:
         yield f"Processes were begun: {begun}."
         yield _recovered("Writes went on", self.recoveries.writes)
         yield _recovered("Read models had what was there", self.recoveries.projections)
-        yield f"Longest time without a new event while PostgreSQL answered: {self.longest_stop:.1f} s."
+        yield "Longest times without a new event while PostgreSQL answered, with the faults of the time:"
+        for stop in sorted(self.stops, key=lambda one: -one.lasted)[:5]:
+            yield f"  {stop.lasted:.1f} s ({', '.join(self._faults_about(stop)) or 'none'})"
         by_promise = Counter(one.promise for one in self.found)
         lost, twice, order = (sum(by_promise[name] for name in names) for names in (LOST, TWICE, OUT_OF_ORDER))
         others = by_promise.total() - lost - twice - order

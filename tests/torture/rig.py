@@ -44,6 +44,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             faults.heal()
+            watch.counts_stops = False
             followed_to, stuck = await _quiet(stage, watch)
         crashed = [*errands.crashed, *_crashes(stage)]
         checker = Checker(others=SYSTEM, followed_to=followed_to)
@@ -59,7 +60,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             counts=checker.counts,
             found=found,
             recoveries=watch.recoveries,
-            longest_stop=watch.longest_stop,
+            stops=watch.stops,
             errands=errands.done,
             begun=Counter({part.name: part.begun for part in stage.all_parts}),
             stuck=stuck,

@@ -179,7 +179,7 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(seed: int, seconds: int) -> AsyncIterator[Stage]:
-    """A house that runs, in a directory that is deleted at the end; its log has a new month after half of the seconds."""
+    """A house that runs, in a directory deleted at the end; after half of the seconds its log comes to a new month."""
     home = Path(tempfile.mkdtemp(prefix="dora-state-torture-"))
     os.chmod(home, 0o755)  # the servers run as a user of their own where root runs this
     async with AsyncExitStack() as stack:

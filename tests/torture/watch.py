@@ -24,45 +24,65 @@ class Recoveries:
     projections: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing was recorded for a while, while PostgreSQL answered; `began` is Unix time."""
+
+    began: float
+    lasted: float
+
+
 class Watch:
-    """What was seen. `longest_stop`: seconds for which nothing was recorded while PostgreSQL answered."""
+    """What was seen; `stops` are those of more than a second."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.recoveries = Recoveries()
-        self.longest_stop = 0.0
+        self.stops: list[Stop] = []
+        self.counts_stops = True
+        """Not when all is to be quiet."""
         self.head = 0
         self.checkpoint = 0
-        self._up_since: float | None = None
-        self._moved_at = time.monotonic()
+        self._moved_at = time.time()
         self._writes_from: tuple[float, int] | None = None
         self._projections_from: tuple[float, int] | None = None
 
     async def look(self) -> None:
         """For ever."""
+        was_away = False
         while True:
             try:
                 async with connected(self._stage.servers.database_url, TENANT) as connection:
-                    await self._is_up(connection)
+                    await self._begin(connection, was_away)
+                    was_away = False
                     while True:
                         await self._see(connection)
                         await asyncio.sleep(LOOK_SECONDS)
             except (psycopg.Error, LogError):
-                self._up_since = None
+                was_away = await self._is_away()
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def _is_up(self, connection: Connection) -> None:
+    async def _is_away(self) -> bool:
+        """A session that was ended says nothing of the server."""
+        try:
+            async with connected(self._stage.servers.database_url, TENANT):
+                return False
+        except (psycopg.Error, LogError):
+            return True
+
+    async def _begin(self, connection: Connection, was_away: bool) -> None:
         head, _ = await self._ask(connection)
-        now = time.monotonic()
-        self._up_since = self._moved_at = now
-        self._writes_from, self._projections_from = (now, head), (now, head)
+        self._moved_at = now = time.time()
+        if was_away:
+            self._writes_from, self._projections_from = (now, head), (now, head)
 
     async def _see(self, connection: Connection) -> None:
         head, checkpoint = await self._ask(connection)
-        now = time.monotonic()
+        now = time.time()
         if head > self.head:
+            if self.counts_stops and now - self._moved_at > 1:
+                self.stops.append(Stop(self._moved_at, now - self._moved_at))
             self._moved_at = now
-        self.longest_stop = max(self.longest_stop, now - self._moved_at)
         self.head, self.checkpoint = head, checkpoint
         if self._writes_from is not None and head > self._writes_from[1]:
             self.recoveries.writes.append(now - self._writes_from[0])
