@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +43,7 @@ class Part:
         self.begun = 0
 
     def start(self) -> None:
+        self.kill()
         self._process = self._begin()
         self.begun += 1
 
@@ -58,6 +59,9 @@ class Part:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    self._process.stdin.close()
 
     def ask_to_leave(self) -> None:
         """Clients leave at the end of their stdin, all others by a signal."""
