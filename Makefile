@@ -2,6 +2,9 @@
 PYTHON ?= python3
 # More for pytest, say: make test ARGS="-k workflow"
 ARGS ?=
+# Of make torture: seconds, and what the dice are thrown by (any, if none is given).
+DURATION ?= 600
+SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -32,6 +35,9 @@ test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the ban
 
 fuzz-http: $(INSTALLED) ## Send the HTTP server thousands of requests that its description allows, or just not
 	@DORA_STATE_TEST_FUZZ=2000 $(BIN)/python -m pytest --timeout 3600 tests/integration/test_http_fuzz.py $(ARGS)
+
+torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
+	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
 	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commands.messages import Command, pool, task, workflow
+from dora_state.testing.commands import TASKS, any_command
 from infrastructure.checking import PostgresKept
 from infrastructure.database import Role, open_pool
 from infrastructure.migrations import drop_tenant, migrate
@@ -19,7 +20,6 @@ from projections.cache_ports import NoHotCopies
 from projections.checking import Checker
 from projections.projection import STATES
 from projections.projector import Projector
-from tests.support.any_commands import TASKS, any_command
 from tests.support.command_world import BEGINNING, World, add_task, create_pool, create_workflow, register_agent
 from tests.support.memory_log import MemoryEventLog
 

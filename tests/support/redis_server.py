@@ -23,9 +23,11 @@ from infrastructure.embedded.wheels import find_programs
 class RedisServer:
     """On a socket in a directory, or with `cluster` on a port, as the one node that has all slots."""
 
-    def __init__(self, directory: Path, *, cluster: bool = False) -> None:
+    def __init__(self, directory: Path, *, cluster: bool = False, keeps: bool = False) -> None:
+        """`keeps`: what it holds is on the disk before it is answered, and is there after a start."""
         self._directory = directory
         self._cluster = cluster
+        self._keeps = keeps
         self._port = free_port() if cluster else 0
         self._socket = directory / "redis.sock"
         self.url = f"redis://127.0.0.1:{self._port}/0" if cluster else f"unix://{self._socket}?db=0"
@@ -41,9 +43,11 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Empty, whatever it held before."""
+        """Empty, whatever it held before, unless it keeps that."""
         program = os.environ.get("DORA_STATE_TEST_REDIS_SERVER") or find_programs().valkey_server
         settings = {"port": str(self._port), "save": "", "appendonly": "no", "dir": str(self._directory)}
+        if self._keeps:
+            settings |= {"appendonly": "yes", "appendfsync": "always"}
         if self._cluster:
             settings |= {"bind": "127.0.0.1", "cluster-enabled": "yes", "cluster-port": str(free_port())}
             (self._directory / "nodes.conf").unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from domain.agent import AGENT
 from domain.pool import POOL
 from domain.task import TASK
 from domain.workflow import WORKFLOW
-from tests.support.any_commands import TASKS, any_command, dependencies, resources, task_ids, workflow_ids
+from dora_state.testing.commands import TASKS, any_command, dependencies, resources, task_ids, workflow_ids
 from tests.support.command_world import (
     World,
     add_task,

@@ -15,7 +15,7 @@ from commands.edge import Edge
 from commands.envelope import Envelope
 from commands.messages import COMMANDS
 from domain.errors import InvalidInput
-from tests.support.any_commands import any_command
+from dora_state.testing.commands import any_command
 from tests.support.command_world import BEGINNING, World
 
 EDGE = Edge(tenant="bank", new_id=uuid4, clock=lambda: datetime(2030, 1, 1, tzinfo=UTC), default_actor="tester")

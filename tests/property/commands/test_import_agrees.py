@@ -13,7 +13,7 @@ from commands.messages.importing import ImportEvent, NewAgent, NewWorkflow
 from commands.xes_mapping import XesMapping, name_for_nobody
 from tests.oracle.raw_xes import NO_RESOURCE, RawEvent, RawLog, state_at
 from tests.support.command_world import BEGINNING, World
-from tests.support.invariants import check_agent, check_slots, check_task, check_view, check_workflow
+from tests.support.invariants import check_world
 
 RESOURCES = st.sampled_from(["anna", "ben", "no-resource", None])
 TRANSITIONS = st.sampled_from(
@@ -129,19 +129,6 @@ def test_what_is_imported_agrees_with_the_raw_log(log: list[Logged]) -> None:
 
 @given(LOGS)
 def test_every_invariant_holds_for_what_was_imported(log: list[Logged]) -> None:
-    from domain.agent import AGENT
-    from domain.task import TASK
-    from domain.workflow import WORKFLOW
-
     world = World()
     run_import(world, log)
-
-    tasks, agents = world.of_kind(TASK), world.of_kind(AGENT)
-    for workflow in world.of_kind(WORKFLOW).values():
-        check_workflow(workflow, tasks)
-    for task in tasks.values():
-        check_task(task)
-        check_view(task, world.workflow(task.workflow_id))
-    for agent in agents.values():
-        check_agent(agent)
-    check_slots(tasks, agents)
+    check_world(world)

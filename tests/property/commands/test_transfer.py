@@ -11,7 +11,7 @@ from commands import answers, transfer
 from commands.envelope import Envelope
 from commands.messages import Command
 from commands.messages.agent import Heartbeat
-from tests.support.any_commands import any_command
+from dora_state.testing.commands import any_command
 from tests.support.command_world import create_workflow
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

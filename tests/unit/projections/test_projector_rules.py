@@ -14,12 +14,12 @@ from domain.all_events import AGGREGATES, CATALOGUE
 from domain.folding import Folder
 from domain.task import TASK, Task, TaskAssigned, TaskCancelled, TaskCompleted, TaskScheduled, TaskStarted
 from domain.workflow import WorkflowCreated, WorkflowStarted, WorkflowTaskChanged
+from dora_state.testing.events import COMMANDS
 from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS, status
 from projections.documents.values import Document, decode
 from projections.errors import ProjectionHalted, ReadModelsUnavailable
 from projections.projector import Projector
-from tests.support.any_events import COMMANDS
 from tests.support.memory_read_models import MemoryReadModels
 from tests.support.stories import at, finished_task, full_agent, full_stories, full_task, pending_task
 from tests.support.told_log import START, ToldLog

@@ -1,6 +1,6 @@
 """Events in any order, applicable or not, for property-based tests of the read side."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,9 +11,8 @@ from domain import system as s
 from domain import task as t
 from domain import workflow as w
 from domain.aggregate import Event
-from tests.support.told_log import START
 
-AT: datetime = START
+AT = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)
 KEYS = st.sampled_from(["x", "y"])
 FEW = st.integers(1, 3)
 

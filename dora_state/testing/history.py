@@ -1,0 +1,102 @@
+"""What clients asked and were told, written down as it happens, for the checker.
+
+A client writes `Asked` before it sends a command and `Told` once it knows the answer; one that is killed in between
+has left a command of unknown fate. Each client has a file of its own: lines of JSON, each written whole.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import orjson
+
+FOR_GOOD = frozenset({"accepted", "unchanged", "refused", "invalid"})
+"""Outcomes that stay as they are, however often the command is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command is about to be sent. `expected` are versions by stream that it names."""
+
+    name: ClassVar[str] = "asked"
+    client: str
+    command_id: str
+    type: str
+    expected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The answer to a command; `outcome` is that of the answer, `at` is Unix time."""
+
+    name: ClassVar[str] = "told"
+    client: str
+    command_id: str
+    outcome: str
+    versions: Mapping[str, int] = field(default_factory=dict)
+    position: int | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A follower got an event; `begun_after` is the position after which it began to follow."""
+
+    name: ClassVar[str] = "followed"
+    follower: str
+    position: int
+    event_id: str
+    begun_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reader was shown streams at some versions (0: not there), all at one moment: `as_of` is the position of it.
+
+    `as_of` is None where the reader was not told. `min_position` is what it asked to be included.
+    """
+
+    name: ClassVar[str] = "read"
+    reader: str
+    versions: Mapping[str, int]
+    as_of: int | None = None
+    min_position: int = 0
+
+
+Record = Asked | Told | Followed | Read
+_RECORDS: Mapping[str, type[Record]] = {one.name: one for one in (Asked, Told, Followed, Read)}
+
+
+class Recorder:
+    """Writes a client's history down. A line is with the system before what it tells of goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def __call__(self, *records: Record) -> None:
+        lines = [orjson.dumps({"record": one.name, **asdict(one)}) + b"\n" for one in records]
+        os.write(self._file, b"".join(lines))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+
+def read_history(paths: Iterable[Path]) -> Iterator[Record]:
+    """All records of these files, each file in its order. The last line of a client that was killed may be torn."""
+    for path in paths:
+        lines = path.read_bytes().split(b"\n")
+        for line in lines[:-1]:
+            yield record_of(orjson.loads(line))
+
+
+def record_of(told: dict[str, Any]) -> Record:
+    """Raises KeyError, TypeError for what is no record."""
+    return _RECORDS[told.pop("record")](**told)

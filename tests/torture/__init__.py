@@ -1,0 +1,1 @@
+"""Real processes under faults drawn from a seed, and then the checker: `make torture`."""

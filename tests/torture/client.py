@@ -1,0 +1,47 @@
+"""A client in a process of its own: `python -m tests.torture.client KIND NAME SEED FILE`, with its place by stdin.
+
+It ends when its stdin does.
+"""
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+
+import orjson
+
+from dora_state.testing.history import Recorder
+from tests.torture import readers
+from tests.torture.writers import Place, Writer, way
+
+WRITERS = ("python", "http", "queue")
+READERS = ("follower", "listener", "own-writes", "moments")
+
+
+async def run(kind: str, name: str, seed: int, path: Path) -> None:
+    place = Place(**orjson.loads(sys.stdin.readline()))
+    stop, chance = asyncio.Event(), random.Random(seed)
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), leave)
+    with Recorder(path) as record:
+        match kind:
+            case "follower":
+                await readers.follow_in_process(place, name, path, record, stop)
+            case "listener":
+                await readers.follow_over_http(place, name, path, record, stop)
+            case "own-writes":
+                await readers.read_own_writes(place, name, record, chance, stop)
+            case "moments":
+                await readers.read_moments(place, name, record, chance, stop)
+            case _:
+                async with way(kind, place) as chosen:
+                    await Writer(name, chosen, record, chance).write(stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])))

@@ -1,0 +1,295 @@
+"""What goes wrong: each fault happens, lasts as long as the dice say, and heals."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+import psutil
+import psycopg
+from redis.exceptions import RedisError
+
+from domain.errors import LogError
+from tests.support.postgres import connected
+from tests.support.redis_server import RedisServer
+from tests.torture.stage import TENANT, Part, Stage
+
+GONE = (psutil.NoSuchProcess, FileNotFoundError, ValueError, ProcessLookupError)
+LONGEST_STOP = 7.0
+"""Longer than it takes others to hold a process for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    name: str
+    at: float
+    lasted: float
+
+
+@dataclass(slots=True)
+class Faults:
+    """Drawn from a seed. `skipped` counts those for which there was nothing to hit at the moment."""
+
+    stage: Stage
+    chance: random.Random
+    happened: list[Happened] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def kinds(self) -> dict[str, Callable[[], Awaitable[bool]]]:
+        """By name; each tells whether it hit anything."""
+        return {
+            "kill PostgreSQL": self._kill_postgres,
+            "kill a backend of PostgreSQL": self._kill_backend,
+            "kill the cache": self._kill_cache,
+            "kill the broker": self._kill_broker,
+            "kill the API": lambda: self._kill("api"),
+            "kill a worker": lambda: self._kill("worker"),
+            "kill the queue's worker": lambda: self._kill("queue"),
+            "kill a client": lambda: self._kill("client"),
+            "kill several at once": self._kill_several,
+            "kill PostgreSQL twice": self._kill_postgres_twice,
+            "cut within an append": lambda: self.stage.proxy.cut_within("asking"),
+            "cut within an answer": lambda: self.stage.proxy.cut_within("answering"),
+            "cut all connections": self._cut_all,
+            "delay all connections": self._delay,
+            "stop a worker": lambda: self._stop("worker"),
+            "stop the API": lambda: self._stop("api"),
+            "stop PostgreSQL": self._stop_postgres,
+            "stop the cache": self._stop_cache,
+            "flush the cache": self._flush_cache,
+            "fill the disk": self._fill_disk,
+            "set the clock back": lambda: self._clock(-20),
+            "set the clock ahead": lambda: self._clock(20),
+            "reach the connection limit": self._too_many_connections,
+            "hold a transaction open": self._hold_transaction,
+            "lock the read models": self._lock_read_models,
+            "end all sessions": self._end_sessions,
+        }
+
+    async def happen(self) -> None:
+        """One of them; two in five come before the one in front has healed."""
+        kinds = self.kinds()
+        name = self.chance.choice(list(kinds))
+        await self._carry_out(name, kinds[name])
+
+    async def carry_out(self, name: str) -> None:
+        await self._carry_out(name, self.kinds()[name])
+
+    async def _carry_out(self, name: str, fault: Callable[[], Awaitable[bool]]) -> None:
+        began = time.time()
+        try:
+            hit = await fault()
+        except (*GONE, psycopg.Error, RedisError, OSError, LogError, AssertionError):
+            hit = False  # what it was to hit is away by another
+        if hit:
+            self.happened.append(Happened(name, began, time.time() - began))
+        else:
+            self.skipped[name] += 1
+
+    def heal(self) -> None:
+        """What a fault that was broken off would leave."""
+        self.stage.proxy.delay = 0.0
+        for part in self.stage.all_parts:
+            with contextlib.suppress(*GONE, AssertionError):
+                part.send(signal.SIGCONT)
+        with contextlib.suppress(*GONE, psutil.AccessDenied):
+            processes = list(self._postgres_processes())
+            for process in processes:
+                process.resume()
+            limit_files(processes, None)
+
+    # --- killed -------------------------------------------------------------------------------------------
+
+    async def _kill_postgres(self) -> bool:
+        self.stage.postmaster.kill()
+        return True
+
+    async def _kill_postgres_twice(self) -> bool:
+        """Again as soon as it is there, which may be while it recovers."""
+        first = self.stage.postmaster
+        first.kill()
+        async with asyncio.timeout(30):
+            while True:
+                await asyncio.sleep(0.02)
+                with contextlib.suppress(*GONE):
+                    again = self.stage.postmaster
+                    if again.pid != first.pid:
+                        again.kill()
+                        return True
+
+    async def _kill_backend(self) -> bool:
+        """PostgreSQL then ends all sessions and recovers."""
+        self.chance.choice(self.stage.postmaster.children()).kill()
+        return True
+
+    async def _kill_cache(self) -> bool:
+        return await self._begin_again(self.stage.cache)
+
+    async def _kill_broker(self) -> bool:
+        return await self._begin_again(self.stage.broker)
+
+    async def _begin_again(self, server: RedisServer) -> bool:
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(self.chance.choice([0.0, 1.0]))
+        await asyncio.to_thread(server.start)
+        return True
+
+    async def _kill(self, group: str) -> bool:
+        self._one_of(group).kill()
+        return True
+
+    async def _kill_several(self) -> bool:
+        """With no time between them."""
+        for group in self.chance.sample(sorted(self.stage.parts), 3):
+            self._one_of(group).send(signal.SIGKILL)
+        if self.chance.random() < 0.5:
+            self.stage.postmaster.kill()
+        if self.chance.random() < 0.3:
+            await self._begin_again(self.stage.cache)
+        return True
+
+    def _one_of(self, group: str) -> Part:
+        return self.chance.choice(self.stage.parts[group])
+
+    # --- between ------------------------------------------------------------------------------------------
+
+    async def _cut_all(self) -> bool:
+        await self.stage.proxy.cut_all()
+        return True
+
+    async def _delay(self) -> bool:
+        self.stage.proxy.delay = self.chance.choice([0.02, 0.2])
+        await asyncio.sleep(self.chance.uniform(0.5, 3.0))
+        self.stage.proxy.delay = 0.0
+        return True
+
+    async def _end_sessions(self) -> bool:
+        async with await self.stage.connect() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        return True
+
+    # --- stopped ------------------------------------------------------------------------------------------
+
+    async def _stop(self, group: str) -> bool:
+        part = self._one_of(group)
+        part.send(signal.SIGSTOP)
+        await asyncio.sleep(self.chance.choice([0.3, LONGEST_STOP]))
+        part.send(signal.SIGCONT)
+        return True
+
+    async def _stop_postgres(self) -> bool:
+        """All of it: it takes connections and answers nobody."""
+        stopped = list(self._postgres_processes())
+        for process in stopped:
+            with contextlib.suppress(*GONE):
+                process.suspend()
+        await asyncio.sleep(self.chance.choice([0.3, 2.0]))
+        for process in stopped:
+            with contextlib.suppress(*GONE):
+                process.resume()
+        return bool(stopped)
+
+    def _postgres_processes(self) -> Iterator[psutil.Process]:
+        postmaster = self.stage.postmaster
+        yield postmaster
+        yield from postmaster.children()
+
+    async def _stop_cache(self) -> bool:
+        with self.stage.cache.stopped():
+            await asyncio.sleep(self.chance.choice([0.3, 3.0]))
+        return True
+
+    # --- short of something -------------------------------------------------------------------------------
+
+    async def _flush_cache(self) -> bool:
+        with self.stage.cache.client() as client:
+            await asyncio.to_thread(client.flushall)
+        return True
+
+    async def _fill_disk(self) -> bool:
+        """No file may grow beyond what it has, which is what a quota or a full disk says: also not the log of changes,
+        so that PostgreSQL may have to recover.
+        """
+        limit = self.chance.choice([16 * 2**20, 2**20])
+        limited = list(self._postgres_processes())
+        await asyncio.to_thread(limit_files, limited, limit)
+        await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+        with contextlib.suppress(*GONE):
+            limited += self._postgres_processes()
+        await asyncio.to_thread(limit_files, limited, None)
+        return True
+
+    async def _too_many_connections(self) -> bool:
+        opened: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
+        full = False
+        try:
+            while not full:
+                try:
+                    opened.append(await self.stage.connect())
+                except psycopg.OperationalError:
+                    full = True
+            await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+        finally:
+            for connection in opened:
+                await connection.close()
+        return len(opened) > 10
+
+    async def _hold_transaction(self) -> bool:
+        """With a snapshot, as a report that runs long."""
+        async with await self.stage.connect() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await connection.execute("SELECT count(*) FROM pg_class")
+            await asyncio.sleep(self.chance.uniform(1.0, 6.0))
+        return True
+
+    async def _lock_read_models(self) -> bool:
+        async with (
+            connected(self.stage.servers.database_url, TENANT) as connection,
+            connection.transaction(),
+        ):
+            await connection.execute("SET LOCAL lock_timeout = '2s'")
+            await connection.execute("LOCK TABLE tasks IN SHARE MODE")
+            await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+        return True
+
+    # --- the clock ----------------------------------------------------------------------------------------
+
+    async def _clock(self, step: int) -> bool:
+        """By less than what is refused: the log goes on by microseconds until time has caught up."""
+        await self.stage.set_clock(step)
+        try:
+            await asyncio.sleep(self.chance.uniform(0.5, 3.0))
+        finally:
+            async with asyncio.timeout(60):
+                while not await self._clock_is_right():  # noqa: ASYNC110  # PostgreSQL may be away
+                    await asyncio.sleep(0.1)
+        return True
+
+    async def _clock_is_right(self) -> bool:
+        try:
+            await self.stage.set_clock(0)
+        except (psycopg.Error, LogError):
+            return False
+        return True
+
+
+def limit_files(processes: list[psutil.Process], size: int | None) -> None:
+    """How long their files may become, in bytes; as their own user, who alone may say so."""
+    limit = "unlimited" if size is None else str(size)
+    for process in processes:
+        with contextlib.suppress(*GONE):
+            owner, group = process.uids().real, process.gids().real
+            words = ["prlimit", f"--pid={process.pid}", f"--fsize={limit}:unlimited"]
+            own = os.geteuid() == owner
+            subprocess.run(
+                words, capture_output=True, check=False, user=None if own else owner, group=None if own else group
+            )

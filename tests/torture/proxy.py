@@ -1,0 +1,90 @@
+"""What is between the house and PostgreSQL: it passes bytes on, and cuts or delays them when told to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+Where = Literal["asking", "answering"]
+LONG = 400
+"""Bytes of a piece that is worth cutting: what an append sends, or rows that it gives back."""
+
+
+class Proxy:
+    """A socket of its own, `url`, before that of a server."""
+
+    def __init__(self, database_url: str, directory: Path) -> None:
+        parts = conninfo_to_dict(database_url)
+        self._there = f"{parts['host']}/.s.PGSQL.5432"
+        self._socket = directory / ".s.PGSQL.5432"
+        self.url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(directory), safe='')}"
+        self.delay = 0.0
+        self._passing: set[asyncio.Task[None]] = set()
+        self._trap: tuple[Where, asyncio.Event] | None = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Self]:
+        server = await asyncio.start_unix_server(self._pass_on, self._socket)
+        try:
+            yield self
+        finally:
+            server.close()
+            await self.cut_all()
+
+    async def cut_all(self) -> None:
+        for task in self._passing:
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+    async def cut_within(self, where: Where, seconds: float = 5.0) -> bool:
+        """The next long piece that passes is cut in its middle, and its connection with it; whether one came."""
+        sprung = asyncio.Event()
+        self._trap = where, sprung
+        try:
+            async with asyncio.timeout(seconds):
+                await sprung.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._trap = None
+        return True
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        writers = [writer]
+        try:
+            there, to = await asyncio.open_unix_connection(self._there)
+            writers.append(to)
+            ways = (self._copy(reader, to, "asking"), self._copy(there, writer, "answering"))
+            copying = [asyncio.ensure_future(one) for one in ways]
+            try:
+                await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in copying:
+                    one.cancel()
+                await asyncio.gather(*copying, return_exceptions=True)
+        except (OSError, asyncio.CancelledError):
+            pass  # there is nobody, or it is cut
+        finally:
+            for end in writers:
+                end.transport.abort()
+            self._passing.discard(task)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: Where) -> None:
+        while data := await reader.read(65_536):
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            if self._trap is not None and self._trap[0] == where and len(data) >= LONG:
+                sprung, self._trap = self._trap[1], None
+                writer.write(data[: len(data) // 2])
+                sprung.set()
+                await asyncio.sleep(0)
+                return
+            writer.write(data)
+            await writer.drain()

@@ -1,0 +1,166 @@
+"""One run: a house at work, faults one after the other, then quiet, and the checker."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from domain.log import RecordedEvent
+from dora_state.settings import load_settings
+from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.testing.checker import Checker, Fault
+from dora_state.testing.history import read_history
+from tests.torture.errands import Errands
+from tests.torture.faults import Faults
+from tests.torture.report import Report
+from tests.torture.stage import Part, Stage, open_stage
+from tests.torture.watch import Watch, watching
+
+AT_ONCE = 3
+"""Faults that may be going on at a time."""
+SHORTEST, LONGEST = 0.3, 3.0
+"""Seconds from one fault to the next."""
+BEGIN_SECONDS = 120.0
+UP_SECONDS = 180.0
+"""For the read models to be up with the log once all is quiet."""
+PAGE = 5_000
+FOLLOWERS = ("follower", "listener")
+SYSTEM = ("dora-state",)
+"""Who gives the commands that time asks for."""
+
+
+async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = None) -> Report:
+    chance = random.Random(seed)
+    async with open_stage(seed, int(seconds)) as stage, watching(stage) as watch:
+        faults, errands = Faults(stage, random.Random(seed + 1)), Errands(stage, random.Random(seed + 2))
+        async with _going_on(stage):
+            await _until_at_work(watch)
+            running = asyncio.create_task(errands.run())
+            began = time.monotonic()
+            await _break(faults, chance, began + seconds, only)
+            lasted = time.monotonic() - began
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            faults.heal()
+            watch.counts_stops = False
+            followed_to, stuck = await _quiet(stage, watch)
+        crashed = [*errands.crashed, *_crashes(stage)]
+        checker = Checker(others=SYSTEM, followed_to=followed_to)
+        async with _house(stage) as manager:
+            histories = sorted(stage.histories.iterdir())
+            found: list[Fault] = await checker.check(_events(manager), read_history(histories))
+        checked = await asyncio.to_thread(_replay, stage)
+        return Report(
+            seed=seed,
+            seconds=lasted,
+            happened=faults.happened,
+            skipped=faults.skipped,
+            counts=checker.counts,
+            found=found,
+            recoveries=watch.recoveries,
+            stops=watch.stops,
+            errands=errands.done,
+            begun=Counter({part.name: part.begun for part in stage.all_parts}),
+            stuck=stuck,
+            crashed=crashed,
+            replay=checked,
+        )
+
+
+@asynccontextmanager
+async def _going_on(stage: Stage) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(stage.keep_up())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _until_at_work(watch: Watch) -> None:
+    async with asyncio.timeout(BEGIN_SECONDS):
+        while watch.head < 200 or watch.checkpoint == 0:  # noqa: ASYNC110  # other processes see to it
+            await asyncio.sleep(0.1)
+
+
+async def _break(faults: Faults, chance: random.Random, until: float, only: Sequence[str] | None) -> None:
+    going: set[asyncio.Task[None]] = set()
+    while time.monotonic() < until:
+        kinds = list(only or faults.kinds())
+        going.add(asyncio.create_task(faults.carry_out(chance.choice(kinds))))
+        await asyncio.sleep(chance.uniform(SHORTEST, LONGEST))
+        going = {task for task in going if not task.done()}
+        if len(going) >= AT_ONCE:
+            _, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    if going:
+        await asyncio.wait(going)
+
+
+async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:
+    """Writers leave, then who follows, then the read models come up, then all else leaves.
+
+    Gives the position up to which followers must have come, and a word on whoever is stuck.
+    """
+    stuck: list[str] = []
+    clients = stage.parts.pop("client")
+    followers = [part for part in clients if part.name.startswith(FOLLOWERS)]
+    await _leave([part for part in clients if part not in followers], stuck)
+    await asyncio.sleep(1)
+    followed_to = watch.head
+    await _leave(followers, stuck)
+    try:
+        async with asyncio.timeout(UP_SECONDS):
+            while watch.checkpoint < watch.head:  # noqa: ASYNC110  # other processes see to it
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        stuck.append(f"The read models stand at {watch.checkpoint} of {watch.head}.")
+    rest, stage.parts = stage.all_parts, {}
+    await _leave(rest, stuck)
+    stage.parts = {"client": clients, "rest": rest}
+    return followed_to, stuck
+
+
+async def _leave(parts: Sequence[Part], stuck: list[str]) -> None:
+    for part in parts:
+        part.ask_to_leave()
+    for part in parts:
+        try:
+            if code := await part.leave():
+                stuck.append(f"{part.name} ended with {code}.")
+        except TimeoutError:
+            stuck.append(f"{part.name} did not leave.")
+            part.kill()
+
+
+@asynccontextmanager
+async def _house(stage: Stage) -> AsyncIterator[StateManager]:
+    settings = load_settings(
+        database_url=stage.servers.database_url, redis_url=stage.place.redis_url, tenant=stage.place.tenant
+    )
+    async with open_state_manager(settings, create=False) as manager:
+        yield manager
+
+
+async def _events(manager: StateManager) -> AsyncIterator[RecordedEvent]:
+    after = 0
+    while events := await manager.platform.log.read_log(after_position=after, limit=PAGE):
+        for event in events:
+            yield event
+        after = events[-1].position
+
+
+def _crashes(stage: Stage) -> Iterator[str]:
+    """Tracebacks of the program's own processes; clients of the rig may end as they like."""
+    for path in sorted(stage.errors.iterdir()):
+        if path.name in {part.name for part in stage.parts["rest"]}:
+            told = path.read_text(errors="replace")
+            if "Traceback" in told:
+                yield f"{path.name}: {told[told.index('Traceback') :][:3000]}"
+
+
+def _replay(stage: Stage) -> str:
+    """What `replay --check` finds; nothing if all agrees."""
+    done = stage.line("replay", "--check")
+    return "" if done.code == 0 else f"replay --check: {done.out}{done.err}"
