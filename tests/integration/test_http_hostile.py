@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dora_state.http.api import OPERATIONS
 from dora_state.http.operations import Operation
-from tests.support.any_commands import any_command
+from dora_state.testing.commands import any_command
 from tests.support.hostile import ANY_JSON, TEXTS, replaced, spoilt, written
 from tests.support.http import Asked, asked_directly, fresh_tenant
 
