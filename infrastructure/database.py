@@ -43,6 +43,8 @@ class Held:
 
 CONTROL_SCHEMA = "dora_state_control"
 CONNECT_TIMEOUT_SECONDS = 10
+RECONNECT_SECONDS = 1.0
+"""How long a pool pauses at most between two tries to connect; by itself it would pause twice as long each time."""
 _PORTS = re.compile(r"[0-9, ]*")
 _HINT = re.compile(r" ?Is the server running [^?]*\?")
 _NO_ANSWER = ("08", "28", "3D000", "53300", "57P")  # SQLSTATEs
@@ -214,6 +216,15 @@ async def open_schema_pool(
     return pool
 
 
+def _reconnecting(go_on: Callable[[Any], Any]) -> dict[str, Any]:
+    """A pool gives up after a short while and begins anew: so it is there as soon as the server is."""
+    return {"reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": go_on}
+
+
+async def _go_on(pool: Pool) -> None:
+    await pool.check()
+
+
 def schema_pool(
     database_url: str, schema: str, role: Role, min_size: int, max_size: int, *, name: str, timeout: float = 30.0
 ) -> Pool:
@@ -227,6 +238,7 @@ def schema_pool(
         kwargs=_parameters(f"dora-state {role.name.lower()} {name}"),
         name=f"{name}-{role.name.lower()}",
         timeout=timeout,
+        **_reconnecting(_go_on),
     )
 
 
@@ -245,4 +257,5 @@ def thread_pool(database_url: str, tenant: str, role: Role, max_size: int) -> Th
         configure=configure,
         kwargs=_parameters(f"dora-state {role.name.lower()} {tenant}"),
         name=f"{tenant}-{role.name.lower()}",
+        **_reconnecting(lambda pool: pool.check()),
     )

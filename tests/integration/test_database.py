@@ -1,16 +1,19 @@
 """Connections: what is said of a URL or a server that won't do, and what each connection is pinned to."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool.base import AttemptWithBackoff
 
 from domain.errors import InvalidInput, LogError, LogUnavailable
-from infrastructure import migrations, sql
-from infrastructure.database import Role, connect, open_pool
+from infrastructure import database, migrations, sql
+from infrastructure.database import Role, connect, open_pool, schema_pool
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.log import appended, command
@@ -32,6 +35,16 @@ async def ascii_url(database_url: str) -> AsyncIterator[str]:
         await admin.execute(
             f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'".encode()
         )
+        yield make_conninfo(database_url, dbname=name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+async def own_url(database_url: str) -> AsyncIterator[str]:
+    """A database that others don't use."""
+    name = f"own_{uuid4().hex[:12]}"
+    async with await connect(database_url) as admin:
+        await admin.execute(f"CREATE DATABASE {name}".encode())
         yield make_conninfo(database_url, dbname=name)
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
@@ -183,3 +196,28 @@ async def test_a_pool_is_refused_in_one_sentence_where_the_server_cancels(
     monkeypatch.setattr(sql, "load", lambda name, load=sql.load: slow if name == "session" else load(name))
     with pytest.raises(LogUnavailable, match="statement_timeout"):
         await open_pool(make_conninfo(database_url, options="-c statement_timeout=200"), tenant, Role.WRITER)
+
+
+async def _let_in(database_url: str, own_url: str, allowed: bool) -> None:
+    name = conninfo_to_dict(own_url)["dbname"]
+    async with await connect(database_url) as admin:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}".encode())
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+async def test_a_pool_is_there_again_soon_after_an_outage_however_long_it_was(
+    database_url: str, own_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AttemptWithBackoff, "INITIAL_DELAY", 0.05)
+    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0.05)
+    async with schema_pool(own_url, tenant, Role.WRITER, 1, 2, name="x") as pool:
+        async with pool.connection() as connection:
+            await _let_in(database_url, own_url, False)
+            with pytest.raises(psycopg.OperationalError):
+                await connection.execute("SELECT 1")
+        async with asyncio.timeout(30):
+            while pool.get_stats().get("connections_errors", 0) < 6:  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.01)
+        await _let_in(database_url, own_url, True)
+        async with pool.connection(timeout=1.0) as connection:  # a pause of twice the last one would be longer
+            assert await value(connection, "SELECT 1") == 1

@@ -11,10 +11,10 @@ from pathlib import Path
 import orjson
 
 from dora_state.testing.history import Recorder
-from tests.torture import readers
+from tests.torture import counters, readers
 from tests.torture.writers import Place, Writer, way
 
-WRITERS = ("python", "http", "queue")
+WRITERS = ("python", "http", "queue", "counter", "distant-counter")
 READERS = ("follower", "listener", "own-writes", "moments")
 
 
@@ -38,6 +38,10 @@ async def run(kind: str, name: str, seed: int, path: Path) -> None:
                 await readers.read_own_writes(place, name, record, chance, stop)
             case "moments":
                 await readers.read_moments(place, name, record, chance, stop)
+            case "counter":
+                await counters.count_in_process(place, name, record, stop)
+            case "distant-counter":
+                await counters.count_over_http(place, name, record, stop)
             case _:
                 async with way(kind, place) as chosen:
                     await Writer(name, chosen, record, chance).write(stop)

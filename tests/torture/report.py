@@ -20,6 +20,8 @@ class Report:
     happened: Sequence[Happened]
     skipped: Counter[str]
     counts: Counts
+    counted: int
+    """How far clients counted that took turns by a lock."""
     found: Sequence[Fault]
     recoveries: Recoveries
     stops: Sequence[Stop]
@@ -47,7 +49,10 @@ class Report:
             )
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.outcomes.most_common())
         yield f"{self.counts.commands} commands: {outcomes}; {self.counts.events} events."
-        yield f"{self.counts.followed} events were followed, {self.counts.reads} reads were checked."
+        yield (
+            f"{self.counts.followed} events were followed, {self.counts.reads} reads were checked,"
+            f" and under a lock clients counted to {self.counted}."
+        )
         done = ", ".join(f"{name} {count} times ({code})" for (name, code), count in sorted(self.errands.items()))
         yield f"Errands, with how they ended: {done}."
         begun = ", ".join(f"{name} {count}" for name, count in sorted(self.begun.items()))

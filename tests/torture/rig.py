@@ -12,6 +12,7 @@ from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import read_history
+from tests.torture.counters import miscounted
 from tests.torture.errands import Errands
 from tests.torture.faults import Faults
 from tests.torture.report import Report
@@ -38,7 +39,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
         async with _going_on(stage):
             await _until_at_work(watch)
             running = asyncio.create_task(errands.run())
-            began = time.monotonic()
+            began, watch.counts_stops = time.monotonic(), True
             await _break(faults, chance, began + seconds, only)
             lasted = time.monotonic() - began
             running.cancel()
@@ -51,6 +52,8 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
         async with _house(stage) as manager:
             histories = sorted(stage.histories.iterdir())
             found: list[Fault] = await checker.check(_events(manager), read_history(histories))
+            counted, miscounts = await miscounted(_events(manager))
+            found += [Fault("locks", says) for says in miscounts]
         checked = await asyncio.to_thread(_replay, stage)
         return Report(
             seed=seed,
@@ -58,6 +61,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             happened=faults.happened,
             skipped=faults.skipped,
             counts=checker.counts,
+            counted=counted,
             found=found,
             recoveries=watch.recoveries,
             stops=watch.stops,

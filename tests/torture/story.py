@@ -38,8 +38,10 @@ def life(chance: random.Random, workflow_id: str) -> Iterator[Step]:
     """One workflow. Some of its tasks end, fail or stay, and some of what is asked is to be refused."""
     about, stream_id = {"workflow_id": workflow_id}, f"workflow-{workflow_id}"
     rules = {"definition_id": "tormented", "on_task_failure": "continue", "completion": "explicit"}
-    yield Step("CreateWorkflow", about | rules, stream_id)
-    yield Step("StartWorkflow", about, stream_id)
+    begin = [Step("CreateWorkflow", about | rules, stream_id), Step("StartWorkflow", about, stream_id)]
+    if chance.random() < 0.3:
+        begin = [_as_one(begin)]
+    yield from begin
     for number in range(TASKS):
         yield from _task(chance, workflow_id, f"{workflow_id}-{number}")
     yield Step("AmendWorkflow", about | {"context": {"note": "x" * chance.choice([1, 20_000])}}, stream_id)
@@ -53,8 +55,10 @@ def life(chance: random.Random, workflow_id: str) -> Iterator[Step]:
 def _task(chance: random.Random, workflow_id: str, task_id: str) -> Iterator[Step]:
     about, stream_id = {"task_id": task_id}, f"task-{task_id}"
     add = {"workflow_id": workflow_id, "definition_id": "step", "resource_requirements": {"cpu": "1"}}
-    yield Step("AddTask", about | add, f"workflow-{workflow_id}")
-    yield Step("ScheduleTask", about, stream_id)
+    begin = [Step("AddTask", about | add, f"workflow-{workflow_id}"), Step("ScheduleTask", about, stream_id)]
+    if chance.random() < 0.3:
+        begin = [_as_one(begin)]
+    yield from begin
     to = {"agent_id": chance.choice(AGENTS), "reason": "torture", "pool_id": POOL}
     yield Step("AssignTask", about | to, stream_id)
     yield Step("StartTask", about, stream_id, stale=chance.random() < 0.1)
@@ -62,3 +66,8 @@ def _task(chance: random.Random, workflow_id: str, task_id: str) -> Iterator[Ste
         yield Step("ReportProgress", about | {"percentage": percentage}, stream_id, stale=chance.random() < 0.05)
     if end := chance.choice(list(ENDS)):
         yield Step(end, about | ENDS[end], stream_id)
+
+
+def _as_one(steps: list[Step]) -> Step:
+    commands = [{"type": step.type, "data": step.data} for step in steps]
+    return Step("Transaction", {"commands": commands}, steps[0].stream_id)

@@ -39,8 +39,8 @@ class Watch:
         self._stage = stage
         self.recoveries = Recoveries()
         self.stops: list[Stop] = []
-        self.counts_stops = True
-        """Not when all is to be quiet."""
+        self.counts_stops = False
+        """Not before all is at work, nor when all is to be quiet."""
         self.head = 0
         self.checkpoint = 0
         self._moved_at = time.time()

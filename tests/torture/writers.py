@@ -21,6 +21,8 @@ from tests.torture.story import Step, life, opening
 PATIENCE = 10.0
 """Seconds after which a writer that got no answer asks again, with the same id."""
 PAUSE = 0.05
+LANES = 3
+"""How many things each writer does at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +108,23 @@ class Writer:
         self._way = way
         self._record = record
         self._chance = chance
-        self._versions: dict[str, int] = {}
 
     async def write(self, stop: asyncio.Event) -> None:
         for step in opening():
-            await self._do(step)
-        while not stop.is_set():
-            self._versions.clear()
-            for step in life(self._chance, f"{self._name}-{uuid4().hex[:12]}"):
-                await self._do(step)
+            await self._do(step, {})
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(LANES):
+                lanes.create_task(self._live(stop))
 
-    async def _do(self, step: Step) -> None:
-        command_id, expected = str(uuid4()), self._expected(step)
+    async def _live(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            versions: dict[str, int] = {}
+            for step in life(self._chance, f"{self._name}-{uuid4().hex[:12]}"):
+                await self._do(step, versions)
+
+    async def _do(self, step: Step, versions: dict[str, int]) -> None:
+        """`versions` are those that answers told, and come to know of this one."""
+        command_id, expected = str(uuid4()), self._expected(step, versions)
         submission: dict[str, Any] = {
             "command_id": command_id,
             "type": step.type,
@@ -130,10 +137,10 @@ class Writer:
         self._record(Asked(self._name, command_id, step.type, named))
         heard = await self._until_heard(submission)
         self._record(Told(self._name, command_id, heard.outcome, heard.versions, heard.position, time.time()))
-        self._versions.update(heard.versions)
+        versions.update(heard.versions)
 
-    def _expected(self, step: Step) -> int | None:
-        known = self._versions.get(step.stream_id)
+    def _expected(self, step: Step, versions: dict[str, int]) -> int | None:
+        known = versions.get(step.stream_id)
         if known is None or self._chance.random() < 0.5:
             return None
         return known - 1 if step.stale and known > 1 else known
