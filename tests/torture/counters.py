@@ -1,4 +1,4 @@
-"""Clients that count under a lock: whoever wrote without having it would be seen by a number that is missing or twice."""
+"""Clients that count under a lock: who wrote without having it would be seen by a number that is missing or twice."""
 
 import asyncio
 import time
