@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # More for pytest, say: make test ARGS="-k workflow"
 ARGS ?=
-# Of make torture: seconds, and what the dice are thrown by (any, if none is given).
+# Of make torture and make fuzz: seconds, and what the dice are thrown by (any, if none is given).
 DURATION ?= 600
 SEED ?=
 
@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz torture FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -33,8 +33,8 @@ coverage: $(INSTALLED) ## Run all tests, and show branch coverage, which takes t
 test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
 	@$(BIN)/python -m pytest tests/long $(ARGS)
 
-fuzz-http: $(INSTALLED) ## Send the HTTP server thousands of requests that its description allows, or just not
-	@DORA_STATE_TEST_FUZZ=2000 $(BIN)/python -m pytest --timeout 3600 tests/integration/test_http_fuzz.py $(ARGS)
+fuzz: $(INSTALLED) ## Give what nobody means to every way in, for DURATION seconds: commands, files, words, settings, HTTP
+	@$(BIN)/python -m tests.fuzz --seconds $(DURATION) $(if $(SEED),--seed $(SEED))
 
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
 	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -1,7 +1,8 @@
 """How hard the property tests try; a pytest plugin that pyproject.toml names.
 
 `dev` looks at new examples in every run, `ci` at the same ones and prints how to repeat a failure, `long` at
-very many. Choose by the variable HYPOTHESIS_PROFILE or by `--hypothesis-profile`.
+very many, `fuzz` at as many as a round of `make fuzz` has. Choose by the variable HYPOTHESIS_PROFILE or by
+`--hypothesis-profile`.
 """
 
 import os
@@ -12,4 +13,5 @@ from hypothesis import settings
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=True)
+settings.register_profile("fuzz", deadline=None, max_examples=1_000, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
