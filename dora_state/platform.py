@@ -30,10 +30,11 @@ from dora_state.watching.gathering import Gathered, gathering
 from dora_state.watching.requests import RequestFigures
 from dora_state.watching.traces import Traces, tracing
 from infrastructure.actions import PostgresActions
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
 from infrastructure.event_store import Appender, LogSignal, PostgresEventLog, PostgresTurns
 from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate, require_tenant
+from infrastructure.pools import Pool, open_pool
 from infrastructure.presence import PresenceBook
 from infrastructure.process_memory import noting_memory
 from infrastructure.queue_figures import ConsumerFigures

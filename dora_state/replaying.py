@@ -14,7 +14,8 @@ from dora_state.progress import Progress
 from infrastructure import replays
 from infrastructure.actions import PostgresActions
 from infrastructure.checking import PostgresKept
-from infrastructure.database import Role, open_schema_pool
+from infrastructure.database import Role
+from infrastructure.pools import open_schema_pool
 from infrastructure.read_models import PostgresReadModels
 from infrastructure.replays import Replay
 from projections.actions import wrong_actions

@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import InvalidInput, NotFound
 from infrastructure import sql
 from infrastructure.control import administering, or_unavailable
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 
 MOST_KEYS = 1000
 """Good keys of one tenant: whoever serves knows them all."""

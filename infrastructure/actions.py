@@ -9,11 +9,11 @@ import psycopg
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
 from infrastructure.event_store.arrays import Int8Array, TextArray, TimestamptzArray
 from infrastructure.event_store.binary import bigint, timestamptz
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.leading import Lead, find_checkpoint, lead
+from infrastructure.pools import Pool
 from projections.actions import Action
 from projections.audits import Actor, Wanted
 from projections.ports import Checkpoint

@@ -8,8 +8,8 @@ from typing import Any
 from domain.snapshots import Place, Snapshot, Stamp
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
 from infrastructure.event_store.stretches import digest
+from infrastructure.pools import Pool
 from projections.checking import KeptDocument, KeptSnapshot
 
 FINDINGS_TOLD = 1_000

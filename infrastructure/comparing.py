@@ -5,7 +5,7 @@ from typing import Any
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Connections
+from infrastructure.pools import Connections
 from projections.comparing import Blocks, Row
 
 _TELLING = {

@@ -7,7 +7,8 @@ import psycopg
 
 from domain.errors import LogUnavailable
 from infrastructure.available import available
-from infrastructure.database import CONTROL_SCHEMA, Connection, Pool, Role, assume, connect, open_schema_pool, refused
+from infrastructure.database import CONTROL_SCHEMA, Connection, Role, assume, connect, refused
+from infrastructure.pools import Pool, open_schema_pool
 from projections.errors import ReadModelsUnavailable
 
 

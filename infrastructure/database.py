@@ -1,50 +1,27 @@
-"""Connections: pools that work for one tenant with one role, and one sentence when there is no server."""
+"""Connections, what each is pinned to, and one sentence when there is no server."""
 
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from domain.errors import InvalidInput, LogError, LogUnavailable
 from infrastructure import sql
+from infrastructure.silence import WatchedConnection
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
-Pool = AsyncConnectionPool[Connection]
-ThreadConnection = psycopg.Connection[tuple[object, ...]]
-ThreadPool = ConnectionPool[ThreadConnection]
-
-
-class Connections(Protocol):
-    """Where connections come from: a pool, or one that somebody holds."""
-
-    def connection(self) -> AbstractAsyncContextManager[Connection]: ...
-
-    async def check(self) -> None:
-        """Replace what is lost."""
-        ...
-
-
-class Held:
-    """One connection, in the midst of what somebody does with it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def connection(self) -> AbstractAsyncContextManager[Connection]:
-        return nullcontext(self._connection)
-
-    async def check(self) -> None: ...
-
-
 CONTROL_SCHEMA = "dora_state_control"
 CONNECT_TIMEOUT_SECONDS = 10
-RECONNECT_SECONDS = 1.0
-"""How long a pool pauses at most between two tries to connect; by itself it would pause twice as long each time."""
+TCP = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A host that is gone is found out within half a minute, where the URL says nothing else."""
 _PORTS = re.compile(r"[0-9, ]*")
 _HINT = re.compile(r" ?Is the server running [^?]*\?")
 _NO_ANSWER = ("08", "28", "3D000", "53300", "57P")  # SQLSTATEs
@@ -142,18 +119,18 @@ def refused(database_url: str, error: psycopg.Error) -> LogError:
     return LogUnavailable(said, **facts)
 
 
-async def connect(database_url: str, application_name: str = "dora-state") -> Connection:
+async def connect(database_url: str, application_name: str = "dora-state") -> WatchedConnection:
     """One connection with the login's own rights, in autocommit.
 
     Raises InvalidInput for a URL that is none, LogUnavailable, and LogError when refused.
     """
     url_parts(database_url)
     try:
-        connection = await psycopg.AsyncConnection.connect(database_url, **_parameters(application_name))
+        connection = await WatchedConnection.connect(database_url, **parameters(database_url, application_name))
     except (psycopg.Error, UnicodeError) as error:
         raise unreachable(database_url, error) from None
     try:
-        await connection.execute(sql.load("setup/isolation"))
+        await connection.learn_pid(await connection.execute(sql.load("setup/isolation")))
     except psycopg.Error as error:
         await connection.close()
         raise refused(database_url, error) from None
@@ -163,9 +140,11 @@ async def connect(database_url: str, application_name: str = "dora-state") -> Co
     return connection
 
 
-def _parameters(application_name: str) -> dict[str, Any]:
+def parameters(database_url: str, application_name: str) -> dict[str, Any]:
     """What each connection needs, whatever the URL, the environment or the server would choose."""
+    chosen = url_parts(database_url)
     return {
+        **{name: value for name, value in TCP.items() if name not in chosen},
         "autocommit": True,
         "client_encoding": "UTF8",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -176,86 +155,12 @@ def _parameters(application_name: str) -> dict[str, Any]:
 async def assume(connection: Connection, schema: str, role: Role) -> None:
     """Give a connection the rights of a role, and sight of one schema only. Raises LogUnavailable."""
     try:
-        await connection.execute(sql.load("session"), (role.value, search_path(schema)))
+        told = await connection.execute(sql.load("session"), (role.value, search_path(schema)))
+        if isinstance(connection, WatchedConnection):
+            await connection.learn_pid(told)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         raise LogUnavailable(
             f"The database is not set up for the role {role.value} ({str(error).splitlines()[0]}):"
             " run `dora-state init`.",
             role=role.value,
         ) from None
-
-
-def _configure(schema: str, role: Role) -> Callable[[Connection], Awaitable[None]]:
-    async def configure(connection: Connection) -> None:
-        await assume(connection, schema, role)
-
-    return configure
-
-
-async def open_pool(database_url: str, tenant: str, role: Role, min_size: int = 1, max_size: int = 4) -> Pool:
-    """A pool of connections that see one tenant with the rights of one role; close it after use.
-
-    Raises LogUnavailable at once when there is no server or the role does not exist, LogError when the
-    server refuses for another reason.
-    """
-    return await open_schema_pool(database_url, tenant_schema(tenant), role, min_size, max_size, name=tenant)
-
-
-async def open_schema_pool(
-    database_url: str, schema: str, role: Role, min_size: int = 1, max_size: int = 4, *, name: str | None = None
-) -> Pool:
-    """The same for a schema of any name, which is checked by whoever made it."""
-    name = name or schema
-    async with await connect(database_url) as probe:
-        try:
-            await assume(probe, schema, role)
-        except psycopg.Error as error:
-            raise refused(database_url, error) from None
-    pool = schema_pool(database_url, schema, role, min_size, max_size, name=name)
-    await pool.open()
-    return pool
-
-
-def _reconnecting(go_on: Callable[[Any], Any]) -> dict[str, Any]:
-    """A pool gives up after a short while and begins anew: so it is there as soon as the server is."""
-    return {"reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": go_on}
-
-
-async def _go_on(pool: Pool) -> None:
-    await pool.check()
-
-
-def schema_pool(
-    database_url: str, schema: str, role: Role, min_size: int, max_size: int, *, name: str, timeout: float = 30.0
-) -> Pool:
-    """The same, not open yet, and it tries nothing. A connection is waited for `timeout` seconds."""
-    return AsyncConnectionPool(
-        database_url,
-        min_size=min_size,
-        max_size=max_size,
-        open=False,
-        configure=_configure(schema, role),
-        kwargs=_parameters(f"dora-state {role.name.lower()} {name}"),
-        name=f"{name}-{role.name.lower()}",
-        timeout=timeout,
-        **_reconnecting(_go_on),
-    )
-
-
-def thread_pool(database_url: str, tenant: str, role: Role, max_size: int) -> ThreadPool:
-    """A pool of connections for threads, as `open_pool` makes one for tasks; not open yet, and it tries nothing."""
-    schema = tenant_schema(tenant)
-
-    def configure(connection: ThreadConnection) -> None:
-        connection.execute(sql.load("session"), (role.value, search_path(schema)))
-
-    return ConnectionPool(
-        database_url,
-        min_size=0,
-        max_size=max_size,
-        open=False,
-        configure=configure,
-        kwargs=_parameters(f"dora-state {role.name.lower()} {tenant}"),
-        name=f"{tenant}-{role.name.lower()}",
-        **_reconnecting(lambda pool: pool.check()),
-    )

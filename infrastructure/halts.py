@@ -2,7 +2,7 @@
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 from projections.projection import Projection
 
 

@@ -16,7 +16,8 @@ import psycopg
 from domain.errors import DoraStateError
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Connection, Pool
+from infrastructure.database import Connection
+from infrastructure.pools import Pool
 from infrastructure.sessions import end_session, session_start
 from projections.errors import CheckpointMoved, ReadModelsUnavailable
 from projections.ports import Checkpoint

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
 from infrastructure.hot_copies import SCRIPT_KEYS, Guarded, Keys, stamp
+from infrastructure.pools import Pool
 from infrastructure.redis_scripts import PUT_PRESENCE
 from projections.documents.agent import Presence
 from projections.errors import ReadModelsUnavailable

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import psycopg
 
 from infrastructure import sql
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 from infrastructure.vitals import memory_vitals
 
 NOTE_SECONDS = 60.0

@@ -7,9 +7,10 @@ from typing import Any
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Connection, Pool
+from infrastructure.database import Connection
 from infrastructure.derived import add_rates, changed_reservations, count, count_tasks, keep_reservations
 from infrastructure.leading import Lead, find_checkpoint, lead
+from infrastructure.pools import Pool
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
 from projections.documents.system import Figures, Rates

@@ -13,7 +13,7 @@ import orjson
 from domain.errors import DoraStateError, InvalidInput, LogUnavailable
 from infrastructure import sql
 from infrastructure.control import administering, or_unavailable
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ import psycopg
 
 from domain.errors import InvalidInput, LogUnavailable
 from infrastructure import sql
-from infrastructure.database import CONTROL_SCHEMA, Connection, Pool, Role, assume, connect, refused
+from infrastructure.database import CONTROL_SCHEMA, Connection, Role, assume, connect, refused
+from infrastructure.pools import Pool
 from infrastructure.rebuilds import READ_MODELS
 
 _NAME = re.compile("[a-z][a-z0-9_]{0,49}")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 
 
 class Claim(NamedTuple):

@@ -8,8 +8,9 @@ import psycopg
 from domain.snapshots import Stamp, TakenSnapshot
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Connection, Pool
+from infrastructure.database import Connection
 from infrastructure.event_store.stretches import digest
+from infrastructure.pools import Pool
 
 
 def _query(name: str) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,9 +180,9 @@ async def _database_vitals(database_url: str, tenant: str) -> DatabaseVitals:
         return DatabaseVitals(
             connect_seconds=connected - began,
             transaction_seconds=ended - connected,
-            server=ServerFigures(*told, *row),  # type: ignore[arg-type]  # a row's values are of any type
-            clock_offset=(told[0] - middle).total_seconds(),  # type: ignore[operator]  # as above
-            oldest=OldestTransaction(*found) if found else None,  # type: ignore[arg-type]  # as above
+            server=ServerFigures(*told, *row),
+            clock_offset=(told[0] - middle).total_seconds(),
+            oldest=OldestTransaction(*found) if found else None,
             tenant=of_tenant,
             processes=await _processes(connection) if of_tenant is not None else (),
         )

@@ -7,9 +7,9 @@ from prometheus_client.registry import Collector
 
 from commands.bus import CommandBus
 from commands.committer import Committer
-from infrastructure.database import Pool
 from infrastructure.locks import BOUNDS, LockFigures
 from infrastructure.metrics import buckets, counter, gauge, histogram
+from infrastructure.pools import Pool
 
 
 class BusCollector(Collector):

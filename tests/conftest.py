@@ -15,10 +15,11 @@ from uuid import uuid4
 
 import pytest
 
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, PostgresEventLog
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.pools import Pool, open_pool
 from tests.support.postgres import tenants_of
 
 

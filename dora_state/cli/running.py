@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from dora_state.cli.output import say
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LEAVING_SECONDS = 45.0
+"""How long work that ends by itself may take for that; longer than any part of it allows itself."""
 
 
 def run(
@@ -23,7 +25,8 @@ def run(
     """Run to the end and give the exit code.
 
     SIGINT or SIGTERM cancels the work, or calls `on_signal` if it is given and lets the work end by itself;
-    a second signal leaves at once. The servers are told by the kernel, so they stop in every case.
+    a second signal leaves at once, and so does an end that takes longer than LEAVING_SECONDS. The servers are told by
+    the kernel, so they stop in every case.
     """
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
@@ -58,10 +61,17 @@ async def _watched(work: Coroutine[Any, Any, int], on_signal: Callable[[], None]
             leave_at_once(128 + number)
         elif on_signal is not None:
             on_signal()
+            loop.call_later(LEAVING_SECONDS, give_up, number)
         else:
             # The driver tells of each query that is broken off half way; whoever breaks off knows.
             logging.getLogger("psycopg").setLevel(logging.ERROR)
             task.cancel()
+
+    def give_up(number: int) -> None:
+        say(
+            f"Left after {LEAVING_SECONDS:g} s with work under way; whoever got no answer asks again with the same ids."
+        )
+        leave_at_once(128 + number)
 
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:

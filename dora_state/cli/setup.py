@@ -4,9 +4,10 @@ from dora_state.cli.exits import Exit
 from dora_state.cli.output import Output, say
 from dora_state.servers import open_servers
 from dora_state.settings import Settings
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate, require_tenant
+from infrastructure.pools import open_pool
 from infrastructure.snapshots import PostgresSnapshots
 from infrastructure.vitals import partitions
 from projections.snapshotter import Snapshotter

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from domain.errors import DoraStateError
 from dora_state.health.judging import Check
 from infrastructure import sql
-from infrastructure.database import Pool
 from infrastructure.event_store.errors import domain_errors
+from infrastructure.pools import Pool
 
 KNOWN_SECONDS = 1.0
 """How long an answer is good for."""

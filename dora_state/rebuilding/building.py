@@ -12,7 +12,8 @@ from dora_state.platform import Platform
 from dora_state.progress import Progress
 from dora_state.replaying import run_up_to
 from infrastructure.comparing import PostgresSide
-from infrastructure.database import Pool, Role, open_schema_pool
+from infrastructure.database import Role
+from infrastructure.pools import Pool, open_schema_pool
 from infrastructure.rebuilds import IN_THE_WAY, Rebuild
 from projections.comparing import Comparing, Comparison
 from projections.errors import CheckpointNotInLog, RebuildRefused

@@ -8,13 +8,13 @@ from uuid import UUID
 from domain.log import AppendOutcome, CommandAppend, EventLog
 from domain.snapshots import Stamp
 from infrastructure import sql
-from infrastructure.database import Connections, Held
 from infrastructure.event_store.appender import Appender
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.event_store.group import Group, outcomes
 from infrastructure.event_store.reading import PostgresEventReader
 from infrastructure.event_store.signal import LogSignal
 from infrastructure.event_store.turns import PostgresTurns
+from infrastructure.pools import Connections, Held
 
 __all__ = ["Appender", "LogSignal", "PostgresEventLog", "PostgresEventReader", "PostgresTurns"]
 

@@ -15,6 +15,7 @@ from psycopg import errors, pq
 from infrastructure import sql
 from infrastructure.database import Connection, connect
 from infrastructure.event_store.errors import domain_errors, to_domain
+from infrastructure.silence import WatchedConnection
 
 T = TypeVar("T")
 Results = list[pq.abc.PGresult]
@@ -34,7 +35,7 @@ class DirectConnection:
         self._application_name = application_name
         self._set_up = set_up
         self._turns = asyncio.Lock()
-        self._connection: Connection | None = None
+        self._connection: WatchedConnection | None = None
         self._prepared: set[str] = set()
         self._socket = -1
         self._is_writing = False
@@ -110,16 +111,18 @@ class DirectConnection:
         )
 
     def _begin(self, send: Callable[[pq.abc.PGconn], None], read: Callable[[Results], T]) -> asyncio.Future[T]:
-        call = self._call = _Call(read)
         if self._connection is None:
+            call = self._call = _Call(read)
             self._lose(psycopg.OperationalError("it was lost before anything was sent"))
             return call.answer
+        call = self._call = _Call(read, self._connection)
         try:
             send(self._connection.pgconn)
         except psycopg.OperationalError as error:
             self._lose(error)
         except Exception as error:  # nothing was sent
             self._call = None
+            call.end()
             call.answer.set_exception(error)
         else:
             self._flush()
@@ -182,13 +185,14 @@ class DirectConnection:
 class _Call(Generic[T]):
     """What was sent, and will be answered."""
 
-    __slots__ = ("_over", "_read", "answer", "results")
+    __slots__ = ("_over", "_read", "_wait", "answer", "results")
 
-    def __init__(self, read: Callable[[Results], T]) -> None:
+    def __init__(self, read: Callable[[Results], T], connection: WatchedConnection | None = None) -> None:
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.results: Results = []
         self._read = read
         self._over: asyncio.Event | None = None
+        self._wait = None if connection is None else connection.silences.begin(connection)
 
     async def over(self) -> None:
         """Until it was answered or lost, whether anybody still waits for that or not."""
@@ -196,10 +200,16 @@ class _Call(Generic[T]):
             self._over = asyncio.Event()
         await self._over.wait()
 
-    def finish(self) -> None:
-        """All results are here; one may be an error."""
+    def end(self) -> None:
+        """Nothing more comes."""
+        if self._wait is not None:
+            self._wait.end()
         if self._over is not None:
             self._over.set()
+
+    def finish(self) -> None:
+        """All results are here; one may be an error."""
+        self.end()
         if self.answer.done():
             return  # whoever asked went away
         try:
@@ -211,8 +221,7 @@ class _Call(Generic[T]):
             self.answer.set_exception(error)
 
     def fail(self, error: psycopg.OperationalError) -> None:
-        if self._over is not None:
-            self._over.set()
+        self.end()
         if not self.answer.done():
             self.answer.set_exception(to_domain(error))
             self.answer.exception()  # whoever asked may be gone, and then there is nobody to be told of it

@@ -18,9 +18,10 @@ from domain.errors import Archived, InvalidInput, LogError
 from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, Moved, RecordedEvent, Stretch
 from domain.snapshots import Place, Snapshot, Stamp
 from infrastructure import sql
-from infrastructure.database import Connection, Connections
+from infrastructure.database import Connection
 from infrastructure.event_store import stretches
 from infrastructure.event_store.errors import domain_errors
+from infrastructure.pools import Connections
 
 PAGE = 1000
 """Events of a stream that are held at once."""

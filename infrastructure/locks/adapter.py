@@ -13,10 +13,10 @@ from commands.locks import Claim, HeldLock, Lock, Waiter
 from domain.errors import DoraStateError, LockDeadlock, LockLost, LockTimeout
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
 from infrastructure.locks.asking import ask
 from infrastructure.locks.figures import LockFigures
 from infrastructure.locks.place import Place, open_place
+from infrastructure.pools import Pool
 
 MOST_OWNERS = 10_000
 """Of tokens that are remembered."""

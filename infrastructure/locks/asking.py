@@ -4,7 +4,7 @@ from typing import Any
 
 from infrastructure import sql
 from infrastructure.available import available
-from infrastructure.database import Pool
+from infrastructure.pools import Pool
 
 
 async def ask(pool: Pool, query: str, **facts: Any) -> list[Any]:

@@ -19,9 +19,10 @@ from psycopg.sql import SQL, Identifier
 from commands.locks import Claim, Lock
 from domain.errors import DoraStateError, LockDeadlock, LogUnavailable
 from infrastructure import sql
-from infrastructure.database import Connection, Pool, Role, assume, connect, refused, tenant_schema
+from infrastructure.database import Connection, Role, assume, connect, refused, tenant_schema
 from infrastructure.locks.asking import ask
 from infrastructure.locks.figures import LockFigures
+from infrastructure.pools import Pool
 from infrastructure.process_memory import process_name
 from projections.errors import ReadModelsUnavailable
 

@@ -9,9 +9,9 @@ from uuid_utils.compat import uuid7
 
 from domain.log import AlreadyRecorded, Appended, CommandAppend, LockedOut, NewEvent
 from infrastructure import sql
-from infrastructure.database import ThreadConnection
 from infrastructure.event_store.group import Group, OutcomeRow, outcomes
 from infrastructure.persistence.ids import stream_id
+from infrastructure.pools import ThreadConnection
 
 _STORED_AS = 1  # the schema version of what we store; the library keeps its own versions in the state
 

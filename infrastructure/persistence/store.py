@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from eventsourcing.persistence import InfrastructureFactoryError, InterfaceError
 
 from infrastructure import sql
-from infrastructure.database import Role, ThreadConnection, ThreadPool, assume, connect, search_path, tenant_schema
-from infrastructure.database import thread_pool as closed_pool
+from infrastructure.database import Role, assume, connect, search_path, tenant_schema
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.migrations import migrate
 from infrastructure.persistence.errors import ConnectionLost, library_errors
 from infrastructure.persistence.signal import Signal, signal_of
+from infrastructure.pools import ThreadConnection, ThreadPool
+from infrastructure.pools import thread_pool as closed_pool
 
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.2

@@ -7,9 +7,9 @@ from typing import Any, cast
 from eventsourcing.persistence import IntegrityError, ProcessRecorder, StoredEvent, Tracking, TrackingRecorder
 
 from infrastructure import sql
-from infrastructure.database import ThreadConnection
 from infrastructure.persistence.appending import append, to_command
 from infrastructure.persistence.recorders import LogApplicationRecorder, StoreRecorder
+from infrastructure.pools import ThreadConnection
 
 
 def _track(connection: ThreadConnection, tracking: Tracking) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 from domain.errors import LogError, LogUnavailable
 from infrastructure import sql
-from infrastructure.database import Pool, Role, schema_pool, tenant_schema
+from infrastructure.database import Role, tenant_schema
 from infrastructure.event_store.errors import domain_errors
 from infrastructure.event_store.reading import PostgresEventReader
+from infrastructure.pools import Pool, schema_pool
 from infrastructure.replica.patience import Patience
 
 LOOK_SECONDS = 0.5

@@ -38,9 +38,10 @@ async def any_log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
         yield MemoryEventLog()
         return
     # The fixture `log` is asynchronous, and can't be asked for from within a running loop: it is made here.
-    from infrastructure.database import Role, open_pool
+    from infrastructure.database import Role
     from infrastructure.event_store import PostgresEventLog
     from infrastructure.migrations import drop_tenant, migrate
+    from infrastructure.pools import open_pool
 
     database_url: str = request.getfixturevalue("database_url")
     tenant = f"test_{uuid4().hex[:16]}"

@@ -12,10 +12,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool.base import AttemptWithBackoff
 
 from domain.errors import InvalidInput, LogError, LogUnavailable
-from infrastructure import database, migrations, sql
-from infrastructure.database import Role, connect, open_pool, schema_pool
+from infrastructure import migrations, pools, sql
+from infrastructure.database import Role, connect
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.pools import open_pool, schema_pool
 from tests.support.log import appended, command
 from tests.support.postgres import connected, value
 
@@ -209,7 +210,7 @@ async def test_a_pool_is_there_again_soon_after_an_outage_however_long_it_was(
     database_url: str, own_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AttemptWithBackoff, "INITIAL_DELAY", 0.05)
-    monkeypatch.setattr(database, "RECONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(pools, "RECONNECT_SECONDS", 0.05)
     async with schema_pool(own_url, tenant, Role.WRITER, 1, 2, name="x") as pool:
         async with pool.connection() as connection:
             await _let_in(database_url, own_url, False)

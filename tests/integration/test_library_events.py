@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent, Tracking
 
-from infrastructure.database import ThreadConnection
 from infrastructure.persistence import LogProcessRecorder
 from infrastructure.persistence.store import Store
+from infrastructure.pools import ThreadConnection
 from tests.support.library import construct_factory, stored
 
 EVERY_BYTE = bytes(range(256))

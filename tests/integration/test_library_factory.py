@@ -20,10 +20,11 @@ from eventsourcing.persistence import (
 )
 
 from domain.errors import DoraStateError
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate
 from infrastructure.persistence import LogApplicationRecorder, LogFactory, LogTrackingRecorder
+from infrastructure.pools import open_pool
 from tests.support.library import SqlEventCounters, construct_factory, stored
 from tests.support.log import command
 from tests.support.postgres import tenants_of

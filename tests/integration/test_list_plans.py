@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.crowd import fill
 from infrastructure import read_models
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
+from infrastructure.pools import open_pool
 from infrastructure.read_models import PostgresReadModels
 from projections.documents.agent import Presence
 from projections.lists import Lists

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from domain.errors import LockLost, LogUnavailable
-from infrastructure.database import Pool
 from infrastructure.locks import adapter, asking, place
 from infrastructure.locks.place import Place
+from infrastructure.pools import Pool
 from projections.errors import ReadModelsUnavailable
 from tests.support.locking import (
     WORKFLOW,

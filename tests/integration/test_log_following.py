@@ -20,7 +20,8 @@ NEVER = 3600.0
 
 WRITER = """
 import asyncio, random, sys
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
+from infrastructure.pools import open_pool
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import command
 from tests.support.postgres import append_in, connected

@@ -18,11 +18,12 @@ from domain.errors import AppendRejected, LogUnavailable
 from domain.log import Appended, CommandAppend, FoldRequest
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.event_store.group import MAX_EVENT_BYTES
 from infrastructure.migrations import migrate
+from infrastructure.pools import Pool, open_pool
 from tests.support.log import command, event
 from tests.support.postgres import connected
 

@@ -7,8 +7,8 @@ import pytest
 
 from domain.errors import AppendRejected, LogImporting
 from domain.log import Cut
-from infrastructure.database import Pool
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.pools import Pool
 from tests.support.log import appended, command
 
 THEN = datetime(2011, 10, 1, 8, tzinfo=UTC)

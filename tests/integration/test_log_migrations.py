@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from domain.errors import DoraStateError, InvalidInput, LogUnavailable
-from infrastructure.database import Role, open_pool, tenant_schema
+from infrastructure.database import Role, tenant_schema
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import SchemaMismatch, drop_tenant, migrate
+from infrastructure.pools import open_pool
 from tests.support.log import appended, command
 from tests.support.postgres import connected, rows, value
 

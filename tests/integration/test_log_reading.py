@@ -7,9 +7,10 @@ import pytest
 
 from domain.errors import InvalidInput, LogUnavailable
 from domain.log import AlreadyRecorded, Appended, Cut, LogFilter
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog, PostgresEventReader
 from infrastructure.event_store.reading import PAGE
+from infrastructure.pools import Pool, open_pool
 from tests.support.log import appended, command
 from tests.support.postgres import Connection, connected, rows, value
 

@@ -11,7 +11,8 @@ import pytest
 from dora_state.platform import open_platform
 from dora_state.settings import load_settings
 from infrastructure import process_memory
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
+from infrastructure.pools import Pool, open_pool
 from infrastructure.process_memory import note_memory, noting_memory, process_name
 from infrastructure.vitals import MemoryVitals, database_vitals
 from tests.support.postgres import Connection, connected, rows, value

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from commands.messages import Command, pool, task, workflow
 from dora_state.testing.commands import TASKS, any_command
 from infrastructure.checking import PostgresKept
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.pools import open_pool
 from infrastructure.read_models import PostgresReadModels
 from projections.cache_ports import NoHotCopies
 from projections.checking import Checker

@@ -10,8 +10,8 @@ import pytest
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.log import CommandAppend, NewEvent
 from infrastructure.checking import PostgresKept
-from infrastructure.database import Pool
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.pools import Pool
 from projections.batch import Batch
 from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS

@@ -8,7 +8,8 @@ from dora_state.health.judging import Check
 from dora_state.health.readiness import Readiness, ask_database
 from dora_state.platform import open_platform
 from dora_state.settings import load_settings
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
+from infrastructure.pools import open_pool
 from tests.support.postgres import connected
 
 WELL = Check("healthy", "Commands and questions are taken.")

@@ -14,8 +14,9 @@ from domain.log import Cut
 from dora_state.health.replica import judge_sight
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.pools import open_pool
 from infrastructure.replica import Replica, Sight, open_replica
 from tests.support.replica import Pair, pair
 

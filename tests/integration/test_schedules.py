@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
+from infrastructure.pools import Pool, open_pool
 from infrastructure.schedules import Claim, PostgresSchedules
 from tests.support.postgres import Connection, connected, rows, value
 

@@ -22,8 +22,9 @@ from domain.snapshots import SPACING
 from dora_state.settings import load_settings
 from dora_state.state_manager import open_state_manager
 from dora_state.worker import run_worker
-from infrastructure.database import Connection, Role, open_pool
+from infrastructure.database import Connection, Role
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.pools import open_pool
 from infrastructure.snapshots import PostgresSnapshots
 from projections.snapshotter import Snapshotter
 from tests.support.postgres import connected

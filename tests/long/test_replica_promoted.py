@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from infrastructure.database import Role, open_pool
+from infrastructure.database import Role
 from infrastructure.migrations import migrate
+from infrastructure.pools import open_pool
 from infrastructure.replica import open_replica
 from tests.support.replica import pair
 

@@ -9,8 +9,8 @@ from eventsourcing.persistence import InfrastructureFactory, StoredEvent, Tracki
 from eventsourcing.tests.projection import EventCountersView
 from eventsourcing.utils import Environment
 
-from infrastructure.database import ThreadConnection
 from infrastructure.persistence import LogFactory, LogTrackingRecorder
+from infrastructure.pools import ThreadConnection
 
 
 def construct_factory(name: str = "Case", **more: str) -> LogFactory:

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
 
-from infrastructure.database import Pool, Role, open_pool
+from infrastructure.database import Role
 from infrastructure.hot_copies import RedisHotCopies
+from infrastructure.pools import Pool, open_pool
 from infrastructure.presence import PresenceBook
 from infrastructure.read_models import PostgresReadModels
 from projections.cache_ports import HotCopies

@@ -58,6 +58,7 @@ class Faults:
             "cut within an answer": lambda: self.stage.proxy.cut_within("answering"),
             "cut all connections": self._cut_all,
             "delay all connections": self._delay,
+            "silence all connections": self._silence,
             "stop a worker": lambda: self._stop("worker"),
             "stop the API": lambda: self._stop("api"),
             "stop PostgreSQL": self._stop_postgres,
@@ -161,6 +162,11 @@ class Faults:
 
     async def _cut_all(self) -> bool:
         await self.stage.proxy.cut_all()
+        return True
+
+    async def _silence(self) -> bool:
+        """They stay, and nothing comes any more, as where something between forgets them."""
+        self.stage.proxy.silence_all()
         return True
 
     async def _delay(self) -> bool:

@@ -22,10 +22,10 @@ from infrastructure.embedded import EmbeddedServers
 from infrastructure.migrations import migrate
 from tests.support.command_line import ROOT, CommandLine
 from tests.support.postgres import connected
+from tests.support.postgres_proxy import Proxy
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at, xes
 from tests.torture.client import READERS, WRITERS
-from tests.torture.proxy import Proxy
 from tests.torture.writers import Place
 
 TENANT = "torture"

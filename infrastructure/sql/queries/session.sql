@@ -3,4 +3,5 @@
 -- our statements are short, and to PostgreSQL before 18 a plan that can't do without a scan that is switched off (append's) looks
 -- costly enough for half a second of compiling, each time.
 SELECT set_config('role', %s, false), set_config('search_path', %s, false), set_config('timezone', 'UTC', false),
-    set_config('default_transaction_isolation', 'read committed', false), set_config('jit', 'off', false)
+    set_config('default_transaction_isolation', 'read committed', false), set_config('jit', 'off', false),
+    pg_backend_pid()

@@ -1,13 +1,12 @@
-"""What is between the house and PostgreSQL: it passes bytes on, and cuts or delays them when told to."""
+"""What may be between us and PostgreSQL: it passes bytes on, and cuts, delays or swallows them when told to."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import quote
 
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 Where = Literal["asking", "answering"]
 LONG = 400
@@ -19,10 +18,11 @@ class Proxy:
 
     def __init__(self, database_url: str, directory: Path) -> None:
         parts = conninfo_to_dict(database_url)
-        self._there = f"{parts['host']}/.s.PGSQL.5432"
+        self._there = str(parts["host"]), int(parts.get("port") or 5432)
         self._socket = directory / ".s.PGSQL.5432"
-        self.url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(directory), safe='')}"
+        self.url = make_conninfo(database_url, host=str(directory), port=5432)
         self.delay = 0.0
+        self._silent: set[asyncio.Task[None]] = set()
         self._passing: set[asyncio.Task[None]] = set()
         self._trap: tuple[Where, asyncio.Event] | None = None
 
@@ -39,6 +39,10 @@ class Proxy:
         for task in self._passing:
             task.cancel()
         await asyncio.gather(*self._passing, return_exceptions=True)
+
+    def silence_all(self) -> None:
+        """Connections that there are stay, and nothing passes any more; new ones are as before."""
+        self._silent |= self._passing
 
     async def cut_within(self, where: Where, seconds: float = 5.0) -> bool:
         """The next long piece that passes is cut in its middle, and its connection with it; whether one came."""
@@ -59,9 +63,9 @@ class Proxy:
         self._passing.add(task)
         writers = [writer]
         try:
-            there, to = await asyncio.open_unix_connection(self._there)
+            there, to = await self._open()
             writers.append(to)
-            ways = (self._copy(reader, to, "asking"), self._copy(there, writer, "answering"))
+            ways = (self._copy(task, reader, to, "asking"), self._copy(task, there, writer, "answering"))
             copying = [asyncio.ensure_future(one) for one in ways]
             try:
                 await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
@@ -75,9 +79,20 @@ class Proxy:
             for end in writers:
                 end.transport.abort()
             self._passing.discard(task)
+            self._silent.discard(task)
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: Where) -> None:
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._there
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+    async def _copy(
+        self, of: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: Where
+    ) -> None:
         while data := await reader.read(65_536):
+            if of in self._silent:
+                continue
             if self.delay:
                 await asyncio.sleep(self.delay)
             if self._trap is not None and self._trap[0] == where and len(data) >= LONG:

@@ -1,0 +1,131 @@
+"""Connections that stay, and on which nothing comes any more: who waits is told, and what comes after is answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dora_state.health.readiness import KNOWN_SECONDS
+from dora_state.settings import load_settings
+from dora_state.state_manager import StateManager, open_state_manager
+from infrastructure import silence
+from infrastructure.database import Role, connect
+from infrastructure.pools import Pool, schema_pool
+from tests.support.postgres import value
+from tests.support.postgres_proxy import Proxy
+
+SOON = 20.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(silence, "LOOK_SECONDS", 0.3)
+
+
+@pytest.fixture
+async def proxy(database_url: str, tmp_path: Path) -> AsyncIterator[Proxy]:
+    async with Proxy(database_url, tmp_path).serving() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def pool(proxy: Proxy, tenant: str) -> AsyncIterator[Pool]:
+    async with schema_pool(proxy.url, tenant, Role.WRITER, 1, 2, name="x") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def manager(proxy: Proxy, redis_url: str, tenant: str) -> AsyncIterator[StateManager]:
+    settings = load_settings(database_url=proxy.url, redis_url=redis_url, tenant=tenant)
+    async with open_state_manager(settings, default_actor="tester") as manager:
+        yield manager
+
+
+async def ask(pool: Pool) -> object:
+    async with pool.connection() as connection:
+        return await value(connection, "SELECT 1")
+
+
+async def test_who_waits_on_a_silent_connection_is_told_and_the_next_one_is_answered(proxy: Proxy, pool: Pool) -> None:
+    assert await ask(pool) == 1
+    proxy.silence_all()
+    async with asyncio.timeout(SOON):
+        with pytest.raises(psycopg.OperationalError):
+            await ask(pool)
+        assert await ask(pool) == 1
+
+
+async def test_a_statement_that_takes_long_is_waited_for(proxy: Proxy, pool: Pool) -> None:
+    async with pool.connection() as connection:
+        assert await value(connection, "SELECT 1 FROM pg_sleep(4)") == 1
+
+
+async def test_who_only_listens_is_let_alone(proxy: Proxy) -> None:
+    async with await connect(proxy.url) as connection:
+        await connection.execute("LISTEN x")
+        async with aclosing(connection.notifies()) as notifications:
+            listening = asyncio.ensure_future(anext(notifications))
+            await asyncio.sleep(3.0)
+            async with await connect(proxy.url) as another:
+                await another.execute("NOTIFY x, 'y'")
+            assert (await listening).payload == "y"
+
+
+async def test_what_a_silent_connection_is_asked_while_nobody_else_can_be_is_waited_for(
+    proxy: Proxy, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the server can't be asked, nothing is known of the answer."""
+    await ask(pool)
+
+    async def nobody(*_: object) -> None:
+        return None
+
+    with monkeypatch.context() as away:
+        away.setattr(silence, "_working", nobody)
+        proxy.silence_all()
+        asking = asyncio.create_task(ask(pool))
+        await asyncio.sleep(3.0)
+        assert not asking.done()
+    async with asyncio.timeout(SOON):
+        with pytest.raises(psycopg.OperationalError):
+            await asking
+
+
+async def test_commands_and_questions_go_on_after_all_connections_fell_silent(
+    proxy: Proxy, manager: StateManager
+) -> None:
+    submission = {"type": "CreateWorkflow", "data": {"workflow_id": "w", "definition_id": "d"}}
+    await manager.submit(submission)
+    proxy.silence_all()
+    async with asyncio.timeout(SOON):
+        amend = {"type": "AmendWorkflow", "data": {"workflow_id": "w", "context": {"a": 1}}}
+        answers = [await manager.submit(amend) for _ in range(3)]
+        assert answers[-1].outcome in ("accepted", "unchanged"), answers
+        assert (await manager.state("workflow", "w", live=True))["context"] == {"a": 1}
+
+
+async def test_readiness_comes_back(proxy: Proxy, manager: StateManager) -> None:
+    health = manager.platform.health
+    assert (await health.ready()).status == "healthy"
+    proxy.silence_all()
+    await asyncio.sleep(KNOWN_SECONDS)
+    assert (await health.ready()).status == "unhealthy"
+    async with asyncio.timeout(SOON):
+        while (await health.ready()).status != "healthy":  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.1)
+
+
+async def test_a_connection_that_was_ended_while_nobody_used_it_is_given_to_nobody(
+    database_url: str, tenant: str
+) -> None:
+    async with schema_pool(database_url, tenant, Role.WRITER, 2, 2, name="x") as pool:
+        await pool.wait()
+        async with pool.connection() as one, pool.connection() as another:
+            pids = [await value(connection, "SELECT pg_backend_pid()") for connection in (one, another)]
+        async with await connect(database_url) as admin:
+            await admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) pid", (pids,))
+        assert await ask(pool) == 1
