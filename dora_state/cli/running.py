@@ -69,7 +69,7 @@ async def _watched(work: Coroutine[Any, Any, int], on_signal: Callable[[], None]
 
     def give_up(number: int) -> None:
         say(
-            f"Left after {LEAVING_SECONDS:g} s with work under way; whoever got no answer asks again with the same ids."
+            f"Left after {LEAVING_SECONDS:g} s with work under way: who got no answer asks again with the same ids."
         )
         leave_at_once(128 + number)
 

@@ -27,4 +27,4 @@ def test_an_end_that_does_not_come_is_not_waited_for() -> None:
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert told == "Left after 0.2 s with work under way; whoever got no answer asks again with the same ids.\n"
+    assert told == "Left after 0.2 s with work under way: who got no answer asks again with the same ids.\n"
