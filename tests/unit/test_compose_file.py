@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dora_state.watching.serving import READY_PATH
 from tests.support.command_line import ROOT
 from tests.support.compose import FILE, compose, ours
 
@@ -51,6 +52,13 @@ def test_a_service_that_runs_says_how_it_is_and_is_started_again(name: str) -> N
         return
     assert service["restart"] == "unless-stopped"
     assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"])
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "queue"])
+def test_ours_are_healthy_when_they_are_ready_and_not_when_they_only_answer(name: str) -> None:
+    """The port of metrics answers at any path."""
+    _, _, _, line = ours()[name]["healthcheck"]["test"]
+    assert f"{READY_PATH}'" in line
 
 
 @every_service
