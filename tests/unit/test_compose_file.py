@@ -95,6 +95,19 @@ def test_only_the_server_and_grafana_are_reached_from_outside_and_from_this_mach
     assert compose()["networks"]["inside"] == {"internal": True}
 
 
+def test_grafana_calls_nobody_and_brings_no_plugin_in() -> None:
+    told = SERVICES["grafana"]["environment"]
+    off = [name for name in told if re.match("GF_(ANALYTICS|NEWS)_", name)]
+    assert {told[name] for name in off} == {"false"}
+    assert len(off) == 4
+    assert told["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+
+
+def test_every_part_that_has_a_name_is_used() -> None:
+    text = FILE.read_text()
+    assert set(re.findall(r"&(\w+)$", text, re.MULTILINE)) == set(re.findall(r"\*(\w+)$", text, re.MULTILINE))
+
+
 def test_all_roles_of_workers_are_there_and_the_queue_is_one() -> None:
     from dora_state.worker import EVERY_ROLE
 
