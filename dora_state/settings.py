@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     traces_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of traces that are sent, of those that begin here."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Where a worker serves its metrics for Prometheus; by default it serves none."""
+    """Where a process serves its metrics for Prometheus, and whether it is ready; by default it serves none."""
     metrics_host: str = "127.0.0.1"
     """On which address: by default, only this machine is told."""
 

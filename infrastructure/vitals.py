@@ -16,6 +16,7 @@ import psycopg
 
 from domain.errors import DoraStateError, LogUnavailable
 from infrastructure import sql
+from infrastructure.control_groups import MOUNTED, PROC, memory_limits
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
 from infrastructure.hot_copies.guarded import FAILURES
 from infrastructure.hot_copies.values import standing
@@ -135,11 +136,15 @@ class CacheVitals:
 
 @dataclass(frozen=True, slots=True)
 class MemoryVitals:
-    """Of the machine, None where it does not tell; `own_bytes` are those of this process."""
+    """Of the machine, None where it does not tell; `own_bytes` are those of this process.
+
+    `limited`: of the control group of this process, such as a container, which has less of its limit left.
+    """
 
     total_bytes: int | None
     available_bytes: int | None
     own_bytes: int | None
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,15 +262,23 @@ async def _cache_vitals(redis: RedisClient) -> CacheVitals:
     )
 
 
-def memory_vitals() -> MemoryVitals:
-    """What Linux tells; elsewhere nothing is known."""
+def memory_vitals(proc: Path = PROC, groups: Path = MOUNTED) -> MemoryVitals:
+    """What Linux tells, of the machine or of the control group that has less left; elsewhere nothing is known."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = (proc / "meminfo").read_text().splitlines()
         told = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
-        own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        own = int((proc / "self" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return MemoryVitals(None, None, None)
-    return MemoryVitals(told.get("MemTotal"), told.get("MemAvailable"), own)
+    total, available = told.get("MemTotal"), told.get("MemAvailable")
+    if not total or available is None:
+        return MemoryVitals(total, available, own)
+    # The first version says that there is no limit by one that no machine has.
+    limits = [(limit, left) for limit, left in memory_limits(proc, groups) if 0 < limit < total]
+    limit, left = min(limits, key=lambda one: one[1] / one[0], default=(total, available))
+    if left / limit < available / total:
+        return MemoryVitals(limit, left, own, limited=True)
+    return MemoryVitals(total, available, own)
 
 
 def disk_vitals(path: Path) -> DiskVitals:

@@ -145,7 +145,7 @@ class History:
                 state = self._folder.step(record, state)[1]
                 told = _plain(kind, state, record)
                 changed = changes.of_plain(begin, told)
-            yield _entry(record, metadata, *changed)
+            yield entry_of(record, metadata, *changed)
 
     async def _backwards(
         self, kind: str, stream_id: str, after_version: int, cut: Cut, only: HistoryFilter, limit: int | None
@@ -179,9 +179,10 @@ def _only_what_may_differ(before: Workflow, after: Workflow) -> tuple[Workflow, 
     )
 
 
-def _entry(
+def entry_of(
     record: RecordedEvent, metadata: Mapping[str, Any], patch: changes.Patch, lines: tuple[str, ...]
 ) -> HistoryEntry:
+    """A version, with what it changed."""
     data = orjson.loads(record.data)
     return HistoryEntry(
         version=record.version,

@@ -68,9 +68,7 @@ async def _watched(work: Coroutine[Any, Any, int], on_signal: Callable[[], None]
             task.cancel()
 
     def give_up(number: int) -> None:
-        say(
-            f"Left after {LEAVING_SECONDS:g} s with work under way: who got no answer asks again with the same ids."
-        )
+        say(f"Left after {LEAVING_SECONDS:g} s with work under way: who got no answer asks again with the same ids.")
         leave_at_once(128 + number)
 
     loop = asyncio.get_running_loop()

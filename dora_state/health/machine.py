@@ -20,6 +20,7 @@ def judge_memory(found: MemoryVitals, processes: Sequence[ProcessMemory] = ()) -
         "total_bytes": found.total_bytes,
         "available_bytes": found.available_bytes,
         "own_bytes": found.own_bytes,
+        "limited": found.limited,
         "processes": [
             {
                 "process": one.process,
@@ -37,7 +38,7 @@ def judge_memory(found: MemoryVitals, processes: Sequence[ProcessMemory] = ()) -
     else:
         left = found.available_bytes / found.total_bytes
         status = graded(-left, -MEMORY_LEFT, -MEMORY_NEARLY_GONE)
-        message = f"{found.available_bytes / GIGA:.1f} of {found.total_bytes / GIGA:.1f} GB of memory are available."
+        message = f"{_of(found.available_bytes, found.total_bytes)} of memory are {_available(found)}."
     # Who is warned of is named, also where another grew by more that is little for its size.
     growing = max(processes, key=lambda one: (_grows_fast(one), _growth(one)), default=None)
     if growing is not None and _growth(growing) >= MEGA:  # less does not show in MB
@@ -45,6 +46,17 @@ def judge_memory(found: MemoryVitals, processes: Sequence[ProcessMemory] = ()) -
         if _grows_fast(growing) and status == "healthy":
             status = "warning"
     return Check(status, message, figures)
+
+
+def _of(part: int, whole: int) -> str:
+    """In MB where a tenth of a GB is too coarse."""
+    if whole < 4 * GIGA:
+        return f"{part / MEGA:.0f} of {whole / MEGA:.0f} MB"
+    return f"{part / GIGA:.1f} of {whole / GIGA:.1f} GB"
+
+
+def _available(found: MemoryVitals) -> str:
+    return "left to this process's container or control group" if found.limited else "available"
 
 
 def _growth(process: ProcessMemory) -> int:

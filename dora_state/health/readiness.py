@@ -14,6 +14,8 @@ KNOWN_SECONDS = 1.0
 """How long an answer is good for."""
 PATIENCE = 1.0
 """Seconds after which a database that does not answer counts as away."""
+CANT_WORK = "The log can't be written to just now."
+"""Why a process is not ready, for those who sent no key: more, such as where the database is, is nobody's business."""
 Ask = Callable[[], Awaitable[Check]]
 
 

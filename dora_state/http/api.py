@@ -5,7 +5,6 @@ from typing import Any
 from dora_state.access.caller import Permission
 from dora_state.http import (
     events,
-    examples,
     exports,
     from_events,
     lists,
@@ -17,6 +16,7 @@ from dora_state.http import (
     transactions,
     wellbeing,
 )
+from dora_state.http.examples import sent
 from dora_state.http.explaining import explain_problem
 from dora_state.http.operations import Body, Header, Operation, Reply
 from dora_state.http.parameters import CutQuery, Query
@@ -35,11 +35,13 @@ SUBMITTING = (KEY, IF_MATCH, PREFER, CORRELATION, LOCK_TOKEN)
 REFUSALS = (409, 412, 413, 415, 423)
 IN_OUTAGES = "While the database is away, whoever was let in during the last day is answered too."
 KINDS = {"workflow": "Workflow", "task": "Task", "agent": "Agent", "pool": "Pool", "system": "System"}
+STORED = {"System": "StoredSystem"}
+"""Schemas of documents that are another without what is of the moment of reading."""
 
 
 def _submissions() -> list[Operation]:
-    later = Reply("It is queued, and not recorded yet; ask at `Location`.", "Accepted", example=examples.ACCEPTED)
-    answer = Reply("The command was accepted, or there was nothing new to record.", "Answer", example=examples.ANSWER)
+    later = Reply("It is queued, and not recorded yet; ask at `Location`.", "Accepted")
+    answer = Reply("The command was accepted, or there was nothing new to record.", "Answer")
     return [
         Operation(
             "POST", "/v1/commands", "submitCommands", "Submit one command, or an array of them",
@@ -48,14 +50,13 @@ def _submissions() -> list[Operation]:
                 200: answer,
                 202: later,
                 207: Reply("An array was sent: the answers, in its order, each with its status.",
-                           {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
-                           example=[examples.ANSWER]),
+                           {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}}),
             },
             "commands",
             "An answer is given once the log has it durably. Commands of an array are decided in its order, each on"
             " what those before it left, and each is answered on its own: one that is refused harms no other. An array"
             " has 1,000 commands at most.",
-            headers=SUBMITTING, body=Body("Submissions", examples.SUBMISSIONS), problems=REFUSALS,
+            headers=SUBMITTING, body=Body("Submissions", sent.SUBMISSIONS), problems=REFUSALS,
         ),
         Operation(
             "POST", "/v1/transactions", "commitTransaction", "Commands and changed states as one",
@@ -63,19 +64,19 @@ def _submissions() -> list[Operation]:
             {200: answer}, "commands",
             "Decided at one moment and recorded as one, or not at all. A state that was read at a version and changed"
             " is handed back as a step; the change becomes commands, and what follows from them is checked.",
-            headers=(KEY, CORRELATION, LOCK_TOKEN), body=Body("TransactionBody", examples.TRANSACTION),
+            headers=(KEY, CORRELATION, LOCK_TOKEN), body=Body("TransactionBody", sent.TRANSACTION),
             problems=(404, *REFUSALS),
         ),
         Operation(
             "POST", "/v1/locks", "takeLock", "Have a workflow, task, agent or pool to oneself", locking.take_lock,
             Permission.COMMANDS,
             {200: Reply("The first line tells `stream_id` and `token`; it is held while the answer goes on.", None,
-                        locking.JSON_LINES, examples.HELD_LOCK)},
+                        locking.JSON_LINES)},
             "commands",
             "Commands of others on it are answered `locked`; one's own are sent with the token, which is of use to"
             " nobody else. Close the connection to let go. It ends `hold` seconds after it was taken or last renewed."
             " The last line is `lost` where the holder was not heard of in time or the server leaves, else `released`.",
-            body=Body("LockBody", examples.LOCK), problems=(409, 413, 415, 423), timed=False,
+            body=Body("LockBody", sent.LOCK), problems=(409, 413, 415, 423), timed=False,
         ),
         Operation(
             "PUT", "/v1/locks/{token}", "renewLock", "Hold on to a lock", locking.renew_lock, Permission.COMMANDS,
@@ -103,14 +104,13 @@ def _submissions() -> list[Operation]:
             {
                 200: Reply("The answer; of a dry run, the preview.",
                            {"anyOf": [{"$ref": "#/components/schemas/Answer"},
-                                      {"$ref": "#/components/schemas/RollbackPreview"}]},
-                           example=examples.ANSWER),
+                                      {"$ref": "#/components/schemas/RollbackPreview"}]}),
                 202: later,
             },
             "commands",
             "Nothing is removed: an event restores the state, and says why and by whom. Tried or done, it is recorded"
             " as a look at the past.",
-            headers=SUBMITTING, body=Body("Rollback", examples.ROLLBACK), problems=(404, *REFUSALS),
+            headers=SUBMITTING, body=Body("Rollback", sent.ROLLBACK), problems=(404, *REFUSALS),
         ),
     ]  # fmt: skip
 
@@ -125,8 +125,7 @@ def _states() -> list[Operation]:
             "GET", _path(kind), f"get{name}", f"A {kind}, now or at a cut" if kind != "system" else "The system",
             handlers[kind], Permission.READS,
             {
-                200: Reply("The document.", name, example=examples.DOCUMENTS[kind],
-                           headers={"ETag": "Kind, id, version."}),
+                200: Reply("The document.", name, headers={"ETag": "Kind, id, version."}),
                 304: Reply("The caller has it."),
             },
             "states", "A cut asks for the past, which takes the permission `history`.",
@@ -144,7 +143,7 @@ def _past() -> list[Operation]:
             Operation(
                 "GET", f"{path}/history", f"get{name}History", f"The versions of a {kind}", past.get_history,
                 Permission.HISTORY,
-                {200: Reply("A page of versions.", "History", example=examples.HISTORY, or_as=(past.JSON_LINES,))},
+                {200: Reply("A page of versions.", "History", or_as=(past.JSON_LINES,))},
                 "past",
                 "With `stream=true` all of them, as JSON lines.",
                 query=past.HistoryQuery, problems=(404, 410), timed=False,
@@ -161,7 +160,8 @@ def _past() -> list[Operation]:
             ),
             Operation(
                 "GET", f"{path}/reconstruction", f"reconstruct{name}", f"A {kind} by its events alone",
-                from_events.get_reconstruction, Permission.HISTORY, {200: Reply("The document.", name)}, "past",
+                from_events.get_reconstruction, Permission.HISTORY,
+                {200: Reply("The document.", STORED.get(name, name))}, "past",
                 "Folded from the first event on, without any snapshot or read model.",
                 query=from_events.UpToQuery, problems=(404, 410), timed=False,
             ),
@@ -226,7 +226,7 @@ def _streams() -> list[Operation]:
     return [
         Operation(
             "GET", "/v1/events", "followEvents", "Events as they are recorded", events.follow_events, Permission.READS,
-            {200: Reply("Server-sent events; each id is a position.", None, "text/event-stream", examples.EVENT)},
+            {200: Reply("Server-sent events; each id is a position.", None, "text/event-stream")},
             "streams",
             "Goes on for ever. Comments come as heartbeats; the event `end` says why the server closes the stream. From"
             " further back than an hour, as it is set, it is a look at the past, which takes the permission `history`.",

@@ -8,15 +8,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dora_state.http.examples import PROBLEM
+from dora_state.http.examples.answered import EXAMPLES, PLACES
+from dora_state.http.examples.problems import PROBLEMS
 from dora_state.http.operations import Operation, Reply
 from dora_state.http.problems import MEDIA_TYPE, SORTS
 from dora_state.http.schemas import REF, schemas
 
-OF_ALL = (400, 408, 422, 431, 500)
+OF_ALL = (400, 408, 421, 422, 431, 500)
 OF_CALLERS = (401, 403, 429, 503)
 """Statuses of problems that every operation, and every one that knows its caller, may answer."""
-_PLACE = re.compile(r"\{([a-z_]+)\}")
+_PLACE = re.compile(r"([a-z]+)/\{([a-z_]+)\}")
 _TAGS = {
     "commands": "What is to happen; each may be refused.",
     "states": "Documents of now, or of a cut.",
@@ -40,11 +41,13 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
             "description": "The event-sourced state of an AI-agent platform: commands, states of now and of the past,"
             " and events as they are recorded. Errors are RFC 9457 problems; /problems/{code} explains each.",
         },
+        "servers": [{"url": "/", "description": "Where this document was read."}],
         "tags": [{"name": name, "description": told} for name, told in _TAGS.items()],
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
             "schemas": schemas(),
+            "responses": {name: _problem(example) for name, example in PROBLEMS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a token."}
             },
@@ -76,7 +79,8 @@ def _described(operation: Operation) -> dict[str, Any]:
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     id_text = {"type": "string", "minLength": 1, "maxLength": 255}
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": id_text} for name in _PLACE.findall(operation.path)
+        {"name": name, "in": "path", "required": True, "schema": id_text, "example": PLACES[before]}
+        for before, name in _PLACE.findall(operation.path)
     ]
     in_headers = [
         {"name": one.name, "in": "header", "required": False, "description": one.description, "schema": one.schema}
@@ -111,16 +115,17 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    told = {str(status): _reply(reply) for status, reply in operation.replies.items()}
+    examples = EXAMPLES.get(operation.id, {})
+    told = {str(status): _reply(reply, examples.get(status)) for status, reply in operation.replies.items()}
     statuses = {*OF_ALL, *operation.problems}
     if operation.permission is not None:
         statuses |= set(OF_CALLERS)
     for status in sorted(statuses):
-        told.setdefault(str(status), _problem(status))
+        told.setdefault(str(status), {"$ref": f"#/components/responses/{_problem_name(operation, status)}"})
     return told
 
 
-def _reply(reply: Reply) -> dict[str, Any]:
+def _reply(reply: Reply, example: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"description": reply.description}
     if reply.headers:
         told["headers"] = {
@@ -130,20 +135,25 @@ def _reply(reply: Reply) -> dict[str, Any]:
         return told
     schema = {"$ref": REF + reply.schema} if isinstance(reply.schema, str) else dict(reply.schema or {"type": "string"})
     content: dict[str, Any] = {"schema": schema}
-    if reply.example is not None:
-        content["example"] = reply.example
+    if example is not None:
+        content["example"] = example
     told["content"] = {reply.media_type: content}
     for media_type in reply.or_as:
         told["content"][media_type] = {"schema": {} if media_type == "application/json" else {"type": "string"}}
     return told
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem_name(operation: Operation, status: int) -> str:
+    """Of a response that operations share."""
+    if status != 409 or operation.method == "POST":
+        return f"Problem{status}"
+    return "NotProjectedYet" if operation.method == "GET" else "LockLost"
+
+
+def _problem(example: dict[str, Any]) -> dict[str, Any]:
+    status = example["status"]
     codes = [code for code, sort in SORTS.items() if sort.status == status]
     told = f"{HTTPStatus(status).phrase}: {', '.join(codes)}"
     if status == 409:
         told += ", and the reasons of refusals (docs/rules.md)"
-    content: dict[str, Any] = {"schema": {"$ref": REF + "Problem"}}
-    if status == PROBLEM["status"]:
-        content["example"] = PROBLEM
-    return {"description": told, "content": {MEDIA_TYPE: content}}
+    return {"description": told, "content": {MEDIA_TYPE: {"schema": {"$ref": REF + "Problem"}, "example": example}}}

@@ -18,7 +18,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is no problem: what it is, of which schema (a name of the OpenAPI document), with an example.
+    """An answer that is no problem: what it is, of which schema (a name of the OpenAPI document).
 
     `or_as` are other media types that it may be of, as text.
     """
@@ -26,7 +26,6 @@ class Reply:
     description: str
     schema: str | Mapping[str, Any] | None = None
     media_type: str = JSON
-    example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     or_as: tuple[str, ...] = ()
 

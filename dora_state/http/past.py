@@ -170,7 +170,7 @@ async def get_trace(call: Call) -> Response:
     begin = START if asked.begin == "start" else parse_cut(asked.begin, "begin", versions=False)
     end = NOW if asked.end == "now" else parse_cut(asked.end, "end", versions=False)
     found = await call.manager.trace(correlation_id, begin, end)
-    commands = [_traced(depth, command) for depth, command in found]
+    commands = [traced_document(depth, command) for depth, command in found]
     await call.looks_at("trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}, len(commands))
     return Response(as_json({"correlation_id": correlation_id, "commands": commands}), 200, None, JSON)
 
@@ -196,7 +196,7 @@ def _side(side: Side | None, *, whole: bool) -> dict[str, Any] | None:
     return told | {"document": side.document} if whole else told
 
 
-def _traced(depth: int, command: TracedCommand) -> dict[str, Any]:
+def traced_document(depth: int, command: TracedCommand) -> dict[str, Any]:
     """Flat, causes first, each with its depth: a chain of causes may be longer than JSON may be deep."""
     names: Sequence[str] = (
         "command_id", "type", "actor", "authenticated", "credential", "recorded_at", "occurred_at", "causation_id"

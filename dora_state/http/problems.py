@@ -98,6 +98,12 @@ def type_of(code: str) -> str:
     return f"/problems/{code}"
 
 
+def sort_document(code: str) -> dict[str, Any]:
+    """What all errors of a code have in common."""
+    sort = sort_of(code)
+    return {"type": type_of(code), "code": code, "status": sort.status, "title": sort.title}
+
+
 def problem_document(code: str, message: str, facts: Mapping[str, object]) -> dict[str, Any]:
     sort = sort_of(code)
     if code in _UNTOLD:  # where servers are, is for their operators

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from dora_state.health.readiness import CANT_WORK
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
 from dora_state.http.problems import as_json
@@ -26,8 +27,7 @@ async def _why_not(call: Call) -> str | None:
     if call.server.leaving:
         return "The server is leaving."
     found = await call.manager.platform.health.ready()
-    # Why in detail, and where the database is, is nobody's business who sent no key.
-    return "The log can't be written to just now." if found.status == "unhealthy" else None
+    return CANT_WORK if found.status == "unhealthy" else None
 
 
 async def get_health(call: Call) -> Response:

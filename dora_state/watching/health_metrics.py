@@ -41,7 +41,12 @@ GAUGES = (
     Figure("cache", "seconds", "dora_state_cache_seconds", "How long Redis took to answer."),
     Figure("cache", "used_bytes", "dora_state_cache_used_bytes", "Memory that Redis uses."),
     Figure("cache", "max_bytes", "dora_state_cache_max_bytes", "Memory that Redis may use."),
-    Figure("memory", "available_bytes", "dora_state_memory_available_bytes", "Memory the machine has left."),
+    Figure(
+        "memory",
+        "available_bytes",
+        "dora_state_memory_available_bytes",
+        "Memory that is left, of the machine or of the container's limit.",
+    ),
     Figure("disk", "free_bytes", "dora_state_disk_free_bytes", "Free where the home is."),
     Figure("disk", "total_bytes", "dora_state_disk_total_bytes", "All where the home is."),
     Figure("replica", "lag_seconds", "dora_state_replica_lag_seconds", "How far the reading replica is behind."),

@@ -11,15 +11,21 @@ SHORTEST = 6
 # Repetitions have bounds, so that no text, whoever wrote it, takes long. Of a URL all up to the last @ is hidden:
 # passwords may hold one.
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_ESCAPED = r"\\{1,3}[\"'][^\"'\\]*"  # JSON within JSON
+_NAMES = (
+    r"pass(?:word|wd|phrase)|pwd|secret(?:[_-][\w-]{0,30})?|(?:api|private)[_-]?key"
+    r"|(?:access|refresh|session|auth|id)[_-]?token"
+)
+"""Of settings, parameters and keys of JSON, with anything before them: PGPASSWORD, client_secret."""
 _LOOKS = tuple(
     (re.compile(pattern, re.IGNORECASE), f"\\g<1>{HIDDEN}\\g<2>")
     for pattern in (
+        r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)(?s:.*?)(-----END|\Z)",
         r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@\"']{0,100}:)[^\s\"']{0,500}(@)",
         r"(\b(?:bearer|basic)\s{1,9})[a-z0-9._~+/=-]{4,}()",
         r"(\bauthorization\b\W{1,6})(?!\W{0,6}(?:bearer|basic)\b)[^\s\"',)]+()",
-        r"(\b(?:(?:ssl)?password|passwd|secret|api[_-]?key|access[_-]?token|client[_-]?secret)[\"']?\s{0,9}[:=]\s{0,9})(?:"
-        + _QUOTED
-        + r"|[^\s,;&\"'})]+)()",
+        rf"((?:{_NAMES})(?:\\{{0,3}}[\"'])?\s{{0,9}}[:=]\s{{0,9}})(?:{_QUOTED}|{_ESCAPED}|[^\s,;&\"'}})]+)()",
+        rf"(\b(?:set-)?cookies?\b(?:[\"']?\s{{0,9}}[:=]|[\"'],)\s{{0,9}}b?)(?:{_QUOTED}|[^\r\n]+)()",
         r"(\bds_)[a-z0-9_-]{6,}()",  # API keys
         r"(\bey)J[a-z0-9_-]{6,500}\.[a-z0-9_-]+(?:\.[a-z0-9_-]*)?()",  # tokens of OIDC
     )

@@ -1,26 +1,36 @@
 """The services of docker-compose.yml, each run by the line that stands there, on the servers of the tests."""
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from redis import Redis
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from dora_state.settings import Settings
 from infrastructure.command_queue import Fitness
-from infrastructure.embedded.wheels import find_programs
 from tests.support.command_line import ROOT, Ended
-from tests.support.compose import Place, compose, ours
+from tests.support.compose import Place, ours
+from tests.support.compose_servers import (
+    CLIENT,
+    PASSWORD,
+    SERVICES,
+    SOON,
+    is_healthy_postgres,
+    postgres,
+    valkey,
+    valkey_client,
+)
 from tests.support.redis_server import free_port
-
-SERVICES = compose()["services"]
-SOON = 60.0
 
 
 @pytest.fixture
@@ -57,7 +67,7 @@ def running(place: Place, name: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def until_healthy(place: Place, name: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + SOON
-    while not place.is_healthy(ours()[name], sys.executable):
+    while not place.is_healthy(ours()[name], {"python": Path(sys.executable)}):
         told = (place.directory / f"{name}.log").read_text()
         assert process.poll() is None, told
         assert time.monotonic() < deadline, told
@@ -90,68 +100,60 @@ def test_the_server_comes_up_healthy_once_there_is_a_key_and_leaves_when_it_is_t
         assert process.wait(SOON) == 0
 
 
-@contextmanager
-def valkey(place: Place, name: str) -> Iterator[tuple["subprocess.Popen[bytes]", Redis]]:
-    """By the service's own line, on a socket, as two of a test run can't share a port."""
-    service, socket = SERVICES[name], place.directory / "v.sock"
-    program, *words = place.words(service)
-    assert program == "valkey-server"
-    listening = ["--port", "0", "--unixsocket", str(socket)]
-    process = subprocess.Popen([find_programs().valkey_server, *words, *listening], stdout=subprocess.DEVNULL)
-    client = Redis(unix_socket_path=str(socket), password="hunter2")
-    try:
-        _until_it_answers(client)
-        yield process, client
-    finally:
-        client.close()
-        process.kill()
-        process.wait()
-
-
-def _until_it_answers(client: Redis) -> None:
-    deadline = time.monotonic() + SOON
-    while time.monotonic() < deadline:
-        with suppress(RedisError, OSError):
-            client.ping()
-            return
-        time.sleep(0.02)
-    raise TimeoutError
-
-
 def _fitness(client: Redis) -> Fitness:
     told: Any = client.info()
     return Fitness.told(told)
 
 
-@pytest.fixture
-def passwords(place: Place) -> None:
-    for name in ("cache", "broker"):
-        (place.secrets / f"{name}.conf").write_text("requirepass hunter2\n")
+@contextmanager
+def asked(socket: Path) -> Iterator[Redis]:
+    """Once it has read what it holds."""
+    with Redis(unix_socket_path=str(socket), password=PASSWORD, retry=Retry(ConstantBackoff(0.02), 500)) as client:
+        yield client
 
 
-@pytest.mark.usefixtures("passwords")
 def test_the_broker_keeps_what_it_took_also_when_it_is_killed(place: Place) -> None:
-    with valkey(place, "broker") as (_, client):
+    with valkey(place, "broker") as (_, socket), asked(socket) as client:
         found = _fitness(client)
         assert (found.unfit_because, found.persists, 0 < found.used < 0.5) == (None, True, True)
         client.rpush("queue", "command")
-    with valkey(place, "broker") as (_, client):
+    with valkey(place, "broker") as (_, socket), asked(socket) as client:
         assert client.lrange("queue", 0, -1) == [b"command"]
 
 
-@pytest.mark.usefixtures("passwords")
 def test_the_cache_makes_room_and_wants_its_password(place: Place) -> None:
-    with valkey(place, "cache") as (process, client):
+    with valkey(place, "cache") as (process, socket), asked(socket) as client:
         assert _fitness(client).eviction == "allkeys-lru"
-        with Redis(unix_socket_path=str(place.directory / "v.sock")) as stranger, pytest.raises(RedisError):
+        with Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(RedisError):
             stranger.ping()
-        assert "hunter2" not in Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert PASSWORD not in Path(f"/proc/{process.pid}/cmdline").read_text()
 
 
-def test_postgres_takes_its_line(home: Path, servers: tuple[str, str]) -> None:
-    program, *words = SERVICES["postgres"]["command"]
-    (directory,) = {one.parent for one in home.rglob("PG_VERSION") if (one.parent / "postgresql.conf").exists()}
-    for setting, value in (("shared_buffers", "32768"), ("max_connections", "100")):
-        asked = [find_programs().postgres_bin / program, "-C", setting, "-D", directory, *words]
-        done = subprocess.run(asked, capture_output=True, check=False)
-        assert done.stdout.decode().strip() == value, done.stderr
+@pytest.mark.parametrize("name", ["cache", "broker"])
+@pytest.mark.skipif(CLIENT is None, reason="there is neither valkey-cli nor redis-cli on this machine")
+def test_a_valkey_is_healthy_while_it_answers_and_not_when_it_is_gone_or_its_password_is_another(
+    place: Place, name: str
+) -> None:
+    programs = {"valkey-cli": valkey_client(place)}
+    with valkey(place, name) as (process, socket), asked(socket) as client:
+        client.ping()
+        assert place.is_healthy(SERVICES[name], programs)
+        (place.secrets / f"{name}.conf").write_text("requirepass another\n")
+        assert not place.is_healthy(SERVICES[name], programs)
+        process.kill()
+        process.wait()
+        (place.secrets / f"{name}.conf").write_text(f"requirepass {PASSWORD}\n")
+        assert not place.is_healthy(SERVICES[name], programs)
+
+
+def test_postgres_comes_up_healthy_with_its_settings_and_wants_its_password() -> None:
+    login = {"host": "127.0.0.1", "user": SERVICES["postgres"]["environment"]["POSTGRES_USER"], "dbname": "postgres"}
+    with postgres() as (process, place, port):
+        with psycopg.connect(**login, port=port, password=PASSWORD) as connection:
+            for setting, value in (("shared_buffers", "256MB"), ("max_connections", "100"), ("data_checksums", "on")):
+                assert connection.execute("SELECT current_setting(%s)", [setting]).fetchone() == (value,)
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(**login, port=port, password="another")
+        process.send_signal(signal.SIGINT)  # as the image is told to stop
+        assert process.wait(SOON) == 0
+        assert not is_healthy_postgres(place, port)

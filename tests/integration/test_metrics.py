@@ -5,9 +5,11 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -15,10 +17,11 @@ from domain.errors import LockTimeout
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
-from dora_state.watching import gathering
+from dora_state.watching import gathering, serving
 from dora_state.watching.registry import registry_of
-from dora_state.watching.serving import MetricsNotServed, serve_metrics
+from dora_state.watching.serving import MetricsNotServed, metrics_served, serve_metrics
 from infrastructure.storage import storage
+from tests.support.between import Between
 from tests.support.gathering import until_gathered
 from tests.support.working import Workers
 
@@ -160,13 +163,49 @@ async def test_a_process_without_an_http_server_serves_its_metrics_itself(platfo
     settings = platform.settings.model_copy(update={"metrics_port": free_port()})
     object.__setattr__(platform, "settings", settings)
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve_metrics(platform, stop))
+    task = asyncio.create_task(serve_metrics(platform, stop))
     body = await served(settings.metrics_port or 0)
     stop.set()
-    await serving
+    await task
     assert "# TYPE dora_state_commands_total counter" in body
     with pytest.raises(OSError, match="refused"):
         await asyncio.to_thread(urlopen, f"http://127.0.0.1:{settings.metrics_port}/", timeout=10)
+
+
+async def readiness(port: int) -> tuple[int, dict[str, str]]:
+    """What the port of metrics says of it."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/health/ready")
+    return answer.status_code, answer.json()
+
+
+async def test_beside_its_metrics_a_process_says_whether_it_is_ready_also_while_its_database_hangs(
+    tmp_path: Path, database_url: str, redis_url: str, tenant: str
+) -> None:
+    port = free_port()
+    async with Between(database_url, tmp_path).serving() as between:
+        settings = load_settings(database_url=between.url, redis_url=redis_url, tenant=tenant, metrics_port=port)
+        async with open_platform(settings) as platform, metrics_served(platform):
+            assert await readiness(port) == (200, {"status": "ready"})
+            with between.hanging():
+                while (found := await readiness(port))[0] == 200:  # what was known a second ago
+                    pass
+                assert found == (503, {"status": "not ready", "reason": "The log can't be written to just now."})
+                assert "dora_state_commands_total" in await served(port)
+            while (await readiness(port))[0] != 200:  # until the database has answered again
+                pass
+
+
+async def test_a_process_whose_loop_hangs_is_not_ready(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    port = free_port()
+    settings = platform.settings.model_copy(update={"metrics_port": port})
+    object.__setattr__(platform, "settings", settings)
+    async with metrics_served(platform):
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            asked = thread.submit(httpx.get, f"http://127.0.0.1:{port}/health/ready", timeout=30)
+            assert asked.result().status_code == 503  # which holds up the loop until there is an answer
+        assert (await readiness(port))[0] == 200
 
 
 async def test_a_port_that_is_taken_is_told_in_one_sentence(platform: Platform) -> None:

@@ -1,8 +1,8 @@
-"""A database that can be away: what is between it and its clients can be cut, and mended."""
+"""A database that can be away: what is between it and its clients can be cut, and mended, or hang for a while."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -21,6 +21,8 @@ class Between:
         self._socket = directory / ".s.PGSQL.5432"
         self.url = f"postgresql://{user}{password}@/{database}?host={quote(str(directory), safe='')}"
         self._is_cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._passing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -41,6 +43,15 @@ class Between:
             task.cancel()
         await asyncio.gather(*self._passing, return_exceptions=True)
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Nothing comes through as long as the block runs, and nobody is told."""
+        self._flows.clear()
+        try:
+            yield
+        finally:
+            self._flows.set()
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -54,7 +65,7 @@ class Between:
             else:
                 there, to = await asyncio.open_connection(self._host, self._port)
             writers.append(to)
-            await asyncio.gather(_copy(reader, to), _copy(there, writer))
+            await asyncio.gather(self._copy(reader, to), self._copy(there, writer))
         except asyncio.CancelledError:
             pass  # it is cut
         finally:
@@ -62,13 +73,13 @@ class Between:
                 one.transport.abort()
             self._passing.discard(task)
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()

@@ -57,9 +57,24 @@ class Place:
     def words(self, service: Mapping[str, Any]) -> list[str]:
         return [self.here(word) for word in service["command"]]
 
-    def is_healthy(self, service: Mapping[str, Any], python: str) -> bool:
-        """Whether its health check succeeds, run as it is written."""
-        kind, program, *rest = service["healthcheck"]["test"]
-        assert (kind, program) == ("CMD", "python")
-        line = [python, *map(self.here, rest)]
-        return subprocess.run(line, capture_output=True, timeout=30, check=False).returncode == 0
+    def is_healthy(self, service: Mapping[str, Any], programs: Mapping[str, Path], **variables: str) -> bool:
+        """Whether its health check succeeds, run as it is written: `programs` say where those of its image are here."""
+        kind, *words = service["healthcheck"]["test"]
+        words = [self.here(word) for word in words]
+        if kind == "CMD":
+            line = [str(programs[words[0]]), *words[1:]]
+        else:
+            assert kind == "CMD-SHELL"
+            line = ["/bin/sh", "-c", words[0].replace("$$", "$")]
+            variables["PATH"] = f"{self._beside(programs)}:{os.environ['PATH']}"
+        done = subprocess.run(line, env=os.environ | variables, capture_output=True, timeout=30, check=False)
+        return done.returncode == 0
+
+    def _beside(self, programs: Mapping[str, Path]) -> Path:
+        """A directory in which a shell finds them by their names."""
+        found = self.directory / "bin"
+        found.mkdir(exist_ok=True)
+        for name, program in programs.items():
+            if not (found / name).exists():
+                (found / name).symlink_to(program)
+        return found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dora_state.watching.serving import READY_PATH
 from tests.support.command_line import ROOT
 from tests.support.compose import FILE, compose, ours
 
@@ -53,6 +54,13 @@ def test_a_service_that_runs_says_how_it_is_and_is_started_again(name: str) -> N
     assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"])
 
 
+@pytest.mark.parametrize("name", ["api", "worker", "queue"])
+def test_ours_are_healthy_when_they_are_ready_and_not_when_they_only_answer(name: str) -> None:
+    """The port of metrics answers at any path."""
+    _, _, _, line = ours()[name]["healthcheck"]["test"]
+    assert f"{READY_PATH}'" in line
+
+
 @every_service
 def test_what_a_service_refers_to_is_there(name: str) -> None:
     document, service = compose(), SERVICES[name]
@@ -85,6 +93,19 @@ def test_only_the_server_and_grafana_are_reached_from_outside_and_from_this_mach
     }
     assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == set(published)
     assert compose()["networks"]["inside"] == {"internal": True}
+
+
+def test_grafana_calls_nobody_and_brings_no_plugin_in() -> None:
+    told = SERVICES["grafana"]["environment"]
+    off = [name for name in told if re.match("GF_(ANALYTICS|NEWS)_", name)]
+    assert {told[name] for name in off} == {"false"}
+    assert len(off) == 4
+    assert told["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+
+
+def test_every_part_that_has_a_name_is_used() -> None:
+    text = FILE.read_text()
+    assert set(re.findall(r"&(\w+)$", text, re.MULTILINE)) == set(re.findall(r"\*(\w+)$", text, re.MULTILINE))
 
 
 def test_all_roles_of_workers_are_there_and_the_queue_is_one() -> None:

@@ -1,0 +1,1 @@
+"""Examples of the OpenAPI document: they tell one short story."""
