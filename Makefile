@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # More for pytest, say: make test ARGS="-k workflow"
 ARGS ?=
+# Of make audit: a folder with advisories, for where nobody may be asked.
+ADVISORIES ?=
 # Of make torture: seconds, and what the dice are thrown by (any, if none is given).
 DURATION ?= 600
 SEED ?=
@@ -16,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture audit sbom FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -47,6 +49,12 @@ lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(INSTALLED) ## Ask whether anything is known against the packages that the locks pin; ADVISORIES=folder asks nobody
+	@$(BIN)/python -m supply.audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(ARGS)
+
+sbom: $(INSTALLED) ## Write the bill of materials, as CycloneDX JSON, to build/dora-state.cdx.json
+	@$(BIN)/python -m supply.sbom $(ARGS)
 
 bench: $(INSTALLED) ## Run all benchmarks against their peers; ARGS=--quick for a look
 	@$(BIN)/python -m benchmarks $(ARGS)
