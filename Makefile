@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture audit sbom FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz-http torture audit sbom versions FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -40,6 +40,9 @@ fuzz-http: $(INSTALLED) ## Send the HTTP server thousands of requests that its d
 
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
 	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+versions: $(INSTALLED) ## Run the integration and contract tests on each PostgreSQL, Redis and Python of those we promise that is here
+	@$(BIN)/python -m tests.versions $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
 	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
@@ -121,6 +124,6 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(COMPILE) -c $(LOCK) --extra embedded --extra telemetry --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
 
 clean: ## Remove what make made here
-	@rm -rf $(VENV) $(INTEROP) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
+	@rm -rf $(VENV) $(INTEROP) .venv-lock .venv-3.* build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
