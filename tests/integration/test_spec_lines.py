@@ -131,6 +131,7 @@ async def update_workflow_with_task_completion(
         await txn.commit()
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the line is SPEC's
 async def test_specs_transaction_completes_task_after_task_and_with_the_last_one_the_workflow(
     state_manager: StateManager,
 ) -> None:
