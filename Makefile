@@ -41,7 +41,7 @@ fuzz-http: $(INSTALLED) ## Send the HTTP server thousands of requests that its d
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
 	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-versions: $(INSTALLED) ## Run the integration and contract tests on each PostgreSQL, Redis and Python of those we promise that is here
+versions: $(INSTALLED) ## Run the integration and contract tests on other servers and other Pythons, as far as they are here
 	@$(BIN)/python -m tests.versions $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)

@@ -20,7 +20,7 @@ from dora_state.settings import load_settings
 from infrastructure.command_queue import open_broker
 from infrastructure.database import tenant_schema
 from tests.support.command_line import CommandLine, Ended, lines
-from tests.support.http import Asked, asked_directly, fresh_tenant
+from tests.support.http import Asked, asked_by_port, asked_directly, fresh_tenant
 from tests.support.queueing import PlainProducer, consuming, own_broker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -129,6 +129,22 @@ async def test_the_same_questions_are_answered_to_who_is_of_that_tenant(other: O
             answer = await other.asked.client.get(path, params=query, headers=headers)
             told += MARK in answer.text
     assert told > 25
+
+
+async def test_events_are_those_of_the_tenant(ours: Asked, other: Other, database_url: str, redis_url: str) -> None:
+    tenant, told = ours.manager.platform.settings.tenant, ""
+    head = (await ours.manager.platform.log.head()).position
+    async with asked_by_port(database_url, redis_url, tenant) as served:
+        everything = {"after_position": "0"}
+        async with asyncio.timeout(30), served.client.stream("GET", "/v1/events", params=everything) as answer:
+            give = other.asked.give("RegisterAgent", {"agent_id": f"a-{uuid4()}", "agent_type": MARK})
+            assert (await give).status_code == 200
+            async for line in answer.aiter_lines():
+                told += line
+                if line == f"id: {head}":
+                    break
+    assert '"ours"' in told
+    assert MARK not in told
 
 
 async def test_no_command_reaches_another_tenant(ours: Asked, other: Other) -> None:
