@@ -48,7 +48,7 @@ def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
 
 def _parts(secret: str) -> Iterable[str]:
     """Of an address its passwords, as they stand there and as they are: the rest of it is what errors are about."""
-    passwords = [found[1] for found in _PASSWORDS.finditer(secret)]
+    passwords = [found[1].strip("'") for found in _PASSWORDS.finditer(secret)]
     if "://" not in secret:
         return passwords or (secret,)
     with suppress(ValueError):
