@@ -57,7 +57,7 @@ def _first_that_answers(sources: Sequence[Source], pins: Sequence[Pin]) -> tuple
         try:
             return source, ask(source, pins)
         except NotAsked as reason:
-            reasons.append(str(reason))
+            reasons.append(_plain(str(reason)))
     print(
         f"Error: Nobody could be asked, so nothing is known about these {len(pins)} packages ({'; '.join(reasons)}):"
         " run it where one of them can be reached, or name a folder with advisories (make audit ADVISORIES=...).",
@@ -76,7 +76,7 @@ def _tell(
     left = still_open(found, accepted, now.date())
     for one in found:
         mark = "" if one in left else "accepted: "
-        print(f"{mark}{one} [{', '.join(pins[one.pin])}]")
+        print(_plain(f"{mark}{one} [{', '.join(pins[one.pin])}]"))
     for entry in accepted:
         if not any(entry.covers(one, now.date()) for one in found):
             print(f"{entry.id} of {entry.package} is accepted until {entry.until}, and not needed: take it out.")
@@ -85,6 +85,11 @@ def _tell(
         f" (asked: {source.name}, {now:%Y-%m-%d})."
     )
     return VULNERABLE if left else FINE
+
+
+def _plain(text: str) -> str:
+    """What strangers wrote, without signs that a terminal would act upon."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 if __name__ == "__main__":

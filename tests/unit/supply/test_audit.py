@@ -58,6 +58,12 @@ def test_one_vulnerability_in_two_databases_is_one(lock: Path, capsys: pytest.Ca
     assert "GHSA-1 = CVE-1 = PYSEC-1" in capsys.readouterr().out
 
 
+def test_what_strangers_write_does_nothing_to_a_terminal(lock: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with telling(advisories=[OLD, advisory("PYSEC-1", "example", summary="\x1b[2Jgone\x07")]) as told:
+        assert by_osv(lock, told) == VULNERABLE
+    assert "?[2Jgone?" in capsys.readouterr().out
+
+
 def test_what_was_withdrawn_is_none(lock: Path) -> None:
     withdrawn = advisory("PYSEC-1", "example", withdrawn="2026-01-01T00:00:00Z")
     with telling(advisories=[OLD, withdrawn]) as told:
