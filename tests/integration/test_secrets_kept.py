@@ -5,7 +5,7 @@ import base64
 import contextlib
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,8 +18,9 @@ from dora_state.access.api_key import new_key
 from dora_state.http.api import OPERATIONS
 from dora_state.settings import load_settings
 from tests.support.between import Between
-from tests.support.command_line import ROOT, CommandLine, Ended, lines
-from tests.support.redis_server import RedisServer, execute
+from tests.support.command_line import CommandLine, lines
+from tests.support.locked_house import House, locked_redis
+from tests.support.redis_server import execute
 from tests.support.secrets import Secrets, of_process
 from tests.support.serving import ServerProcess
 from tests.support.working import WorkerProcess
@@ -29,47 +30,6 @@ pytestmark = pytest.mark.timeout(240)
 REGISTER = {"type": "RegisterAgent", "data": {"agent_id": "a", "agent_type": "t"}}
 WELL = (("--help",), ("serve", "--help"), ("--debug", "health"))
 AWAY = (("--debug", "health"), ("--debug", "queue", "status"), ("--debug", "show", "agent", "a"))
-
-
-class House:
-    """Everything that takes a secret, with one of its own each."""
-
-    def __init__(self, home: Path, between: Between, cache: RedisServer, broker: RedisServer, tenant: str):
-        self.secrets = secrets = Secrets()
-        self.between = between
-        self._home = home
-        self.cache, self.broker = cache, broker
-        user, _, rest = between.url.removeprefix("postgresql://").partition("@")
-        self.settings = {
-            "DATABASE_URL": f"postgresql://{user}:{secrets.in_url('database')}@{rest}",
-            "READ_DATABASE_URL": f"postgresql://{user}:{secrets.in_url('replica')}@{rest}",
-            "REDIS_URL": cache.url.replace("unix://", f"unix://:{secrets.in_url('cache')}@"),
-            "BROKER_URL": broker.url.replace("unix://", f"unix://:{secrets.in_url('broker')}@"),
-            "TRACES_URL": f"http://tracer:{secrets.in_url('collector')}@127.0.0.1:1/v1/traces",
-            "TENANT": tenant,
-            "LOG_LEVEL": "debug",
-            "WORKER_INTERVAL": "0.2",
-        }
-        self.line = self.with_settings()
-
-    def with_settings(self, **more: str) -> CommandLine:
-        variables = {f"DORA_STATE_{name}": value for name, value in (self.settings | more).items()}
-        return CommandLine(self._home, directory=ROOT, **variables)
-
-    async def run(self, *arguments: str, given: str = "", line: CommandLine | None = None) -> Ended:
-        """A command, of which all is heard."""
-        ended = await asyncio.to_thread(line or self.line, *arguments, given=given)
-        self.secrets.hear(" ".join(arguments), ended.out + ended.err)
-        return ended
-
-
-@contextlib.contextmanager
-def locked_redis(directory: Path, name: str) -> Iterator[RedisServer]:
-    directory.mkdir()
-    with RedisServer(directory) as server:
-        with server.client() as client:
-            execute(client, "CONFIG", "SET", "requirepass", Secrets().passwords[name])
-        yield server
 
 
 @pytest.fixture
