@@ -74,6 +74,7 @@ def test_the_page_has_a_table() -> None:
     assert len(LINES) > 20
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the line is SPEC's
 @pytest.mark.parametrize(("line", "happens"), LINES, ids=[line for line, _ in LINES])
 async def test_a_line_does_what_the_page_says(state_manager: StateManager, line: str, happens: str) -> None:
     names = await surroundings(state_manager)
