@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # More for pytest, say: make test ARGS="-k workflow"
 ARGS ?=
+# Of make audit: a folder with advisories, for where nobody may be asked.
+ADVISORIES ?=
 # Of make torture and make fuzz: seconds, and what the dice are thrown by (any, if none is given).
 DURATION ?= 600
 SEED ?=
@@ -16,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz torture FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz torture audit sbom versions FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -39,6 +41,9 @@ fuzz: $(INSTALLED) ## Give what nobody means to every way in, for DURATION secon
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
 	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+versions: $(INSTALLED) ## Run the integration and contract tests on other servers and other Pythons, as far as they are here
+	@$(BIN)/python -m tests.versions $(ARGS)
+
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
 	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
 
@@ -47,6 +52,12 @@ lint: $(INSTALLED) ## Check style, format, types and layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(INSTALLED) ## Ask whether anything is known against the packages that the locks pin; ADVISORIES=folder asks nobody
+	@$(BIN)/python -m supply.audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") $(ARGS)
+
+sbom: $(INSTALLED) ## Write the bill of materials, as CycloneDX JSON, to build/dora-state.cdx.json
+	@$(BIN)/python -m supply.sbom $(ARGS)
 
 bench: $(INSTALLED) ## Run all benchmarks against their peers; ARGS=--quick for a look
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -113,6 +124,6 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(COMPILE) -c $(LOCK) --extra embedded --extra telemetry --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
 
 clean: ## Remove what make made here
-	@rm -rf $(VENV) $(INTEROP) .venv-lock build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
+	@rm -rf $(VENV) $(INTEROP) .venv-lock .venv-3.* build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

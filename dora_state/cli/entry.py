@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 
 from domain.errors import DoraStateError
 from dora_state.cli.exits import Exit, exit_of
@@ -61,10 +62,9 @@ def _run(typed: list[str]) -> int:
 
 def _tell(error: Exception, debug: bool) -> int:
     """One sentence on stderr; the traceback only for those who ask for it."""
-    if debug:
-        import traceback
-
-        traceback.print_exception(error)
+    redact = _redactor()
+    if debug and sys.stderr is not None:
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     found = _expected(error)
     if isinstance(found, DoraStateError):
         say(f"Error: {found.message}")
@@ -72,10 +72,23 @@ def _tell(error: Exception, debug: bool) -> int:
     if found is not None:
         say(f"Error: {found}")
         return Exit.UNAVAILABLE
-    told = " ".join(str(error).split())[:300]
+    told = redact(" ".join(str(error).split()))[:300]
     hint = "" if debug else "; run it again as `dora-state --debug ...` to see where"
     say(f"Error: something unexpected happened ({type(error).__name__}{f': {told}' if told else ''}){hint}.")
     return Exit.BUG
+
+
+def _redactor() -> Callable[[str], str]:
+    """Hides the secrets of the settings, or what of them can be known where they can't be read."""
+    from dora_state.settings import load_settings
+    from dora_state.watching.logs import secrets_of
+    from dora_state.watching.redaction import redactor
+
+    try:
+        return redactor(secrets_of(load_settings()))
+    except DoraStateError:
+        said = [text for name, text in os.environ.items() if name.startswith("DORA_STATE_")]
+        return redactor(text for text in said if "://" in text)
 
 
 def _expected(error: BaseException) -> Exception | None:

@@ -13,6 +13,7 @@ from dora_state.cli.views import timeline as view
 from dora_state.settings import Settings
 from dora_state.state_manager import open_state_manager
 from dora_state.timeline_page import page
+from infrastructure.private_files import create
 
 
 async def timeline(settings: Settings, kind: str, id: str, cut: Cut, html: Path | None, output: Output) -> int:
@@ -35,6 +36,7 @@ async def timeline(settings: Settings, kind: str, id: str, cut: Cut, html: Path 
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        with create(file) as opened:
+            opened.write(text.encode())
     except OSError as error:
         raise InvalidInput(f"{file} can't be written ({error.strerror}); check the path.", file=str(file)) from None

@@ -64,11 +64,12 @@ async def _listen(stderr: asyncio.StreamReader | None, said: deque[str]) -> None
 
 
 def _environment(servers: Servers, settings: Settings) -> dict[str, str]:
-    """Our own, with our settings, however they came to us."""
+    """Our own, with our settings, however they came to us: from files, too, which it need not read again."""
     chosen = {
         f"DORA_STATE_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for name, value in settings
         if value is not None
     }
     where = {"DORA_STATE_DATABASE_URL": servers.database_url, "DORA_STATE_REDIS_URL": servers.redis_url or ""}
-    return {**os.environ, **chosen, **where}
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("DORA_STATE_")}
+    return ours | chosen | where

@@ -15,6 +15,7 @@ from dora_state.platform import Platform
 from dora_state.settings import Settings
 from infrastructure.embedded.locks import open_lock, try_exclusive
 from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.private_files import make_private
 
 
 class ImportRefused(DoraStateError):
@@ -38,7 +39,7 @@ def alone(settings: Settings) -> Iterator[Path]:
     """The directory for the import's files, which no other import of this home uses. Raises ImportRefused."""
     imports = settings.home / "imports"
     try:
-        imports.mkdir(parents=True, exist_ok=True)
+        make_private(imports)
         lock = open_lock(imports / f"{settings.tenant}.lock")
     except OSError as error:
         raise ImportRefused(

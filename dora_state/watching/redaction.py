@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable
-from urllib.parse import unquote, urlsplit
+from contextlib import suppress
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 HIDDEN = "***"
 SHORTEST = 6
@@ -31,6 +32,9 @@ _LOOKS = tuple(
     )
 )
 
+_PASSWORDS = re.compile(r"\b(?:ssl)?password\s{0,9}=\s{0,9}('(?:[^'\\]|\\.)*'|[^\s&']+)")
+"""Those that are said by name, as libpq and redis-py take them."""
+
 
 def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """A function that hides what looks like a secret, and these: of URLs the password, of others all."""
@@ -49,11 +53,10 @@ def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
 
 
 def _parts(secret: str) -> Iterable[str]:
+    """Of an address its passwords, as they stand there and as they are: the rest of it is what errors are about."""
+    passwords = [found[1].strip("'") for found in _PASSWORDS.finditer(secret)]
     if "://" not in secret:
-        return (secret,)
-    try:
-        password = urlsplit(secret).password or ""
-    except ValueError:
-        password = ""
-    # The address without its password is no secret, and is what errors are about.
-    return (password, unquote(password)) if password else ()
+        return passwords or (secret,)
+    with suppress(ValueError):
+        passwords.append(urlsplit(secret).password or "")
+    return [form for password in passwords for form in (password, unquote(password), unquote_plus(password))]

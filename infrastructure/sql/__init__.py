@@ -6,10 +6,14 @@ of them changed: whoever changes one in a release adds a numbered migration besi
 release leaves the newer ones alone. `queries/` is what the adapters send.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+
+_WORD = re.compile(r"[A-Za-z0-9_.,+<> ]+")
+"""Names, lists of them, and comparisons of columns with numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,14 @@ def load(name: str) -> bytes:
 
 
 def named(query: str, /, **words: str) -> bytes:
-    """A query with words of ours in its places for them, such as a checked schema's name: never what somebody gave."""
+    """A query with words of ours in its places for them, such as a checked schema's name: never what somebody gave.
+
+    Should that ever fail: what could be a text, a comment or a call is a ValueError.
+    """
     text = load(query)
     for place, word in words.items():
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"{word!r} is no word of ours for {place} in {query}")
         text = text.replace(f"{{{place}}}".encode(), word.encode())
     return text
 

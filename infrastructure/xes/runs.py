@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, TypeAlias
 
 import orjson
 
+from infrastructure.private_files import create
+
 Line: TypeAlias = tuple[int, int, int, bytes]
 
 RUN_BYTES = 16 * 1024 * 1024
@@ -44,7 +46,7 @@ class Runs:
         if not self._lines:
             return
         self._lines.sort()
-        with self._new_file().open("wb", buffering=_BUFFER) as file:
+        with create(self._new_file(), buffering=_BUFFER) as file:
             file.writelines(line for _, _, _, line in self._lines)
             _settle(file)
         self._lines.clear()
@@ -55,7 +57,7 @@ class Runs:
         self.write()
         while len(self.paths) > MERGE_WIDTH:
             parts, self.paths = self.paths[:MERGE_WIDTH], self.paths[MERGE_WIDTH:]
-            with self._new_file().open("wb", buffering=_BUFFER) as file:
+            with create(self._new_file(), buffering=_BUFFER) as file:
                 file.writelines(orjson.dumps(record) + b"\n" for record in merge(parts))
                 _settle(file)
             for part in parts:

@@ -15,6 +15,7 @@ from unicodedata import category
 
 import orjson
 
+from infrastructure.private_files import make_private
 from infrastructure.xes.identities import GeneratedIds, SeenIds
 from infrastructure.xes.reader import XesEvent, XesOddity, XesTrace, read_xes
 from infrastructure.xes.report import EXAMPLES, SortReport, Tally
@@ -61,7 +62,7 @@ def sort_xes(
         return found
     with XesSource(path) as source:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_private(directory)
             clear(directory)
             return _sort(source, directory, now, run_size, progress)
         except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
+from infrastructure.private_files import create
 from infrastructure.xes.errors import XesError
 from infrastructure.xes.report import SortReport
 from infrastructure.xes.runs import merge
@@ -115,7 +116,7 @@ def save(directory: Path, paths: list[Path], content: dict[str, Any]) -> SortedL
     content = {"format": _FORMAT, **content, "runs": {path.name: path.stat().st_size for path in paths}}
     data = orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
     unfinished = directory / f"{_MARKER}.new"
-    with unfinished.open("wb") as file:
+    with create(unfinished) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

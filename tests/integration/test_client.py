@@ -142,6 +142,7 @@ async def tells_a_status(client: Client) -> None:
     await client.update_workflow(workflow)
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the line is SPEC's
 async def test_specs_transaction_works_over_http(client: Client) -> None:
     async with client.transaction(actor="scheduler") as txn:
         await txn.update_task_state("t", TaskState.COMPLETED)

@@ -137,12 +137,19 @@ async def start_and_reach(into: Tenant, path: Path, events: int) -> tuple[subpro
         start_new_session=True,
     )
     async with asyncio.timeout(SOON):
-        while await events_of(into) < events or child_of(process) is None:
+        while (child := await reached(into, process, events)) is None:
             assert process.poll() is None, process.communicate()
             await asyncio.sleep(0.05)
-    child = child_of(process)
-    assert child is not None
     return process, child
+
+
+async def reached(into: Tenant, process: subprocess.Popen[bytes], events: int) -> psutil.Process | None:
+    """The child, once so many events are recorded. The import stands still while we look, or it may be over by then."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        return child_of(process) if await events_of(into) >= events else None
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 async def test_killed_in_the_middle_it_says_what_is_there_and_goes_on(

@@ -169,11 +169,13 @@ def test_a_recorder_outlives_its_factory_and_closes_when_it_is_forgotten(library
 
 
 FORKING = """
-import os, sys
+import os, sys, warnings
 from eventsourcing.persistence import InterfaceError
 from tests.support.library import construct_factory
 recorder = construct_factory().application_recorder()
 assert recorder.max_notification_id() is None
+# Later Pythons warn of forks where there are threads, which is what is tried here.
+warnings.simplefilter("ignore", DeprecationWarning)
 child = os.fork()
 if not child:
     try:

@@ -74,6 +74,7 @@ def test_the_page_has_a_table() -> None:
     assert len(LINES) > 20
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the line is SPEC's
 @pytest.mark.parametrize(("line", "happens"), LINES, ids=[line for line, _ in LINES])
 async def test_a_line_does_what_the_page_says(state_manager: StateManager, line: str, happens: str) -> None:
     names = await surroundings(state_manager)
@@ -131,6 +132,7 @@ async def update_workflow_with_task_completion(
         await txn.commit()
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the line is SPEC's
 async def test_specs_transaction_completes_task_after_task_and_with_the_last_one_the_workflow(
     state_manager: StateManager,
 ) -> None:

@@ -165,6 +165,22 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("postgresql://db/x?user=me&password=correct%20horse", "it said correct horse"),
+        ("postgresql://db/x?user=me&password=correct%20horse", "it said correct%20horse"),
+        ("unix:///run/redis.sock?password=correct+horse&db=0", "it said correct horse"),
+        ("host=db user=me password='correct horse' dbname=x", "it said correct horse"),
+        ("host=db user=me password = correcthorse", "it said correcthorse"),
+        ("correct horse", "it said correct horse"),
+    ],
+)
+def test_a_secret_of_the_settings_is_hidden_however_it_was_set(setting: str, text: str) -> None:
+    assert redactor([setting])(text) == "it said ***"
+    assert redactor([setting])("db, user me, /run/redis.sock") == "db, user me, /run/redis.sock"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "The worker of tenant bank is running (projector, chores); stop it with Ctrl-C.",
