@@ -151,7 +151,8 @@ class Submitting(ABC):
     ) -> AsyncIterator[HeldLock]:
         """Have `KIND:ID` to oneself, for as long as the block runs and the connection lasts; as in process.
 
-        Raises InvalidInput, LockTimeout, LockDeadlock; LockLost at the end, where it was lost meanwhile.
+        A server that is away or busy is asked again within `timeout`. Raises InvalidInput, LockTimeout, LockDeadlock,
+        ServerUnavailable, ServerError; LockLost at the end, where it was lost meanwhile.
         """
         seconds = patience(timeout)
 

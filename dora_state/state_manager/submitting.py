@@ -113,8 +113,8 @@ class Submitting(RollingBack):
 
         Within the block, and in tasks that begin there, commands are submitted under the lock. Taken again within,
         it is the same: tasks that do so have it in turn, and it is let go of when all have left. Raises InvalidInput,
-        LockTimeout after `timeout` seconds, LockDeadlock, LogUnavailable; at the end LockLost, where it was lost
-        meanwhile.
+        LockTimeout after `timeout` seconds (LogUnavailable where the log is away then), LockDeadlock; at the end
+        LockLost, where it was lost meanwhile.
         """
         stream_id, seconds = stream_of(name), patience(timeout)
         who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"

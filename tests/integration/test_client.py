@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,32 +13,17 @@ import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, LockTimeout, NotFound
 from dora_state import CommandRefused, OptimisticLockException, TaskState, WorkflowState
-from dora_state.access.opening import open_access
 from dora_state.client import Client, ServerUnavailable, open_client
 from dora_state.client.sync import open_client as open_without_asyncio
 from dora_state.client.wire import names_no_id, with_id
-from dora_state.http.serving import address, listening, make_server, run
+from dora_state.http.serving import address, listening
 from dora_state.refusals import TransactionEnded
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.migrations import drop_tenant
+from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]
-
-
-@asynccontextmanager
-async def served(manager: StateManager, port: int = 0) -> AsyncIterator[str]:
-    """A server on a port of its own, as long as the block runs."""
-    stop = asyncio.Event()
-    platform = manager.platform
-    async with open_access(platform.settings, platform.servers) as access:
-        with listening("127.0.0.1", port) as listener:
-            serving = asyncio.create_task(run(make_server(manager, access), listener, stop))
-            try:
-                yield address(listener)
-            finally:
-                stop.set()
-                await serving
 
 
 @pytest.fixture
