@@ -106,7 +106,12 @@ async def _handled(call: Call) -> Response:
     if call.operation.permission is None:
         return response
     if call.operation.method == "GET" and not call.operation.in_outages:
-        await call.still_allowed()
+        try:
+            await call.still_allowed()
+        except DoraStateError:
+            if isinstance(response, PieceStream):
+                response.unshown()
+            raise
     if isinstance(response, PieceStream):
         response.standing = call.standing
     return response
