@@ -11,7 +11,7 @@ import orjson
 from commands.envelope import Answer
 from infrastructure import redis_scripts
 from infrastructure.broker import CALL_SECONDS
-from infrastructure.command_queue.answers import life_of, to_bytes
+from infrastructure.command_queue.answers import life_of, to_bytes, written
 from infrastructure.command_queue.broker import CommandBroker
 from infrastructure.command_queue.messages import Taken, read
 from infrastructure.queue_figures import QueueFigures
@@ -86,7 +86,7 @@ class TakenCommands:
     ) -> None:
         reason = answer.problem.message if answer.problem is not None else ""
         command_id = str(taken.command_id) if taken.command_id else None
-        told = orjson.dumps({"reason": reason, "attempts": attempts, "command_id": command_id, "died_at": _now()})
+        told = written({"reason": reason, "attempts": attempts, "command_id": command_id, "died_at": _now()})
         keys = [held, messages, self._keys.dead, self._keys.dead_messages, self._keys.dead_reasons]
         if taken.command_id is not None:
             keys.append(self._keys.answer(taken.command_id))

@@ -10,7 +10,7 @@ import dramatiq
 import orjson
 import pytest
 
-from commands.envelope import Answer
+from commands.envelope import Answer, Problem
 from domain.errors import InvalidInput, NotFound
 from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
@@ -351,6 +351,19 @@ async def test_a_message_under_any_id_leaves_the_queue_and_its_dead_letter_can_b
         await until_queue(broker, lambda found: (found.waiting, found.dead) == (0, 1))
     assert await dead_letters.drop(broker, [name]) == 1
     assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+
+
+async def test_a_dead_letter_whose_reason_can_not_be_written_is_one_all_the_same(broker: CommandBroker) -> None:
+    async def submit(submission: Any) -> Answer:
+        return Answer(None, "T", "failed", problem=Problem("fault", "half a letter: \ud800", {"n": 2**70}))
+
+    queue = CommandQueue(broker)
+    async with consuming(broker, submit):
+        answer = await queue.answer(await queue.send(register(1)), SOON)
+    assert answer is not None
+    assert answer.outcome == "failed"
+    (letter,) = await dead(broker)
+    assert letter.dead.reason == "half a letter: ?"
 
 
 async def test_a_message_whose_id_says_half_a_letter_is_carried_out_as_any(
