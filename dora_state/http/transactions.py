@@ -48,7 +48,8 @@ class TaskStateStep(_Model):
 
 
 class StateStep(_Model):
-    """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id."""
+    """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id.
+    Where a state comes again in the same transaction: what was changed since the step before."""
 
     kind: Id
     id: Id | None = None
