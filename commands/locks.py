@@ -68,7 +68,7 @@ class Locks(Protocol):
     async def take(self, claim: Claim, timeout: float) -> Lock:
         """Wait for a stream, `timeout` seconds at most, and have it until it is let go of.
 
-        Raises LockTimeout, LockDeadlock, LogUnavailable.
+        An outage is waited out within the time. Raises LockTimeout, LockDeadlock; LogUnavailable where it lasts.
         """
         ...
 

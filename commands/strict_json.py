@@ -31,6 +31,19 @@ def parse_json(raw: bytes) -> object:
     return value
 
 
+def parse_commands(raw: bytes) -> object:
+    """The same for a body that may be an array: each of it that has a key twice is the InvalidInput that says so.
+
+    Raises InvalidInput for what is no array.
+    """
+    value, is_sound = _read(raw)
+    if not is_sound and isinstance(value, list):
+        return [_repetition(one) or one for one in value]
+    if not is_sound:
+        _refuse_repetition(value)
+    return value
+
+
 def parse_sound_json(raw: bytes) -> object:
     """The same for what is looked at before each field of it is checked: what no field could ever take is refused by
     its place. Texts are Unicode, numbers have 64 bits, and nesting has a bound.
@@ -43,6 +56,14 @@ def parse_sound_json(raw: bytes) -> object:
 
 def _parse(raw: bytes) -> tuple[object, bool]:
     """The value, and whether it is known to be sound."""
+    value, is_sound = _read(raw)
+    if not is_sound:
+        _refuse_repetition(value)
+    return value, is_sound
+
+
+def _read(raw: bytes) -> tuple[object, bool]:
+    """The same; where it is not known to be, an object may be one that has a key twice."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -126,22 +147,46 @@ def _unsound(place: Sequence[str | int], fault: str) -> InvalidInput:
 
 
 def _parse_slowly(raw: bytes) -> object:
-    """What Python's own parser makes of it; `_UNREADABLE` if nothing, or if it takes what JSON has not.
-
-    Raises InvalidInput for a key that an object has twice: one of its values would be lost unseen.
-    """
+    """What Python's own parser makes of it; `_UNREADABLE` if nothing, or if it takes what JSON has not."""
     try:
-        value = json.loads(raw, object_pairs_hook=_without_repetition)
+        value = json.loads(raw, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return _UNREADABLE
     return value
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class _Repeating(dict[str, Any]):
+    """An object that has a key twice, so that one of its values is lost."""
+
+    def __init__(self, value: dict[str, Any], key: str) -> None:
+        super().__init__(value)
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
-    if len(value) < len(pairs):
-        times = Counter(name for name, _ in pairs)
-        key = next(name for name in times if times[name] > 1)
-        name = visible(key[:60])
-        raise InvalidInput(f'The command has the key "{name}" twice in one object; give it once.', key=name)
-    return value
+    if len(value) == len(pairs):
+        return value
+    times = Counter(name for name, _ in pairs)
+    return _Repeating(value, next(name for name in times if times[name] > 1))
+
+
+def _repetition(value: object) -> InvalidInput | None:
+    """What is wrong where an object within has a key twice."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, _Repeating):
+            name = visible(one.key[:60])
+            return InvalidInput(f'The command has the key "{name}" twice in one object; give it once.', key=name)
+        if isinstance(one, dict):
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return None
+
+
+def _refuse_repetition(value: object) -> None:
+    repetition = _repetition(value)
+    if repetition is not None:
+        raise repetition

@@ -68,6 +68,8 @@ def _in_words(finding: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = finding["type"], finding.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_field(finding["loc"], model)
+    if kind == "string_too_short" and context["min_length"] > 1:
+        return f"must have at least {context['min_length']} characters"
     if kind in _WORDS:
         return _WORDS[kind].format_map(context)
     message = finding["msg"].removeprefix("Value error, ")

@@ -62,6 +62,23 @@ class EditableState(dict[str, Any]):
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "original", copy.deepcopy(document))
 
+    @staticmethod
+    def of_shared(kind: str, document: Document) -> "EditableState":
+        """Of a document that nobody can change. It costs little: what is looked at within is copied then."""
+        state = EditableState(kind, {})
+        dict.update(state, document)
+        object.__setattr__(state, "original", document)
+        return state
+
+    def __getitem__(self, key: str) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(found, dict | list) and found is self.original.get(key):
+            found = self[key] = copy.deepcopy(found)
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if super().__contains__(key) else default
+
     def __getattr__(self, name: str) -> Any:
         if name in _OWN or name.startswith("__"):  # while a copy is being made, they are not there yet
             raise AttributeError(name)
@@ -100,7 +117,11 @@ class EditableState(dict[str, Any]):
 
         Raises InvalidInput where something in the caller's own objects is set to nothing: in a patch, null takes away.
         """
-        return _patch(self.original, self)
+        return self.changes_since(self.original)
+
+    def changes_since(self, document: Mapping[str, Any]) -> Document:
+        """The same of what was changed since it said that."""
+        return _patch(document, self)
 
     def change(self, changes: Document) -> None:
         """Carry out a merge patch. Null takes away a key of the caller's own objects; elsewhere it stands there."""

@@ -10,9 +10,10 @@ from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from domain.system import SYSTEM_ID
-from dora_state.editing import EditableState, Said, plan
+from dora_state.editing import EditableState, Plan, plan
 from dora_state.editing.changes import NO_REASON, Step, told_value
 from dora_state.editing.said import check_said
+from dora_state.handing_back import TakingBack, require_same
 from dora_state.platform import Platform, now
 from dora_state.refusals import TransactionEnded, require_done
 from dora_state.states import require_editable
@@ -32,7 +33,7 @@ class Submitter(Protocol):
     async def submit(self, submission: Envelope) -> Answer: ...
 
 
-class Transaction:
+class Transaction(TakingBack):
     """Made by `StateManager.transaction()`. Reads are as of its beginning; what was read is checked at the commit.
 
     Leaving the block commits, unless that was done; leaving it by an exception appends nothing.
@@ -48,7 +49,8 @@ class Transaction:
         self._expected: dict[str, int] = {}
         self._required: set[str] = set()
         """Streams whose versions the caller said, and did not only read: they are checked where nothing is done too."""
-        self._states: list[tuple[EditableState, tuple[Said, ...]]] = []
+        self._handed: dict[str, tuple[EditableState, Plan]] = {}
+        """By stream, what was handed back."""
         self._ended = False
         self.answer: Answer | None = None
         """Of the commit."""
@@ -130,21 +132,20 @@ class Transaction:
     async def update(self, state: EditableState, expected_version: int | None = None) -> None:
         """Hand back a state; also where nothing was changed in it, it must be current at the commit.
 
-        Raises InvalidInput for what no command can say.
+        It may be changed further and handed back again: what it says in the end must be so. Raises InvalidInput for
+        what no command can say.
         """
         self._require_open()
         require_editable(state)
-        planned = plan(state, self._reason)
+        stream_id = _stream_id(state.kind, state.id)
+        earlier = self._handed.get(stream_id)
+        if earlier is not None:
+            require_same(earlier[0], state)
+        planned = plan(state, self._reason, earlier and earlier[1])
         version = state.original["stream_version"] if expected_version is None else expected_version
-        self.expect(_stream_id(state.kind, state.id), version)
+        self.expect(stream_id, version)
         self._steps += planned.steps
-        if planned.said:
-            self._states.append((state, planned.said))
-
-    async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
-        await self.update(workflow, expected_version)
-
-    update_task = update_agent = update_pool = update_system = update_workflow
+        self._handed[stream_id] = state, planned
 
     # --- the end --------------------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class Transaction:
             self._hold_said_against({})
             return None
         envelope = self._envelope()
-        if self._states and await self._is_new(envelope):
+        if any(planned.said for _, planned in self._handed.values()) and await self._is_new(envelope):
             await self._check_said(envelope)
         self.answer = require_done(await self._manager.submit(envelope))
         return self.answer
@@ -202,12 +203,12 @@ class Transaction:
 
     def _hold_said_against(self, left: Mapping[str, Loaded[Any]]) -> None:
         """`left` is what the commands change."""
-        for state, said in self._states:
-            found = left.get(_stream_id(state.kind, state.id))
+        for stream_id, (state, planned) in self._handed.items():
+            found = left.get(stream_id)
             follows = state.original
             if found is not None:
                 follows = decode(RENDERINGS[state.kind].render(found.state, found.version, 0, now()))
-            check_said(state.kind, said, follows)
+            check_said(state.kind, planned.said, follows)
 
     def _expect(self, stream_id: str, version: int) -> None:
         known = self._expected.setdefault(stream_id, version)

@@ -193,16 +193,22 @@ class Queries:
         now = self._clock()
         if kind == "system" and not cut.is_now:
             return await self._system_at(cut, now)
+        if kind == "system":
+            return await self._with_figures(await self._system_now(now))
         folded = await self._at_cut.fold(kind, id, cut, now)
         match kind:
             case "task":
                 return await self._with_trail(tasks.as_of(folded.document, folded.moment))
             case "agent" if cut.is_now:
                 return await self._with_presence(folded.document)
-            case "system":
-                return await self._with_figures(folded.document)
             case _:
                 return folded.document
+
+    async def _system_now(self, now: datetime) -> Document:
+        try:
+            return (await self._at_cut.fold("system", SYSTEM_ID, NOW, now)).document
+        except NotFound:
+            return decode(encode(systems.unheard_of(now)))
 
     async def _system_at(self, cut: Cut, now: datetime) -> Document:
         """Its counts are of interest also before anything of it was configured."""

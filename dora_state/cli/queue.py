@@ -63,7 +63,7 @@ async def show(settings: Settings, id: str, output: Output) -> int:
     async with _broker(settings) as broker:
         found = await dead_letters.show(broker, id)
     if output.as_json:
-        output.json_document(asdict(found))
+        output.json_document({"dead": _document(found.dead), "message": found.message})
         return Exit.DONE
     _tell(found.dead, output)
     output.line("message:")
@@ -83,10 +83,16 @@ async def do(settings: Settings, what: str, ids: Sequence[str] | None, output: O
     return Exit.DONE
 
 
+def _document(one: DeadCommand) -> dict[str, object]:
+    """With the id as text."""
+    told = asdict(one)
+    return told | {"id": told.pop("name")}
+
+
 def _tell(one: DeadCommand, output: Output) -> None:
     if output.as_json:
-        output.json_line(asdict(one))
+        output.json_line(_document(one))
         return
     tries = "" if one.attempts == 0 else f", tried {number(one.attempts)} times"
-    output.line(f"{one.id}  {one.type or 'unreadable'}  since {when(one.died_at)}{tries}")
+    output.line(f"{one.name}  {one.type or 'unreadable'}  since {when(one.died_at)}{tries}")
     output.line(f"  {one.reason}")

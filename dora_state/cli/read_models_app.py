@@ -31,6 +31,8 @@ def audit(
         if any(option is not None for option in (since, until, command, limit, page)):
             raise InvalidInput("Whose? Give the actor whose doings are asked for; alone, audit names who there is.")
         return run(actors(settings, output))
+    if not actor.strip():
+        raise InvalidInput("Whose? The actor is empty; is a variable not set? Alone, audit names who there is.")
     asked = Asked(
         since=None if since is None else parse_time(since, "--since"),
         until=None if until is None else parse_time(until, "--until"),

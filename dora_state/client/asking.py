@@ -38,20 +38,20 @@ class Asking:
 
     query = state
 
-    async def get_workflow_state(self, workflow_id: str, **asked: Any) -> dict[str, Any]:
-        return await self.state("workflow", workflow_id, **asked)
+    async def get_workflow_state(self, workflow_id: str, **asked: Any) -> EditableState:
+        return EditableState("workflow", await self.state("workflow", workflow_id, **asked))
 
-    async def get_task_state(self, task_id: str, **asked: Any) -> dict[str, Any]:
-        return await self.state("task", task_id, **asked)
+    async def get_task_state(self, task_id: str, **asked: Any) -> EditableState:
+        return EditableState("task", await self.state("task", task_id, **asked))
 
-    async def get_agent_state(self, agent_id: str, **asked: Any) -> dict[str, Any]:
-        return await self.state("agent", agent_id, **asked)
+    async def get_agent_state(self, agent_id: str, **asked: Any) -> EditableState:
+        return EditableState("agent", await self.state("agent", agent_id, **asked))
 
-    async def get_pool_state(self, pool_id: str, **asked: Any) -> dict[str, Any]:
-        return await self.state("pool", pool_id, **asked)
+    async def get_pool_state(self, pool_id: str, **asked: Any) -> EditableState:
+        return EditableState("pool", await self.state("pool", pool_id, **asked))
 
-    async def get_system_state(self, **asked: Any) -> dict[str, Any]:
-        return await self.state("system", "", **asked)
+    async def get_system_state(self, **asked: Any) -> EditableState:
+        return EditableState("system", await self.state("system", "", **asked))
 
     async def get(
         self, kind: str, aggregate_id: str, *, version: int | None = None, at_time: datetime | None = None

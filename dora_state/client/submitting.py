@@ -1,10 +1,10 @@
 """Commands, transactions and locks."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 from uuid import uuid4
 
 import httpx
@@ -16,6 +16,7 @@ from dora_state.client.paths import segment, told
 from dora_state.client.transactions import Transaction
 from dora_state.client.transport import Transport, require
 from dora_state.client.wire import Submission, arrays, require_object, to_json, with_id
+from dora_state.handing_back import HandingBack, How
 from dora_state.holding import Holdings, patience
 from dora_state.refusals import require_done
 from dora_state.states import EditableState
@@ -24,7 +25,7 @@ MOST = 1_000
 """Commands in a request."""
 
 
-class Submitting(ABC):
+class Submitting(HandingBack[Answer]):
     """Part of the client."""
 
     def __init__(self, transport: Transport) -> None:
@@ -128,20 +129,10 @@ class Submitting(ABC):
         response = await self._transport.ask("POST", "/v1/transactions", content=to_json(transaction), headers=headers)
         return require_done(_answer(response))
 
-    async def update_workflow(
-        self,
-        workflow: EditableState,
-        *,
-        expected_version: int | None = None,
-        actor: str | None = None,
-        reason: str | None = None,
-    ) -> Answer | None:
-        """Hand back a state that was changed; None where nothing was."""
-        async with self.transaction(actor=actor, reason=reason) as transaction:
-            await transaction.update(workflow, expected_version)
+    async def _hand_back(self, state: EditableState, **how: Unpack[How]) -> Answer | None:
+        async with self.transaction(actor=how.get("actor"), reason=how.get("reason")) as transaction:
+            await transaction.update(state, how.get("expected_version"))
         return transaction.answer
-
-    update_task = update_agent = update_pool = update_system = update_workflow
 
     # --- locks ----------------------------------------------------------------------------------------------
 
@@ -151,7 +142,8 @@ class Submitting(ABC):
     ) -> AsyncIterator[HeldLock]:
         """Have `KIND:ID` to oneself, for as long as the block runs and the connection lasts; as in process.
 
-        Raises InvalidInput, LockTimeout, LockDeadlock; LockLost at the end, where it was lost meanwhile.
+        A server that is away or busy is asked again within `timeout`. Raises InvalidInput, LockTimeout, LockDeadlock,
+        ServerUnavailable, ServerError; LockLost at the end, where it was lost meanwhile.
         """
         seconds = patience(timeout)
 

@@ -1,13 +1,15 @@
 """Transactions over HTTP: gathered here, decided there."""
 
+import copy
 from collections.abc import Mapping
 from typing import Protocol
 
 from domain.errors import ConflictError, NotFound
 from dora_state.client.answers import Answer
 from dora_state.client.wire import plain
+from dora_state.handing_back import TakingBack, require_same
 from dora_state.refusals import TransactionEnded
-from dora_state.states import EditableState, require_editable
+from dora_state.states import Document, EditableState, require_editable
 
 
 class Committing(Protocol):
@@ -16,7 +18,7 @@ class Committing(Protocol):
     async def commit(self, transaction: Mapping[str, object]) -> Answer: ...
 
 
-class Transaction:
+class Transaction(TakingBack):
     """Made by `Client.transaction()`. What was read is checked at the commit, so that all of it was true at once."""
 
     def __init__(self, client: Committing, about: Mapping[str, object]) -> None:
@@ -24,6 +26,8 @@ class Transaction:
         self._about = about
         self._steps: list[Mapping[str, object]] = []
         self._expected: dict[str, int] = {}
+        self._handed: dict[tuple[str, str], tuple[EditableState, Document]] = {}
+        """What was handed back, and as what."""
         self.is_open = True
         self.answer: Answer | None = None
 
@@ -75,18 +79,16 @@ class Transaction:
         await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
 
     async def update(self, state: EditableState, expected_version: int | None = None) -> None:
-        """Hand back a state; also where nothing was changed in it, it must be current at the commit."""
+        """Hand back a state, as often as it is changed; also where nothing was, it must be current at the commit."""
         self._require_open()
         require_editable(state)
+        handed, before = self._handed.get((state.kind, state.id), (state, state.original))
+        require_same(handed, state)
         version = state.original["stream_version"] if expected_version is None else expected_version
         self._expect(state.kind, state.id, version)
-        told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(state.changes)}
+        told = {"kind": state.kind, "id": state.id, "version": version, "changes": plain(state.changes_since(before))}
         self._steps.append({"state": told})
-
-    async def update_workflow(self, workflow: EditableState, expected_version: int | None = None) -> None:
-        await self.update(workflow, expected_version)
-
-    update_task = update_agent = update_pool = update_system = update_workflow
+        self._handed[state.kind, state.id] = state, copy.deepcopy(dict(state))
 
     async def commit(self) -> Answer | None:
         """None where there was nothing to do. Raises OptimisticLockException, CommandRefused, InvalidInput."""

@@ -46,6 +46,8 @@ class ServerError(DoraStateError):
     def __init__(self, code: str, message: str, **facts: object) -> None:
         super().__init__(message, **facts)
         self.reason = code
+        self.again_after: float | None = None
+        """Seconds after which it may well be able to; None where that would not help."""
 
 
 class ServerUnavailable(DoraStateError):
@@ -70,10 +72,7 @@ class Transport:
                 response = await self._http.request(method, path, **request)
             except httpx.TransportError as error:
                 if time.monotonic() >= until:
-                    raise ServerUnavailable(
-                        f"{self._http.base_url} can't be reached ({type(error).__name__}): start it, and send it again"
-                        " with the same ids."
-                    ) from error
+                    raise self._unreachable(error) from error
                 await asyncio.sleep(PAUSE)
                 continue
             if response.status_code not in AGAIN or time.monotonic() >= until:
@@ -95,10 +94,18 @@ class Transport:
                     await response.aread()
                     require(response)
                 yield response
+        except httpx.ConnectError as error:
+            raise self._unreachable(error) from error
         except httpx.TransportError as error:
             raise ServerUnavailable(
                 f"The answer of {self._http.base_url} broke off ({type(error).__name__})."
             ) from error
+
+    def _unreachable(self, error: httpx.TransportError) -> ServerUnavailable:
+        return ServerUnavailable(
+            f"{self._http.base_url} can't be reached ({type(error).__name__}): start it, and send it again with the"
+            " same ids."
+        )
 
 
 async def lines_of(response: httpx.Response) -> AsyncIterator[str]:
@@ -137,11 +144,18 @@ def require(response: httpx.Response) -> None:
         code, message, facts = told["code"], told["detail"], dict(told["facts"])
     except (ValueError, KeyError, TypeError):
         told = f"The server answered {response.status_code} and did not say why."
-        raise ServerError("no_problem", told, status=response.status_code) from None
+        raise _server_error(response, "no_problem", told, {}) from None
     error = _ERRORS.get(code)
     if error is not None:
         raise error(message, **facts)
-    raise ServerError(code, message, **facts | {"status": response.status_code})
+    raise _server_error(response, code, message, facts)
+
+
+def _server_error(response: httpx.Response, code: str, message: str, facts: Mapping[str, Any]) -> ServerError:
+    error = ServerError(code, message, **{**facts, "status": response.status_code})
+    if response.status_code in AGAIN:
+        error.again_after = _retry_after(response)
+    return error
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -38,6 +38,8 @@ def to_json(value: Any) -> bytes:
         return json.dumps(plain(value), allow_nan=False).encode()
     except ValueError:
         raise InvalidInput("A number that is no number, or infinite, can't be sent; leave it out.") from None
+    except RecursionError:
+        raise InvalidInput("What is nested without an end can't be sent; send less deep objects.") from None
 
 
 def with_id(submission: Submission) -> bytes:
@@ -47,9 +49,13 @@ def with_id(submission: Submission) -> bytes:
     """
     if isinstance(submission, Mapping):
         return to_json({"command_id": str(uuid4()), **submission})
-    text = submission.decode("utf-8", "surrogateescape") if isinstance(submission, bytes) else submission
+    if not isinstance(submission, bytes | str):
+        told = type(submission).__name__
+        raise InvalidInput(f"A submission must be an object, or one as JSON text, and this is a {told}.")
+    raw = submission.encode("utf-8", "surrogatepass") if isinstance(submission, str) else submission
+    text = raw.decode("utf-8", "surrogateescape")
     if not names_no_id(text):
-        return text.encode("utf-8", "surrogateescape")
+        return raw
     _, _, rest = text.partition("{")
     comma = "" if rest.lstrip().startswith("}") else ","
     return f'{{"command_id":"{uuid4()}"{comma}{rest}'.encode("utf-8", "surrogateescape")

@@ -33,13 +33,13 @@ class Step:
 class Changes:
     """Planners take what was changed, key by key; what nobody took can't be said by a command."""
 
-    def __init__(self, state: EditableState, reason: str | None) -> None:
+    def __init__(self, state: EditableState, reason: str | None, before: Mapping[str, Any]) -> None:
         self.state = state
+        self.before = before
         self.reason = reason or NO_REASON
         self.steps: list[Step] = []
         self.superseded: set[tuple[str, ...]] = set()
-        self._before = state.original
-        self._open = {key for key in self._before.keys() | state.keys() if self._before.get(key) != state.get(key)}
+        self._open = {key for key in self.before.keys() | state.keys() if self.before.get(key) != state.get(key)}
         self._require_json()
         self._require_shape()
 
@@ -53,7 +53,7 @@ class Changes:
 
     def _require_shape(self) -> None:
         """What was an object or a list is one still; nothing is left out."""
-        for name, before, after in _pairs(self._before, self.state):
+        for name, before, after in _pairs(self.before, self.state):
             if after is _MISSING:
                 self.no(name, "a state is handed back whole")
             if name in _MAYBE_OBJECTS and not (after is None or isinstance(after, dict)):
@@ -71,7 +71,7 @@ class Changes:
         if key not in self._open:
             return None
         self._open.discard(key)
-        return self._before.get(key), self.state.get(key)
+        return self.before.get(key), self.state.get(key)
 
     def take_word(self, key: str) -> tuple[str, str] | None:
         """The same of what is a text."""
@@ -128,7 +128,7 @@ class Changes:
 
     def refuse_rest(self) -> None:
         for key in sorted(self._open):
-            self.refuse(key, "it has no such field" if key not in self._before else "it says what was recorded")
+            self.refuse(key, "it has no such field" if key not in self.before else "it says what was recorded")
 
 
 def _article(kind: str) -> str:

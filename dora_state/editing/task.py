@@ -98,4 +98,4 @@ def _assign(changes: Changes) -> None:
 
 def _error(changes: Changes) -> Any:
     told = changes.state["retry_info"]["last_error"]
-    return told if told and told != changes.state.original["retry_info"]["last_error"] else changes.reason
+    return told if told and told != changes.before["retry_info"]["last_error"] else changes.reason

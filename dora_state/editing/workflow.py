@@ -50,7 +50,7 @@ def _dependencies(changes: Changes) -> None:
     changes.refuse_all("dependencies", changed.keys() - {"pending", "satisfied"}, "there is no such list")
     if not changed:
         return
-    before, after = changes.state.original["dependencies"], changes.state["dependencies"]
+    before, after = changes.before["dependencies"], changes.state["dependencies"]
     if set(before["pending"]) - set(after["pending"]) != set(after["satisfied"]) - set(before["satisfied"]):
         changes.no("dependencies", "SatisfyDependency moves one from pending to satisfied; CreateWorkflow names them")
     for name in after["satisfied"]:

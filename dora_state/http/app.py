@@ -41,7 +41,7 @@ def make_app(server: Server, *, cors: Sequence[str] = ()) -> FastAPI:
         app.router.routes.append(_OperationRoute(server, operation))
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _fault)
-    app.add_middleware(_SlashesInIds)
+    app.add_middleware(_Paths)
     if server.is_open:
         app.add_middleware(_OwnHostOnly)
     if cors:
@@ -106,7 +106,12 @@ async def _handled(call: Call) -> Response:
     if call.operation.permission is None:
         return response
     if call.operation.method == "GET" and not call.operation.in_outages:
-        await call.still_allowed()
+        try:
+            await call.still_allowed()
+        except DoraStateError:
+            if isinstance(response, PieceStream):
+                response.unshown()
+            raise
     if isinstance(response, PieceStream):
         response.standing = call.standing
     return response
@@ -145,19 +150,25 @@ async def _fault(request: Request, error: Exception) -> Response:
     return problem_response("internal_error", SERVER_FAULT)
 
 
-class _SlashesInIds:
-    """A slash that an id has in a path (`%2F`) divides no path."""
+class _Paths:
+    """Decoded strictly, as no other id is to be found than the one that was asked for; a slash that an id has (`%2F`)
+    divides no path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path")
-        if not raw or (b"%2F" not in raw and b"%2f" not in raw):
+        if not raw or b"%" not in raw:
             await self._app(scope, receive, send)
             return
-        parts = re.split("%2[Ff]", raw.decode("ascii", "replace"))
-        within = {**scope, "path": SLASH.join(map(unquote, parts))}
+        try:
+            parts = [unquote(part, errors="strict") for part in re.split("%2[Ff]", raw.decode("ascii"))]
+        except UnicodeDecodeError:
+            told = "path: must be percent-encoded UTF-8; correct it."
+            await problem_response("invalid_input", told, {"field": "path", "fields": ["path"]})(scope, receive, send)
+            return
+        within = {**scope, "path": SLASH.join(parts)}
         try:
             await self._app(within, receive, send)
         finally:

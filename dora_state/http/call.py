@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import TypeVar, cast
 from uuid import UUID
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from commands.edge import Edge
-from domain.errors import InvalidInput
+from domain.errors import Archived, CutOutOfRange, InvalidInput, NotFound
 from dora_state.access.caller import Authenticator, Caller, Forbidden, Permission, Reading, Readings
 from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
@@ -27,6 +28,8 @@ from dora_state.platform import new_id, now
 from dora_state.state_manager import StateManager
 
 Q = TypeVar("Q", bound=Query)
+TELLING = (NotFound, CutOutOfRange, Archived, InvalidInput)
+"""What is raised by who looks at the past, and tells of it."""
 DISCARDED = 8
 """So many times what a body may have is read of one that has more, so that who sends it hears of that."""
 JSON_TYPES = ("application/json", "application/json;charset=utf-8")
@@ -191,6 +194,15 @@ class Call:
         reading = Reading(self.caller, what, about, told, rows, asked=others)
         await self.server.readings.record(reading)
         return partial(self.server.readings.ended, reading)
+
+    @asynccontextmanager
+    async def finding(self, what: str, about: str, cut: Mapping[str, object]) -> AsyncIterator[None]:
+        """Around what looks. That there is nothing, or only so much, is of the past too, and kept before it is told."""
+        try:
+            yield
+        except TELLING:
+            await self.looks_at(what, about, cut, 0)
+            raise
 
     def idempotency_key(self) -> UUID | None:
         key = self.header(b"idempotency-key")

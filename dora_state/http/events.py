@@ -57,6 +57,7 @@ async def follow_events(call: Call) -> Response:
         "text/event-stream",
         headers,
         gone=lambda: subscription.end(GONE),
+        unshown=lambda: ended(0),
         refused=lambda: subscription.cut(REFUSED),
     )
 

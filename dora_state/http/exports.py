@@ -1,6 +1,7 @@
 """Exports, as streams of any length."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from domain.errors import InvalidInput
 from domain.values import Time
 from dora_state.exporting import Export, begin_export
 from dora_state.http.call import Call
-from dora_state.http.parameters import CutQuery, Word
+from dora_state.http.parameters import CutQuery, Word, cut_facts
 from dora_state.http.streams import PieceStream
 
 MEDIA_TYPES = {
@@ -31,9 +32,14 @@ async def export(call: Call) -> Response:
     asked = call.query(ExportQuery)
     if asked.workflow_id is not None and not asked.workflow_id.isprintable():
         raise InvalidInput("workflow_id: must not have characters that can't be seen.", field="workflow_id")
-    chosen = await begin_export(
-        call.manager.platform, asked.format, workflow_id=asked.workflow_id, since=asked.since, cut=asked.cut
+    what, about = (
+        f"export {asked.format}",
+        "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}",
     )
+    async with call.finding(what, about, cut_facts(asked.cut)):
+        chosen = await begin_export(
+            call.manager.platform, asked.format, workflow_id=asked.workflow_id, since=asked.since, cut=asked.cut
+        )
     media_type, ending = MEDIA_TYPES[asked.format]
     headers = {
         "Content-Disposition": f'attachment; filename="dora-state.{ending}"',
@@ -41,9 +47,8 @@ async def export(call: Call) -> Response:
         "X-Until-Position": str(chosen.selection.until),
     }
     cut = {"after_position": chosen.selection.after, "until_position": chosen.selection.until}
-    about = "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}"
-    ended = await call.looks_at(f"export {asked.format}", about, cut)
-    return PieceStream(_pieces(chosen, ended), media_type, headers)
+    ended = await call.looks_at(what, about, cut)
+    return PieceStream(_pieces(chosen, ended), media_type, headers, unshown=partial(ended, 0))
 
 
 async def _pieces(chosen: Export, ended: Callable[[int], None]) -> AsyncIterator[bytes]:

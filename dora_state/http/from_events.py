@@ -1,6 +1,7 @@
 """The events of one aggregate, and the state that they alone give."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from pydantic import Field
 from starlette.responses import Response
@@ -28,11 +29,13 @@ async def get_events(call: Call) -> Response:
     """As lines of JSON, as the export has them."""
     cut = call.query(UpToQuery).cut
     kind, id = about(call)
-    await call.manager.platform.queries.require(kind, id, cut)
+    look = "events", f"{kind} {id}", cut_facts(cut)
+    async with call.finding(*look):
+        await call.manager.platform.queries.require(kind, id, cut)
     call.manager.platform.questions.asked("events")
     events = call.manager.platform.log.read_stream(FOLDER.aggregates[kind].stream_id(id), cut=cut)
-    ended = await call.looks_at("events", f"{kind} {id}", cut_facts(cut))
-    return PieceStream(_lines(events, ended), JSON_LINES)
+    ended = await call.looks_at(*look)
+    return PieceStream(_lines(events, ended), JSON_LINES, unshown=partial(ended, 0))
 
 
 async def _lines(events: AsyncIterator[RecordedEvent], ended: Callable[[int], None]) -> AsyncIterator[bytes]:
@@ -48,6 +51,8 @@ async def _lines(events: AsyncIterator[RecordedEvent], ended: Callable[[int], No
 async def get_reconstruction(call: Call) -> Response:
     asked = call.query(UpToQuery)
     kind, id = about(call)
-    found = await call.manager.reconstruct_state_from_events(kind, id, asked.up_to_version)
-    await call.looks_at("reconstruction", f"{kind} {id}", cut_facts(asked.cut), 1)
+    look = "reconstruction", f"{kind} {id}", cut_facts(asked.cut)
+    async with call.finding(*look):
+        found = await call.manager.reconstruct_state_from_events(kind, id, asked.up_to_version)
+    await call.looks_at(*look, 1)
     return Response(as_json(found), 200, None, JSON)

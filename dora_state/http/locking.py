@@ -45,7 +45,7 @@ class LockBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(min_length=3, max_length=300), AfterValidator(_lock_name)]
+    name: Annotated[str, AfterValidator(_lock_name), Field(min_length=3, max_length=300)]
     timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = 30.0
     hold: Annotated[float, Field(ge=1, le=LONGEST_HOLD)] = 60.0
     holder: Id | None = None

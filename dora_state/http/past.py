@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -98,14 +99,16 @@ async def get_history(call: Call) -> Response:
         newest_first=asked.newest_first,
         limit=None if asked.stream else asked.limit + 1,
     )
-    cut = {"after_version": asked.after_version or None, **cut_facts(asked.until)}
+    look = "history", f"{kind} {id}", {"after_version": asked.after_version or None, **cut_facts(asked.until)}
     if asked.stream:
-        first = await anext(entries, None)  # what is wrong is told before the answer begins
-        ended = await call.looks_at("history", f"{kind} {id}", cut)
-        return PieceStream(_lines(first, entries, ended), JSON_LINES)
-    found = [entry async for entry in entries]
+        async with call.finding(*look):
+            first = await anext(entries, None)  # what is wrong is told before the answer begins
+        ended = await call.looks_at(*look)
+        return PieceStream(_lines(first, entries, ended), JSON_LINES, unshown=partial(ended, 0))
+    async with call.finding(*look):
+        found = [entry async for entry in entries]
     page = found[: asked.limit]
-    await call.looks_at("history", f"{kind} {id}", cut, len(page))
+    await call.looks_at(*look, len(page))
     following = page[-1].version if len(found) > asked.limit else None
     return Response(as_json({"items": page, "next": following}), 200, None, JSON)
 
@@ -128,8 +131,10 @@ async def _lines(
 async def get_diff(call: Call) -> Response:
     begin, end = call.query(DiffQuery).cuts(versions=True)
     kind, id = about(call)
-    found = await call.manager.diff(kind, id, begin, end)
-    await call.looks_at("diff", f"{kind} {id}", {"begin": cut_facts(begin), "end": cut_facts(end)}, 1)
+    look = "diff", f"{kind} {id}", {"begin": cut_facts(begin), "end": cut_facts(end)}
+    async with call.finding(*look):
+        found = await call.manager.diff(kind, id, begin, end)
+    await call.looks_at(*look, 1)
     return Response(as_json(difference_document(found, whole=True)), 200, None, JSON)
 
 
@@ -137,9 +142,11 @@ async def get_everything_that_changed(call: Call) -> Response:
     asked = call.query(EverythingQuery)
     begin, end = asked.cuts(versions=False)
     found = call.manager.diff_everything(begin, end)
-    first = await anext(found, None)
-    ended = await call.looks_at("diff", "everything", {"begin": cut_facts(begin), "end": cut_facts(end)})
-    return PieceStream(_changes(asked.differences, first, found, ended), JSON_LINES)
+    look = "diff", "everything", {"begin": cut_facts(begin), "end": cut_facts(end)}
+    async with call.finding(*look):
+        first = await anext(found, None)
+    ended = await call.looks_at(*look)
+    return PieceStream(_changes(asked.differences, first, found, ended), JSON_LINES, unshown=partial(ended, 0))
 
 
 async def _changes(
@@ -160,8 +167,10 @@ async def _changes(
 async def get_timeline(call: Call) -> Response:
     cut = call.query(CutQuery).cut
     kind, id = about(call)
-    found = await call.manager.timeline(kind, id, cut)
-    await call.looks_at("timeline", f"{kind} {id}", cut_facts(cut), len(found.rows))
+    look = "timeline", f"{kind} {id}", cut_facts(cut)
+    async with call.finding(*look):
+        found = await call.manager.timeline(kind, id, cut)
+    await call.looks_at(*look, len(found.rows))
     return Response(as_json(asdict(found)), 200, None, JSON)
 
 
@@ -169,9 +178,11 @@ async def get_trace(call: Call) -> Response:
     asked, correlation_id = call.query(TraceQuery), call.id("correlation_id")
     begin = START if asked.begin == "start" else parse_cut(asked.begin, "begin", versions=False)
     end = NOW if asked.end == "now" else parse_cut(asked.end, "end", versions=False)
-    found = await call.manager.trace(correlation_id, begin, end)
+    look = "trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}
+    async with call.finding(*look):
+        found = await call.manager.trace(correlation_id, begin, end)
     commands = [traced_document(depth, command) for depth, command in found]
-    await call.looks_at("trace", correlation_id, {"begin": cut_facts(begin), "end": cut_facts(end)}, len(commands))
+    await call.looks_at(*look, len(commands))
     return Response(as_json({"correlation_id": correlation_id, "commands": commands}), 200, None, JSON)
 
 

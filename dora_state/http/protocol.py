@@ -18,15 +18,23 @@ READ_SECONDS = 30.0
 MOST_CONNECTIONS = 5_000
 
 
-class HeadTooLarge(Exception):
-    """The parser takes it for an error of the request."""
+class Refused(Exception):
+    """Why stands in `_refusal`; the parser takes it for an error of the request."""
+
+
+REFUSALS = {
+    "malformed": ("malformed_request", "The request is no HTTP/1.1 that can be understood; mend it and send it again."),
+    "host": ("malformed_request", "A request must name its host once; send one header Host."),
+    "head": ("headers_too_large", f"The path and headers of a request may have {HEAD_BYTES} bytes; send less."),
+}
+"""What is told of a request that does not come as far as the application."""
 
 
 class PatientProtocol(HttpToolsProtocol):
     """One connection."""
 
     _head_bytes = 0
-    _refusal = "malformed_request"
+    _refusal = "malformed"
     _head_timer: asyncio.TimerHandle | None = None
     _rest_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -68,6 +76,10 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            self._refusal = "host"
+            raise Refused
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -93,11 +105,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def send_400_response(self, msg: str) -> None:
-        told = {
-            "malformed_request": "The request is no HTTP/1.1 that can be understood; mend it and send it again.",
-            "headers_too_large": f"The path and headers of a request may have {HEAD_BYTES} bytes; send less.",
-        }
-        self._refuse(self._refusal, told[self._refusal])
+        self._refuse(*REFUSALS[self._refusal])
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
@@ -116,8 +124,8 @@ class PatientProtocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES:
-            self._refusal = "headers_too_large"
-            raise HeadTooLarge
+            self._refusal = "head"
+            raise Refused
 
     def _refuse(self, code: str, message: str) -> None:
         """Without a word of the application, unless it is answering something else already."""

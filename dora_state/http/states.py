@@ -1,5 +1,6 @@
 """Documents: now, as fresh as is asked for, or at a cut."""
 
+from contextlib import nullcontext
 from typing import Literal
 
 from pydantic import Field
@@ -58,16 +59,18 @@ async def _state(call: Call, kind: str, id: str) -> Response:
     cut = asked.cut
     if not cut.is_now:
         call.require(Permission.HISTORY)
-    document = await call.manager.state(
-        kind,
-        id,
-        cut=cut,
-        consistency=asked.consistency,
-        min_position=asked.min_position,
-        patience=asked.patience,
-    )
+    look = "state", f"{kind} {id}", cut_facts(cut)
+    async with call.finding(*look) if not cut.is_now else nullcontext():
+        document = await call.manager.state(
+            kind,
+            id,
+            cut=cut,
+            consistency=asked.consistency,
+            min_position=asked.min_position,
+            patience=asked.patience,
+        )
     if not cut.is_now:
-        await call.looks_at("state", f"{kind} {id}", cut_facts(cut), 1)
+        await call.looks_at(*look, 1)
     return _response(call, encoded(kind, id, document, past=not cut.is_now))
 
 

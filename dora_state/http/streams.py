@@ -24,7 +24,8 @@ class PieceStream(Response):
     """Sends pieces as they come, and stops when nobody listens any more: `gone` is called then.
 
     It ends too when whoever listens is not let in any more. Then `refused` is called, and the pieces are to end soon
-    with a word; without it, the connection is cut.
+    with a word; without it, the connection is cut. `unshown` is called where no piece is asked for in the end: the
+    head alone was wanted, or whoever asked is not let in by now.
     """
 
     standing: Standing | None = None
@@ -36,16 +37,19 @@ class PieceStream(Response):
         headers: Mapping[str, str] | None = None,
         gone: Callable[[], None] = lambda: None,
         refused: Callable[[], None] | None = None,
+        unshown: Callable[[], None] = lambda: None,
     ) -> None:
         self._pieces = pieces
         self._gone = gone
         self._refused = refused
+        self.unshown = unshown
         super().__init__(None, 200, headers, media_type)
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope["method"] == "HEAD":
+            self.unshown()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         listening = asyncio.create_task(self._listen(receive))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from commands.edge import MAX_BYTES
 from commands.envelope import Answer, Envelope, Problem
-from commands.strict_json import parse_json
+from commands.strict_json import parse_commands
 from domain.errors import DoraStateError, InvalidInput
 from dora_state.access.caller import Forbidden
 from dora_state.http.answers import answer_document, answer_response, answers_response, recorded_answer
@@ -63,7 +63,7 @@ async def _own_tokens(call: Call) -> tuple[int, ...]:
 
 async def submit_commands(call: Call) -> Response:
     said, raw = await Said.by(call), await call.body()
-    given = parse_json(raw)
+    given = parse_commands(raw)
     if isinstance(given, list):
         return await _submit_many(call, said, given)
     if len(raw) > MAX_BYTES:
@@ -104,6 +104,8 @@ async def _submit_many(call: Call, said: Said, given: list[Any]) -> Response:
 
 def _taken(call: Call, said: Said, given: object) -> Envelope | Answer:
     """A command, or why it is none."""
+    if isinstance(given, InvalidInput):
+        return _invalid(call, given)
     try:
         return checked(call, given, said)
     except (InvalidInput, Forbidden) as error:

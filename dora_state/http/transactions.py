@@ -28,6 +28,7 @@ from dora_state.http.submissions import Said, checked
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
 from dora_state.state_manager.kinds import check_kind
+from dora_state.states import EditableState
 from dora_state.transactions import Transaction, read_editable
 
 REUSED = "The command id was used before, for a transaction with other content; take a fresh id for each command."
@@ -47,7 +48,8 @@ class TaskStateStep(_Model):
 
 
 class StateStep(_Model):
-    """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id."""
+    """What was changed in a state that was read at a version, as an RFC 7396 merge patch; the system needs no id.
+    Where a state comes again in the same transaction: what was changed since the step before."""
 
     kind: Id
     id: Id | None = None
@@ -144,8 +146,9 @@ async def commit_transaction(call: Call) -> Response:
     for name, version in asked.expected.items():
         transaction.expect(_stream(name), version)
     are_past: list[bool] = []
+    handed: dict[str, EditableState] = {}
     try:
-        are_past = [await _take(call, said, transaction, step) for step in asked.steps]
+        are_past = [await _take(call, said, transaction, step, handed) for step in asked.steps]
         answer = await transaction.commit()
     except (NotFound, CutOutOfRange):
         if known is not None:  # the first one found it
@@ -171,13 +174,15 @@ async def _begun_at(call: Call, known: AlreadyRecorded | None) -> int:
     return known.first_position - 1
 
 
-async def _take(call: Call, said: Said, transaction: Transaction, step: StepBody) -> bool:
-    """Whether it stands on what is past."""
+async def _take(
+    call: Call, said: Said, transaction: Transaction, step: StepBody, handed: dict[str, EditableState]
+) -> bool:
+    """Whether it stands on what is past. `handed`: the states of the steps before, by their streams."""
     if step.task_state is not None:
         task = step.task_state
         await transaction.update_task_state(task.task_id, task.state, reason=task.reason, agent_id=task.agent_id)
     elif step.state is not None:
-        return await _take_state(call, said, transaction, step.state)
+        return await _take_state(call, said, transaction, step.state, handed)
     elif step.type is not None and step.data is not None:
         if step.type == RollBackWorkflow.type:
             await looks_back(call, step.data)
@@ -185,7 +190,9 @@ async def _take(call: Call, said: Said, transaction: Transaction, step: StepBody
     return False
 
 
-async def _take_state(call: Call, said: Said, transaction: Transaction, told: StateStep) -> bool:
+async def _take_state(
+    call: Call, said: Said, transaction: Transaction, told: StateStep, handed: dict[str, EditableState]
+) -> bool:
     """A change is held against the state as it is. What was is the past, and not to be told by what is wrong with a
     change: an earlier version is a conflict, or has its first answer.
     """
@@ -202,7 +209,10 @@ async def _take_state(call: Call, said: Said, transaction: Transaction, told: St
             actual=current,
         )
     try:
-        state = await read_editable(platform, told.kind, id, Cut(version=told.version) if told.version else START)
+        state = handed.get(stream_id)
+        if state is None:
+            state = await read_editable(platform, told.kind, id, Cut(version=told.version) if told.version else START)
+            handed[stream_id] = state
         state.change(told.changes)
         await transaction.update(state, told.version)
         return is_past

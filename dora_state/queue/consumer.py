@@ -11,7 +11,7 @@ from dora_state.queue.patience import FINAL, OUTAGES, PATIENCE, Patience
 from dora_state.queue.settling import Settling
 from dora_state.resting import rest, unless
 from infrastructure.broker import BrokerUnavailable
-from infrastructure.command_queue import Taken, TakenCommands
+from infrastructure.command_queue import Taken, TakenCommands, shown
 from infrastructure.queue_figures import ConsumerFigures
 
 PREFETCH = 200
@@ -42,26 +42,28 @@ class QueueConsumer:
         self._submit = submit
         self._patience = patience
         self._settling = Settling(queue)
-        self._aside: dict[str, asyncio.Task[None]] = {}
+        self._aside: dict[bytes, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop; what is in hand is finished then. Waits out an outage of the broker, told once."""
         beating = asyncio.create_task(self._beat(), name="heartbeat of the queue")
-        pauses, away = self._patience.broker(), False
+        pauses, counted, away = self._patience.broker(), False, False
         try:
             while not stop.is_set():
                 if beating.done():
                     beating.result()
                 try:
-                    if away:
+                    if not counted:
                         await self._take_stock()
+                        counted, pauses = True, self._patience.broker()
+                    if away:
                         logger.warning("The broker is back; commands are taken again.")
-                        away, pauses = False, self._patience.broker()
+                        away = False
                     await self._round(stop)
                 except BrokerUnavailable as error:
                     if not away:
                         logger.warning("No command is taken until the broker is back: %s", error.message)
-                    away = True
+                    counted, away = False, True
                     await rest(stop, next(pauses))
             await asyncio.gather(*self._aside.values())
         finally:
@@ -89,7 +91,8 @@ class QueueConsumer:
             await self._queue.bury_later(one, answer)
 
     async def _take_stock(self) -> None:
-        """What was taken for us by a call of which the answer was lost goes back to the queue."""
+        """What is in hand and nobody is at goes back to the queue: a call whose answer was lost took it, or a consumer
+        of this process that has ended."""
         await self._settling.flush()
         await self._queue.give_back(await self._queue.ids() - self._aside.keys())
 
@@ -133,12 +136,19 @@ class QueueConsumer:
 
     def _set_aside(self, failed: Sequence[tuple[Taken, Answer]], stop: asyncio.Event) -> None:
         for one, answer in failed:
-            task = asyncio.create_task(self._try_again(one, answer, stop), name=f"queued {one.id}")
+            task = asyncio.create_task(self._beside(one, answer, stop), name=f"queued {shown(one.id)}")
             self._aside[one.id] = task
             task.add_done_callback(partial(self._no_longer, one.id))
 
-    def _no_longer(self, id: str, _: "asyncio.Task[None]") -> None:
+    def _no_longer(self, id: bytes, _: "asyncio.Task[None]") -> None:
         self._aside.pop(id, None)
+
+    async def _beside(self, one: Taken, answer: Answer, stop: asyncio.Event) -> None:
+        try:
+            await self._try_again(one, answer, stop)
+        except Exception as error:  # as in `_try`
+            logger.error("A command of the queue met a fault, and comes again", exc_info=error)
+            self._settling.leave(one)
 
     async def _try_again(self, one: Taken, answer: Answer, stop: asyncio.Event) -> None:
         """A try counts unless all others failed too: an outage makes no dead letters."""
@@ -178,7 +188,9 @@ class QueueConsumer:
     def _tell_of_dead(self, one: Taken, answer: Answer) -> None:
         self.figures.buried += 1
         why = answer.problem.message if answer.problem is not None else answer.outcome
-        logger.warning("A message of the queue is a dead letter now (`dora-state queue show %s`): %s", one.id, why)
+        logger.warning(
+            "A message of the queue is a dead letter now (`dora-state queue show %s`): %s", shown(one.id), why
+        )
 
     def _tell(self, answer: Answer) -> None:
         if answer.problem is not None:

@@ -70,30 +70,38 @@ class Asking:
             patience=patience,
         )
 
+    async def _state(
+        self, kind: str, aggregate_id: str, version: int | None, at_time: datetime | None, asked: Asked
+    ) -> EditableState:
+        """The same, to be changed and handed back as it is: by its version, what was read is checked then."""
+        found = await self.state(kind, aggregate_id, cut=cut_of(version, at_time), **asked)
+        is_shared = asked.get("consistency") == "cached"
+        return EditableState.of_shared(kind, found) if is_shared else EditableState(kind, found)
+
     async def get_workflow_state(
         self, workflow_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
-    ) -> Document:
-        return await self.state("workflow", workflow_id, cut=cut_of(version, at_time), **asked)
+    ) -> EditableState:
+        return await self._state("workflow", workflow_id, version, at_time, asked)
 
     async def get_task_state(
         self, task_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
-    ) -> Document:
-        return await self.state("task", task_id, cut=cut_of(version, at_time), **asked)
+    ) -> EditableState:
+        return await self._state("task", task_id, version, at_time, asked)
 
     async def get_agent_state(
         self, agent_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
-    ) -> Document:
-        return await self.state("agent", agent_id, cut=cut_of(version, at_time), **asked)
+    ) -> EditableState:
+        return await self._state("agent", agent_id, version, at_time, asked)
 
     async def get_pool_state(
         self, pool_id: str, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
-    ) -> Document:
-        return await self.state("pool", pool_id, cut=cut_of(version, at_time), **asked)
+    ) -> EditableState:
+        return await self._state("pool", pool_id, version, at_time, asked)
 
     async def get_system_state(
         self, *, version: int | None = None, at_time: datetime | None = None, **asked: Unpack[Asked]
-    ) -> Document:
-        return await self.state("system", SYSTEM_ID, cut=cut_of(version, at_time), **asked)
+    ) -> EditableState:
+        return await self._state("system", SYSTEM_ID, version, at_time, asked)
 
     query = state
 

@@ -1,10 +1,11 @@
 """What a StateManager changes: by commands, by states that are handed back, and under locks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
+from typing import Unpack
 from uuid import UUID
 
 from commands.edge import Edge
@@ -13,6 +14,7 @@ from commands.locks import Claim, HeldLock, Lock, stream_of
 from domain.errors import DoraStateError, InvalidInput
 from domain.log import Cut
 from dora_state.editing import EditableState
+from dora_state.handing_back import HandingBack, How
 from dora_state.holding import Holdings, patience
 from dora_state.platform import Platform, new_id, now
 from dora_state.state_manager.kinds import Submission
@@ -25,7 +27,7 @@ TOGETHER = 500
 """Commands that wait for their answers at once."""
 
 
-class Submitting(RollingBack):
+class Submitting(RollingBack, HandingBack[Answer]):
     """Commands, transactions and locks of one tenant."""
 
     def __init__(self, platform: Platform, *, default_actor: str | None = None) -> None:
@@ -36,9 +38,9 @@ class Submitting(RollingBack):
 
     def parse(self, submission: Submission) -> Envelope:
         """Check one submission. Raises InvalidInput that names the field and the reason."""
-        if isinstance(submission, Mapping):
-            return self._edge.check(submission)
-        return self._edge.parse(submission.encode() if isinstance(submission, str) else submission)
+        if isinstance(submission, str):
+            submission = submission.encode(errors="surrogatepass")  # what is half a letter is no JSON
+        return self._edge.parse(submission) if isinstance(submission, bytes) else self._edge.check(submission)
 
     async def submit(self, submission: Submission | Envelope) -> Answer:
         """Submit one command and wait for its durable answer; nothing that is wrong with it raises."""
@@ -84,24 +86,10 @@ class Submitting(RollingBack):
         if transaction.is_open:
             await transaction.commit()
 
-    async def update_workflow(
-        self,
-        workflow: EditableState,
-        *,
-        expected_version: int | None = None,
-        actor: str | None = None,
-        reason: str | None = None,
-    ) -> Answer | None:
-        """Hand back a state that was changed: the change becomes commands. None where nothing is changed.
-
-        Raises OptimisticLockException where it was changed since it was read (or is not at `expected_version`),
-        CommandRefused, and InvalidInput for what no command can say.
-        """
-        async with self.transaction(actor=actor, reason=reason) as transaction:
-            await transaction.update(workflow, expected_version)
+    async def _hand_back(self, state: EditableState, **how: Unpack[How]) -> Answer | None:
+        async with self.transaction(actor=how.get("actor"), reason=how.get("reason")) as transaction:
+            await transaction.update(state, how.get("expected_version"))
         return transaction.answer
-
-    update_task = update_agent = update_pool = update_system = update_workflow
 
     # --- locks ----------------------------------------------------------------------------------------------
 
@@ -113,8 +101,8 @@ class Submitting(RollingBack):
 
         Within the block, and in tasks that begin there, commands are submitted under the lock. Taken again within,
         it is the same: tasks that do so have it in turn, and it is let go of when all have left. Raises InvalidInput,
-        LockTimeout after `timeout` seconds, LockDeadlock, LogUnavailable; at the end LockLost, where it was lost
-        meanwhile.
+        LockTimeout after `timeout` seconds (LogUnavailable where the log is away then), LockDeadlock; at the end
+        LockLost, where it was lost meanwhile.
         """
         stream_id, seconds = stream_of(name), patience(timeout)
         who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"

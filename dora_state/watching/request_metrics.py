@@ -28,7 +28,7 @@ class RequestCollector(Collector):
         yield requests
         away = CounterMetricFamily(
             "dora_state_http_unavailable",
-            "Requests answered 503, by method; of health the answer, not a failure.",
+            "Requests answered 503, by method; without those for locks, and of health, whose answer it is.",
             labels=("tenant", "method"),
         )
         for asked in sorted(METHODS):

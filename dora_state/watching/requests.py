@@ -22,6 +22,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 """Methods and routes that nobody made: a stranger names as many as they like."""
 UNAVAILABLE = 503
+WAITING = ("POST", "/v1/locks")
+"""Who waits for a lock bears no command: that there is no room says nothing of the log."""
 FAILED, GONE = 500, 499
 """Where nothing was answered: by a fault, or since whoever asked went away."""
 
@@ -40,12 +42,16 @@ class RequestFigures:
         self.seconds.add(seconds)
 
     def unavailable(self, method: str) -> int:
-        """Requests answered "try again"; a server that says how it is has answered."""
+        """Requests answered "try again", but for locks; a server that says how it is has answered."""
         return sum(
             count
             for (asked, route, status), count in list(self.requests.items())
-            if asked == method and status == UNAVAILABLE and not route.startswith("/health")
+            if asked == method and status == UNAVAILABLE and not _is_aside(asked, route)
         )
+
+
+def _is_aside(method: str, route: str) -> bool:
+    return route.startswith("/health") or (method, route) == WAITING
 
 
 class WatchedRequests:

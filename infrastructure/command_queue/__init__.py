@@ -4,6 +4,7 @@ from infrastructure.command_queue.answers import AnswerBox
 from infrastructure.command_queue.broker import CommandBroker, open_broker
 from infrastructure.command_queue.dead_letters import DeadCommand, DeadCommands, DeadInFull
 from infrastructure.command_queue.fitness import BrokerFull, BrokerUnfit, Fitness
+from infrastructure.command_queue.ids import shown
 from infrastructure.command_queue.messages import ACTOR, QUEUE, Taken
 from infrastructure.command_queue.taking import TakenCommands, figures
 
@@ -22,4 +23,5 @@ __all__ = [
     "TakenCommands",
     "figures",
     "open_broker",
+    "shown",
 ]

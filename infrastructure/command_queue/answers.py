@@ -41,8 +41,11 @@ def document(answer: Answer) -> dict[str, Any]:
 
 
 def to_bytes(answer: Answer) -> bytes:
-    """Whatever is in it: an answer that can't be written would hold up all others."""
-    told = document(answer)
+    return written(document(answer))
+
+
+def written(told: Mapping[str, Any]) -> bytes:
+    """Whatever is in it: what can't be written would hold up all others."""
     try:
         return orjson.dumps(told, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError:  # half a letter, a number beyond 64 bits

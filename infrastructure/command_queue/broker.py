@@ -63,7 +63,7 @@ class CommandBroker:
         """Say that we live, and send back what the dead had taken."""
         await self.call(self._dispatcher.do_qsize(QUEUE))
 
-    async def requeue(self, ids: list[str]) -> None:
+    async def requeue(self, ids: list[bytes]) -> None:
         if ids:
             await self.call(self._dispatcher.do_requeue(QUEUE, *ids))
 

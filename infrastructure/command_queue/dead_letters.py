@@ -10,13 +10,16 @@ import orjson
 
 from infrastructure import redis_scripts
 from infrastructure.command_queue.broker import CommandBroker
+from infrastructure.command_queue.ids import meant, shown
 
 
 @dataclass(frozen=True, slots=True)
 class DeadCommand:
-    """`id` is the broker's. `command_id` and `type` are None where the message does not tell them."""
+    """`id` is the broker's, and `name` how people see and type it. `command_id` and `type` are None where the message
+    does not tell them."""
 
-    id: str
+    id: bytes
+    name: str
     command_id: UUID | None
     type: str | None
     died_at: datetime
@@ -43,13 +46,13 @@ class DeadCommands:
     async def page(self, first: int, count: int) -> list[DeadInFull]:
         """The oldest first, from the one of a place on (0 is the oldest)."""
         found: Any = await self._broker.call(self._broker.client.zrange(self._keys.dead, first, first + count - 1))
-        return await self._read([id.decode() for id in found])
+        return await self._read(found)
 
-    async def find(self, id: str) -> DeadInFull | None:
-        found = await self._read([id])
+    async def find(self, name: str) -> DeadInFull | None:
+        found = await self._read(meant(name))
         return found[0] if found else None
 
-    async def _read(self, ids: Sequence[str]) -> list[DeadInFull]:
+    async def _read(self, ids: Sequence[bytes]) -> list[DeadInFull]:
         if not ids:
             return []
         pipe: Any = self._broker.client.pipeline(transaction=True)
@@ -76,10 +79,11 @@ class DeadCommands:
         return bool((await self._broker.call(pipe.execute()))[0])
 
 
-def _in_full(id: str, reason: bytes, message: bytes | None) -> DeadInFull:
+def _in_full(id: bytes, reason: bytes, message: bytes | None) -> DeadInFull:
     told, sent = orjson.loads(reason), _json(message or b"")
     dead = DeadCommand(
         id=id,
+        name=shown(id),
         command_id=UUID(told["command_id"]) if told["command_id"] else None,
         type=_type(sent),
         died_at=datetime.fromisoformat(told["died_at"]),

@@ -25,7 +25,7 @@ class Taken:
     each time the message is delivered.
     """
 
-    id: str
+    id: bytes
     submission: Mapping[str, Any]
     command_id: UUID | None
     fault: str | None = None
@@ -45,7 +45,7 @@ def write(submission: Mapping[str, Any], command_id: UUID) -> tuple[str, bytes]:
     return id, raw
 
 
-def read(id: str, raw: bytes) -> Taken:
+def read(id: bytes, raw: bytes) -> Taken:
     """What a message says, whoever wrote it; nothing that is wrong with it raises.
 
     The id is the broker's own: what a message tells of it is not believed.
@@ -70,7 +70,7 @@ def read(id: str, raw: bytes) -> Taken:
 
 def id_of(message_id: str) -> UUID:
     """The command id of a message that names none."""
-    return _uuid(message_id) or uuid5(NAMESPACE_OID, message_id)
+    return _uuid(message_id) or uuid5(NAMESPACE_OID, message_id.encode(errors="backslashreplace").decode())
 
 
 def _fault(value: Mapping[str, Any]) -> str | None:
@@ -84,7 +84,7 @@ def _fault(value: Mapping[str, Any]) -> str | None:
     return None if isinstance(value.get("message_id"), str) else "The message has no message_id; send it with dramatiq."
 
 
-def _unreadable(id: str, fault: str) -> Taken:
+def _unreadable(id: bytes, fault: str) -> Taken:
     return Taken(id, {}, None, fault)
 
 

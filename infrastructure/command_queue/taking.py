@@ -11,7 +11,7 @@ import orjson
 from commands.envelope import Answer
 from infrastructure import redis_scripts
 from infrastructure.broker import CALL_SECONDS
-from infrastructure.command_queue.answers import life_of, to_bytes
+from infrastructure.command_queue.answers import life_of, to_bytes, written
 from infrastructure.command_queue.broker import CommandBroker
 from infrastructure.command_queue.messages import Taken, read
 from infrastructure.queue_figures import QueueFigures
@@ -38,7 +38,7 @@ class TakenCommands:
         keys = [self._keys.waiting, self._keys.messages, self._in_hand, self._keys.heartbeats]
         arguments: list[Any] = [self._broker.consumer, int(1000 * time.time()), at_most]
         ids, found = await self._broker.call(self._take(keys=keys, args=arguments))
-        taken = [(id.decode(errors="replace"), raw) for id, raw in zip(ids, found, strict=True)]
+        taken = list(zip(ids, found, strict=True))
         await self.give_back([id for id, raw in taken if raw is None])  # nothing is left of them
         return [read(id, raw) for id, raw in taken if raw is not None]
 
@@ -51,10 +51,10 @@ class TakenCommands:
         waiting: Any = self._broker.client.blmove(key, key, seconds, "LEFT", "LEFT")  # type: ignore[arg-type]  # fractions are fine
         await self._broker.call(waiting, seconds + CALL_SECONDS)
 
-    async def ids(self) -> set[str]:
+    async def ids(self) -> set[bytes]:
         """Of all messages in hand."""
         found: Any = await self._broker.call(self._broker.client.smembers(self._in_hand))
-        return {id.decode(errors="replace") for id in found}
+        return set(found)
 
     async def settle(self, answered: Sequence[tuple[Taken, Answer]]) -> None:
         """They leave the queue, each with its answer for who waits; harmless to repeat."""
@@ -75,7 +75,7 @@ class TakenCommands:
         """Messages that were sent with a delay, which nobody carries out."""
         scan: Any = self._broker.client.hscan(self._keys.later_messages, count=at_most)
         _, found = await self._broker.call(scan)
-        return [replace(read(id.decode(errors="replace"), raw), fault=LATER) for id, raw in found.items()]
+        return [replace(read(id, raw), fault=LATER) for id, raw in found.items()]
 
     async def bury_later(self, one: Taken, answer: Answer) -> None:
         """The same for one that was sent with a delay."""
@@ -86,7 +86,7 @@ class TakenCommands:
     ) -> None:
         reason = answer.problem.message if answer.problem is not None else ""
         command_id = str(taken.command_id) if taken.command_id else None
-        told = orjson.dumps({"reason": reason, "attempts": attempts, "command_id": command_id, "died_at": _now()})
+        told = written({"reason": reason, "attempts": attempts, "command_id": command_id, "died_at": _now()})
         keys = [held, messages, self._keys.dead, self._keys.dead_messages, self._keys.dead_reasons]
         if taken.command_id is not None:
             keys.append(self._keys.answer(taken.command_id))
@@ -94,7 +94,7 @@ class TakenCommands:
         arguments += [self._keys.answered, command_id or "", when]
         await self._broker.call(self._bury(keys=keys, args=arguments))
 
-    async def give_back(self, ids: Collection[str]) -> None:
+    async def give_back(self, ids: Collection[bytes]) -> None:
         """To the end of the queue, for others."""
         await self._broker.requeue(list(ids))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from commands.locks import Claim, HeldLock, Lock, Waiter
-from domain.errors import DoraStateError, LockDeadlock, LockLost, LockTimeout
+from domain.errors import DoraStateError, LockDeadlock, LockLost, LockTimeout, LogUnavailable
 from infrastructure import sql
 from infrastructure.available import available
 from infrastructure.locks.asking import ask
@@ -18,6 +18,8 @@ from infrastructure.locks.figures import LockFigures
 from infrastructure.locks.place import Place, open_place
 from infrastructure.pools import Pool
 
+AGAIN_SECONDS = 0.5
+"""After which those who wait try again, where the database is away."""
 MOST_OWNERS = 10_000
 """Of tokens that are remembered."""
 log = logging.getLogger(__name__)
@@ -46,11 +48,11 @@ class PostgresLocks:
         await asyncio.gather(*self._keeping, return_exceptions=True)
 
     async def take(self, claim: Claim, timeout: float) -> Lock:
-        place = await self._opened()
+        """Over outages of the database too, within the time: who waits again comes as one who asks now."""
         begun = time.monotonic()
         self.figures.waiting += 1
         try:
-            lock = await place.take(claim, timeout)
+            place, lock = await self._wait(claim, begun + timeout)
         except LockDeadlock:
             self.figures.deadlocks += 1
             raise
@@ -68,6 +70,16 @@ class PostgresLocks:
         self.figures.held += 1
         self._places[lock.token] = place
         return lock
+
+    async def _wait(self, claim: Claim, until: float) -> tuple[Place, Lock | None]:
+        while True:
+            try:
+                place = await self._opened()
+                return place, await place.take(claim, max(until - time.monotonic(), 0.0))
+            except LogUnavailable:
+                if (left := until - time.monotonic()) <= 0:
+                    raise
+            await asyncio.sleep(min(AGAIN_SECONDS, left))
 
     async def let_go(self, lock: Lock) -> None:
         self.figures.held -= 1

@@ -88,6 +88,7 @@ def test_audit_goes_on_page_by_page_and_looks_for_what_is_asked(dora_state: Comm
     ("arguments", "says"),
     [
         (("audit", "--limit", "2"), "Whose? Give the actor"),
+        (("audit", ""), "Whose? The actor is empty"),
         (("audit", "ann", "--command", "StartTsk"), "the closest is StartTask"),
         (("audit", "ann", "--page", "nonsense"), "That is no page mark"),
         (("audit", "ann", "--since", "yesterday"), "is no ISO 8601 time"),

@@ -4,42 +4,27 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, LockTimeout, NotFound
 from dora_state import CommandRefused, OptimisticLockException, TaskState, WorkflowState
-from dora_state.access.opening import open_access
 from dora_state.client import Client, ServerUnavailable, open_client
 from dora_state.client.sync import open_client as open_without_asyncio
 from dora_state.client.wire import names_no_id, with_id
-from dora_state.http.serving import address, listening, make_server, run
+from dora_state.http.serving import address, listening
 from dora_state.refusals import TransactionEnded
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.migrations import drop_tenant
+from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]
-
-
-@asynccontextmanager
-async def served(manager: StateManager, port: int = 0) -> AsyncIterator[str]:
-    """A server on a port of its own, as long as the block runs."""
-    stop = asyncio.Event()
-    platform = manager.platform
-    async with open_access(platform.settings, platform.servers) as access:
-        with listening("127.0.0.1", port) as listener:
-            serving = asyncio.create_task(run(make_server(manager, access), listener, stop))
-            try:
-                yield address(listener)
-            finally:
-                stop.set()
-                await serving
 
 
 @pytest.fixture
@@ -331,6 +316,46 @@ async def test_one_that_is_no_command_spoils_no_others(client: Client) -> None:
     assert await client.submit_many([]) == []
     many = await client.submit_many(pool(number) for number in range(3, 1_205))
     assert {answer.outcome for answer in many} == {"accepted"}
+
+
+async def test_nothing_that_is_wrong_with_a_submission_raises(client: Client) -> None:
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    wrong: list[Any] = [5, None, object(), [1], {5: 1}, "\ud800", b"\xff", bytearray(b"{}"), {"data": deep}]
+    assert [(await client.submit(one)).outcome for one in wrong] == ["invalid"] * len(wrong)
+    assert [one.outcome for one in await client.submit_many(wrong)] == ["invalid"] * len(wrong)
+
+
+async def test_a_system_of_which_nothing_was_said_is_as_in_process(client: Client, manager: StateManager) -> None:
+    system, version = await client.get_system_with_version()
+    here = await manager.get_system()
+    assert (version, system["environment"], here["stream_version"]) == (0, here["environment"], 0)
+    system.environment = "production"
+    assert (await client.update_system(system)) is not None
+    assert (await manager.get_system()).environment == "production"
+
+
+async def test_what_is_shown_may_be_handed_back_by_its_own_name(client: Client, manager: StateManager) -> None:
+    workflow = await client.get_workflow_state("w")
+    workflow.context["bank"] = "b"
+    with pytest.raises(InvalidInput, match="update_task takes the state of a task"):
+        await client.update_task(workflow)
+    assert await client.update_workflow(workflow) is not None
+    assert (await manager.get_workflow("w")).context == {"bank": "b"}
+
+
+async def test_a_state_that_is_handed_back_again_in_a_transaction_says_what_it_says_last(client: Client) -> None:
+    async with client.transaction() as txn:
+        workflow = await txn.get_workflow("w")
+        for number in (1, 2):
+            workflow.context |= {"m": number, f"only {number}": 1}
+            await txn.update_workflow(workflow)
+        del workflow.context["only 1"]
+        await txn.update_workflow(workflow)
+        with pytest.raises(InvalidInput, match="Another copy of the state of workflow w"):
+            await txn.update_workflow(await txn.get_workflow("w"))
+    assert (await client.get_workflow("w")).context == {"m": 2, "only 2": 1}
 
 
 async def test_a_transaction_that_was_committed_takes_no_more(client: Client) -> None:

@@ -1,6 +1,7 @@
 """Commands by the queue: sent by anyone, carried out once, always answered, and none lost."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ import dramatiq
 import orjson
 import pytest
 
-from commands.envelope import Answer
+from commands.envelope import Answer, Problem
 from domain.errors import InvalidInput, NotFound
 from dora_state.queue import CommandQueue, dead_letters
 from dora_state.settings import load_settings
@@ -162,7 +163,7 @@ async def test_what_can_not_be_read_is_a_dead_letter_and_holds_up_nobody(
         assert answer is not None
         assert answer.ok
         await until_queue(broker, lambda found: found.dead == len(UNREADABLE))
-    told = {one.dead.id: one.dead.reason for one in await dead(broker)}
+    told = {one.dead.name: one.dead.reason for one in await dead(broker)}
     for number, reason in enumerate(UNREADABLE.values()):
         assert reason in told[f"poison-{number}"]
     assert (await figures(broker)).in_hand == 0
@@ -243,13 +244,13 @@ async def test_what_fails_time_and_again_is_a_dead_letter_that_can_be_sent_again
         assert "ZeroDivisionError" in letter.dead.reason
         assert letter.message["args"][0]["data"]["agent_id"] == "a-1"
         broken = False
-        assert await dead_letters.retry(broker, [letter.dead.id]) == 1
+        assert await dead_letters.retry(broker, [letter.dead.name]) == 1
         answer = await queue.answer(bad, SOON)
         assert answer is not None
         assert answer.ok
         assert (consumer.figures.buried, await dead(broker)) == (1, [])
     with pytest.raises(NotFound):
-        await dead_letters.retry(broker, [letter.dead.id])
+        await dead_letters.retry(broker, [letter.dead.name])
 
 
 async def test_dead_letters_stay_until_they_are_dropped_whatever_plain_producers_clean_up(
@@ -262,7 +263,7 @@ async def test_dead_letters_stay_until_they_are_dropped_whatever_plain_producers
         await until_queue(broker, lambda found: found.dead == 1)
         await asyncio.to_thread(plain.send, register(1))
         await until_queue(broker, lambda found: found.waiting + found.in_hand == 0)
-    assert [one.dead.id for one in await dead(broker)] == ["poison"]
+    assert [one.dead.id for one in await dead(broker)] == [b"poison"]
     assert await dead_letters.drop(broker, None) == 1
     assert await dead(broker) == []
 
@@ -311,7 +312,7 @@ async def test_what_is_sent_for_later_becomes_a_dead_letter_and_can_be_carried_o
         told = await CommandQueue(broker).answer(letter.dead.command_id, SOON)
         assert told is not None
         assert (told.outcome, told.type, consumer.figures.buried) == ("failed", "RegisterAgent", 1)
-        assert await dead_letters.retry(broker, [letter.dead.id]) == 1
+        assert await dead_letters.retry(broker, [letter.dead.name]) == 1
         answer = await CommandQueue(broker).answer(letter.dead.command_id, SOON)
     assert answer is not None
     assert answer.ok
@@ -330,6 +331,49 @@ async def test_a_message_that_is_kept_under_another_id_than_it_says_leaves_the_q
     assert answer.ok
     assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
     assert await broker.client.smembers(broker.keys.in_hand(broker.consumer)) == set()
+
+
+@pytest.mark.parametrize(
+    ("id", "name"), [(b"\xff\x00bin", "\\xff\\x00bin"), (b"\\xff", "\\xff"), ("ü".encode(), "ü"), (b"", "")]
+)
+async def test_a_message_under_any_id_leaves_the_queue_and_its_dead_letter_can_be_named(
+    broker: CommandBroker, manager: StateManager, id: bytes, name: str
+) -> None:
+    await broker.client.hset(broker.keys.messages, mapping={id: b"?"})
+    await broker.client.rpush(broker.keys.waiting, id)
+    async with consuming(broker, manager.submit):
+        await until_queue(broker, lambda found: found.dead == 1)
+    assert await figures(broker) == QueueFigures(0, 0, 1, 0, None)
+    (letter,) = await dead(broker)
+    assert (letter.dead.id, letter.dead.name) == (id, name)
+    assert await dead_letters.retry(broker, [name]) == 1
+    async with consuming(broker, manager.submit):
+        await until_queue(broker, lambda found: (found.waiting, found.dead) == (0, 1))
+    assert await dead_letters.drop(broker, [name]) == 1
+    assert await figures(broker) == QueueFigures(0, 0, 0, 0, None)
+
+
+async def test_a_dead_letter_whose_reason_can_not_be_written_is_one_all_the_same(broker: CommandBroker) -> None:
+    async def submit(submission: Any) -> Answer:
+        return Answer(None, "T", "failed", problem=Problem("fault", "half a letter: \ud800", {"n": 2**70}))
+
+    queue = CommandQueue(broker)
+    async with consuming(broker, submit):
+        answer = await queue.answer(await queue.send(register(1)), SOON)
+    assert answer is not None
+    assert answer.outcome == "failed"
+    (letter,) = await dead(broker)
+    assert letter.dead.reason == "half a letter: ?"
+
+
+async def test_a_message_whose_id_says_half_a_letter_is_carried_out_as_any(
+    broker: CommandBroker, manager: StateManager
+) -> None:
+    message = {"actor_name": "submit", "args": [register(1)], "kwargs": {}, "message_id": "\ud800"}
+    await broker.enqueue("m-1", json.dumps(message).encode())
+    async with consuming(broker, manager.submit):
+        await until_queue(broker, lambda found: found.waiting + found.in_hand == 0)
+    assert await manager.version("agent", "a-1") == 1
 
 
 async def test_an_id_of_which_no_message_is_kept_is_let_go(manager: StateManager, broker: CommandBroker) -> None:

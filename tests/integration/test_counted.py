@@ -11,6 +11,7 @@ from commands.figures import OUTCOMES, TYPES
 from domain.errors import LogUnavailable
 from domain.log import Cut
 from dora_state.access.caller import Caller
+from dora_state.http import lock_room
 from dora_state.http.app import make_app
 from dora_state.http.call import Server
 from dora_state.queue import CommandQueue
@@ -174,6 +175,19 @@ async def test_a_server_that_says_it_is_not_well_has_answered(asked: Asked) -> N
     figures.answered("GET", "/health/ready", 503, 0.1)
     figures.answered("GET", "/v1/tasks", 503, 0.1)
     assert sample(asked.manager, "http_unavailable_total", method="GET") == 1
+
+
+async def test_a_lock_for_which_there_is_no_room_is_no_command_that_could_not_be_taken(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_room, "MOST_LOCKS", 0)
+    platform = asked.manager.platform
+    app = WatchedRequests(make_app(asked.server), platform.traces, platform.requests)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        answer = await client.post("/v1/locks", json={"name": "workflow:w"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_many_locks")
+    assert sample(asked.manager, "http_requests_total", method="POST", route="/v1/locks", status="503") == 1
+    assert sample(asked.manager, "http_unavailable_total", method="POST") == 0
 
 
 async def test_who_takes_nothing_from_the_queue_tells_how_it_is_too(asked: Asked, redis_url: str, tenant: str) -> None:

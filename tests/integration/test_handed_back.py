@@ -85,7 +85,7 @@ async def test_what_would_be_left_out_is_refused(
     state = await read(manager, kind, id)
     change(state)
     with pytest.raises(InvalidInput) as refused:
-        await manager.update_workflow(state)
+        await getattr(manager, f"update_{kind}")(state)
     assert refused.value.facts["field"] == field
     assert await manager.platform.log.head() == before
 
@@ -106,7 +106,7 @@ async def test_what_commands_can_say_is_so_afterwards(
 ) -> None:
     state = await read(manager, kind, id)
     change(state)
-    answer = await manager.update_workflow(state)
+    answer = await getattr(manager, f"update_{kind}")(state)
     assert answer is not None
     assert answer.outcome == "accepted"
     after = await read(manager, kind, id)

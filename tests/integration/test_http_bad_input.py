@@ -36,7 +36,6 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "no UTF-8": (b'{"type": "\xff"}', "not well-formed JSON"),
     "a number": (b"7", "is a JSON object"),
     "a key twice": (b'{"type": "A", "type": "B", "data": {}}', 'the key "type" twice'),
-    "a key twice in an array": (b'[{"type": "A", "type": "B", "data": {}}]', 'the key "type" twice'),
     "not a number": (create(context={"x": float("nan")}), "NaN"),
     "deeper than anything": (b"[" * 9_000, "not well-formed JSON"),
     "an unknown field": (b'{"type": "CreateWorkflow", "data": {}, "actors": "a"}', "actors: is no field of it"),
@@ -57,9 +56,12 @@ async def test_a_body_that_is_wrong_is_told_what_is_wrong_with_it(asked: Asked, 
 async def test_what_is_wrong_with_one_command_of_an_array_harms_no_other(asked: Asked) -> None:
     wrong = [b'{"type": "\\ud800", "data": {}}', create(context={"x": float("nan")}), transaction({"task-\0": 1})]
     wrong.append(transaction({f"task-{'x' * 256}": 1}))
+    wrong += [b'{"type": "A", "type": "B", "data": {}}', b'{"type": "A", "data": {"x": [{"k": 1, "k": 2}]}}']
     body = b"[" + b",".join([*wrong, create()]) + b"]"
     answer = await asked.client.post("/v1/commands", content=body, headers={"Content-Type": "application/json"})
     assert [one["status"] for one in answer.json()] == [422] * len(wrong) + [200]
+    told = [one["problem"]["detail"] for one in answer.json()[-3:-1]]
+    assert ['the key "type" twice' in told[0], 'the key "k" twice' in told[1]] == [True, True]
 
 
 def transaction(expected: dict[str, int]) -> bytes:
@@ -140,6 +142,14 @@ async def test_parameters_that_name_nothing_are_422(asked: Asked, path: str) -> 
     answer = await asked.get(path)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/v1/workflows/%ff%fe", "/v1/tasks/a%2F%c3", "/%ff", "/v1/locks/%ed%a0%80"])
+async def test_a_path_that_is_no_utf8_is_not_taken_for_another(asked: Asked, path: str) -> None:
+    for method in ("GET", "DELETE"):
+        answer = await asked.client.request(method, path)
+        assert (answer.status_code, answer.json()["facts"]["field"]) == (422, "path"), answer.text
+        assert answer.json()["detail"] == "path: must be percent-encoded UTF-8; correct it."
 
 
 async def test_a_method_that_a_path_does_not_know_is_405_and_a_path_that_is_none_404(asked: Asked) -> None:

@@ -221,6 +221,8 @@ async def test_what_can_be_no_name_time_or_token_is_refused_with_its_field(asked
     for field, body in bodies:
         answer = await asked.client.post("/v1/locks", content=body, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["facts"]["field"]) == (422, field), body
+    short = await asked.client.post("/v1/locks", json={"name": "x"})
+    assert "name: there is no lock 'x': write a kind" in short.json()["detail"]
 
 
 async def test_those_who_wait_for_each_other_are_found_by_what_they_hold(asked: Asked) -> None:

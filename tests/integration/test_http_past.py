@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVERYTHING_IS_LONG_AGO, NOTHING_IS = Limits(resume_seconds=0.0), Limits()
 READS, COMMANDS = Permission.READS, Permission.COMMANDS
 AS_ORCHESTRATOR = {"Authorization": "Bearer orchestrator"}
+AUDITOR = {"Authorization": "Bearer auditor"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -127,6 +128,58 @@ async def test_a_stream_of_events_of_long_ago_is_kept_as_a_look_at_the_past(aske
     }  # fmt: skip
     await sooner_or_later_ended(asked.readings.readings)
     assert asked.readings.readings[0].rows == 2
+
+
+NOTHING = {
+    "/v1/workflows/{wf}?at=2020-01-01T00:00:00Z": ("state", "workflow {wf}"),
+    "/v1/workflows/{wf}?version=99": ("state", "workflow {wf}"),
+    "/v1/tasks/none?position=1": ("state", "task none"),
+    "/v1/workflows/{wf}/diff?begin=v1&end=v99": ("diff", "workflow {wf}"),
+    "/v1/diff?begin=start&end=p999999": ("diff", "everything"),
+    "/v1/traces/nope": ("trace", "nope"),
+    "/v1/agents/none/history": ("history", "agent none"),
+    "/v1/agents/none/history?stream=true": ("history", "agent none"),
+    "/v1/workflows/{wf}/timeline?version=99": ("timeline", "workflow {wf}"),
+    "/v1/workflows/{wf}/events?up_to_version=99": ("events", "workflow {wf}"),
+    "/v1/workflows/{wf}/reconstruction?up_to_version=99": ("reconstruction", "workflow {wf}"),
+    "/v1/export?format=jsonl&position=999999": ("export jsonl", "everything"),
+}
+
+
+@pytest.mark.parametrize("path", NOTHING)
+async def test_a_look_that_finds_nothing_is_kept_before_it_is_told_so(
+    asked: Asked, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wf = fresh("wf")
+    await a_workflow(asked, wf)
+    answer = await asked.get(path.format(wf=wf), headers=AUDITOR)
+    assert answer.status_code == 404, answer.text
+    what, about = NOTHING[path]
+    assert [(one.what, one.about, one.rows) for one in asked.readings.readings] == [(what, about.format(wf=wf), 0)]
+
+    async def refuse(reading: Reading) -> None:
+        raise LogUnavailable("It can't be kept.")
+
+    monkeypatch.setattr(asked.readings, "record", refuse)
+    assert (await asked.get(path.format(wf=wf), headers=AUDITOR)).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/workflows/{wf}/history?stream=true",
+        "/v1/diff?begin=start",
+        "/v1/export?format=csv",
+        "/v1/workflows/{wf}/events",
+        "/v1/events?after_position=0",
+    ],
+)
+async def test_of_what_only_the_head_was_asked_for_nothing_was_shown(asked: Asked, path: str) -> None:
+    wf = fresh("wf")
+    await a_workflow(asked, wf)
+    answer = await asked.client.head(path.format(wf=wf), headers=AUDITOR)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert [one.rows for one in asked.readings.readings] == [0]
 
 
 async def sooner_or_later_ended(readings: list[Reading]) -> None:

@@ -92,7 +92,7 @@ async def test_what_can_not_be_a_transaction_is_refused(asked: Asked, body: Any,
     ("body", "said"),
     [
         ({}, "name: must be given"),
-        ({"name": "w"}, "name: must"),
+        ({"name": "w"}, "name: there is no lock 'w'"),
         ({"name": "wf:w"}, "write a kind"),
         ({"name": "workflow:w", "timeout": -1}, "timeout: must be at least 0"),
         ({"name": "workflow:w", "timeout": 10_000}, "timeout: must be at most 300"),

@@ -101,6 +101,15 @@ async def test_what_is_no_http_is_400(asked: Asked, garbage: bytes) -> None:
     assert b'"code":"malformed_request"' in answer
 
 
+async def test_a_request_names_its_host_once(asked: Asked) -> None:
+    for hosts in (b"", b"host: 127.0.0.1\r\nHost: 127.0.0.1\r\n"):
+        answer = await said(asked, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"A request must name its host once; send one header Host." in answer
+    answer = await said(asked, b"GET /health/live HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 "), "before 1.1 there was no such header"
+
+
 async def test_a_head_that_is_too_large_is_431(asked: Asked) -> None:
     for head in (b"GET /" + b"x" * 40_000, b"GET / HTTP/1.1\r\nx: " + b"x" * 40_000):
         answer = await said(asked, head + b" HTTP/1.1\r\n\r\n" if b"HTTP" not in head else head + b"\r\n\r\n")

@@ -21,7 +21,6 @@ from tests.support.locking import (
     amend,
     end_session,
     is_waited_for,
-    problem_of,
     stop_beats,
     two_managers,
     until,
@@ -97,21 +96,45 @@ async def test_a_silent_holder_is_no_longer_in_the_way_of_commands(
         await hold()
 
 
-async def test_whoever_waits_hears_that_the_database_is_gone_and_the_next_one_has_another_place(
+WAITS = "SELECT p.pid FROM lock_places p JOIN lock_waiters w ON w.place = p.place"
+
+
+async def test_whoever_waits_when_the_database_goes_away_waits_on_in_another_place_within_the_time(
     managers: Two,
 ) -> None:
     one, another = managers
-    async with one.exclusive_lock(WORKFLOW):
+    async with one.exclusive_lock(WORKFLOW), admin(one) as connection:
         waiting = asyncio.create_task(wait_for(another))
         await until_true(lambda: is_waited_for(one))
-        async with admin(one) as connection:
-            pid = await value(connection, "SELECT p.pid FROM lock_places p JOIN lock_waiters w ON w.place = p.place")
-            await rows(connection, "SELECT pg_terminate_backend(%s)", pid)
-        with pytest.raises(LogUnavailable, match="try again"):
-            await waiting
-        assert (await one.locks())[0].waiters == ()
-    async with another.exclusive_lock(WORKFLOW, timeout=5.0):
-        assert problem_of(await amend(one, 1)) == "locked"
+        first = await value(connection, WAITS)
+        await rows(connection, "SELECT pg_terminate_backend(%s)", first)
+
+        async def waits_again() -> bool:
+            return any(pid != first for (pid,) in await rows(connection, WAITS))
+
+        await until_true(waits_again)
+        assert not waiting.done()
+    await waiting
+    assert (await another.locks(), another.platform.locks.figures.waiting) == ([], 0)
+
+
+async def test_whoever_has_waited_for_long_enough_hears_that_the_database_is_away(
+    managers: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    @asynccontextmanager
+    async def away(*_: object) -> AsyncIterator[Place]:
+        nonlocal tries
+        tries += 1
+        raise LogUnavailable("away")
+        yield
+
+    monkeypatch.setattr(adapter, "open_place", away)
+    monkeypatch.setattr(adapter, "AGAIN_SECONDS", 0.01)
+    with pytest.raises(LogUnavailable, match="away"):
+        await wait_for(managers[0], timeout=0.1)
+    assert tries > 1
 
 
 async def test_those_who_come_while_the_database_is_away_try_it_once_for_all(
@@ -130,7 +153,7 @@ async def test_those_who_come_while_the_database_is_away_try_it_once_for_all(
 
     with monkeypatch.context() as patched:
         patched.setattr(adapter, "open_place", away)
-        waiting = [asyncio.create_task(wait_for(one)) for _ in range(3)]
+        waiting = [asyncio.create_task(wait_for(one, timeout=0)) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         go_on.set()

@@ -14,6 +14,7 @@ from dora_state.refusals import TransactionEnded
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.migrations import drop_tenant
+from projections.reading import Consistency
 
 
 @pytest.fixture
@@ -92,6 +93,112 @@ async def test_a_system_of_which_nothing_was_said_can_be_configured(
         system.environment = "another"
         with pytest.raises(OptimisticLockException):
             await manager.update_system(system)
+
+
+WRONG: list[Any] = [
+    5,
+    None,
+    1.5,
+    object(),
+    [1],
+    {},
+    {5: 1},
+    "\ud800",
+    b"\xff",
+    bytearray(b"{}"),
+    {"type": 5, "data": 5},
+]
+
+
+async def test_nothing_that_is_wrong_with_a_submission_raises_and_spoils_others(manager: StateManager) -> None:
+    assert [(await manager.submit(one)).outcome for one in WRONG] == ["invalid"] * len(WRONG)
+    start = {"type": "StartWorkflow", "data": {"workflow_id": "none"}}
+    answers = await manager.submit_many([*WRONG, start])
+    assert [answer.outcome for answer in answers] == ["invalid"] * len(WRONG) + ["refused"]
+
+
+@pytest.mark.parametrize("consistency", ["projected", "cached", "live"])
+async def test_a_state_of_any_freshness_is_changed_and_handed_back(
+    manager: StateManager, consistency: Consistency
+) -> None:
+    await manager.catch_up()
+    for _ in range(2):  # the second time it is kept near, where it is cached
+        workflow = await manager.get_workflow_state("w", consistency=consistency)
+        assert workflow.state == workflow["state"] == "running"
+        workflow.context["bank"] = workflow.get("context", {}).get("bank", 0) + 1
+        done(await manager.update_workflow(workflow))
+        await manager.catch_up()
+    assert (await manager.get_workflow("w")).context == {"bank": 2}
+    assert (await manager.get_workflow_state("w", consistency=consistency)).context == {"bank": 2}
+    with pytest.raises(OptimisticLockException):
+        await manager.update_workflow(workflow)
+
+
+async def test_what_is_changed_in_a_cached_state_is_seen_by_nobody_else(manager: StateManager) -> None:
+    await manager.catch_up()
+    one, another = [await manager.get_workflow_state("w", consistency="cached") for _ in range(2)]
+    one["metrics"]["total_tasks"] = 99
+    one.context["a"] = 1
+    assert another["metrics"]["total_tasks"] == 2
+    assert (await manager.get_workflow_state("w", consistency="cached"))["context"] == {}
+    assert one.changes == {"metrics": {"total_tasks": 99}, "context": {"a": 1}}
+    assert another.changes == {}
+
+
+async def test_each_kind_of_state_is_handed_back_by_its_own_name(manager: StateManager) -> None:
+    task: Any = await manager.get_task("t")
+    with pytest.raises(InvalidInput, match="update_workflow takes the state of a workflow, and this is that of task t"):
+        await manager.update_workflow(task)
+    async with manager.transaction() as txn:
+        with pytest.raises(InvalidInput, match="hand it back to update_task"):
+            await txn.update_agent(task)
+        for wrong in ({"workflow_id": "w"}, None, 5):
+            with pytest.raises(InvalidInput, match="What is handed back must be what get_workflow"):
+                await txn.update_workflow(wrong)  # type: ignore[arg-type]
+    task.state = TaskState.CANCELLED
+    done(await manager.update_task(task))
+
+
+async def test_a_state_that_is_handed_back_again_in_a_transaction_says_what_it_says_last(
+    manager: StateManager,
+) -> None:
+    async with manager.transaction() as txn:
+        workflow = await txn.get_workflow("w")
+        workflow.context |= {"m": 1, "left": 1}
+        await txn.update_workflow(workflow)
+        workflow.context["m"] = 2
+        del workflow.context["left"]
+        workflow.state = WorkflowState.PAUSED
+        await txn.update_workflow(workflow)
+        workflow.state = WorkflowState.RUNNING
+        await txn.update_workflow(workflow)
+        await txn.update_workflow(workflow)
+    assert txn.answer is not None
+    assert txn.answer.ok
+    workflow = await manager.get_workflow("w")
+    assert (workflow.context, workflow.state) == ({"m": 2}, "running")
+
+
+async def test_progress_may_be_told_twice_in_a_transaction(manager: StateManager) -> None:
+    async with manager.transaction() as txn:
+        await txn.update_task_state("t", TaskState.ASSIGNED, agent_id="a")
+        await txn.update_task_state("t", TaskState.RUNNING)
+    async with manager.transaction() as txn:
+        task = await txn.get_task("t")
+        for percentage in (10, 20):
+            task.percentage = percentage
+            await txn.update_task(task)
+    assert (await manager.get_task("t")).percentage == 20
+
+
+async def test_another_copy_of_what_was_handed_back_is_refused(manager: StateManager) -> None:
+    async with manager.transaction() as txn:
+        one, another = [await txn.get_workflow("w") for _ in range(2)]
+        one.context["a"], another.context["b"] = 1, 2
+        await txn.update_workflow(one)
+        with pytest.raises(InvalidInput, match="change that one further, and hand it back again"):
+            await txn.update_workflow(another)
+    assert (await manager.get_workflow("w")).context == {"a": 1}
 
 
 async def test_all_of_a_transaction_is_done_or_nothing(manager: StateManager) -> None:

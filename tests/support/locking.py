@@ -37,8 +37,8 @@ async def amend(manager: StateManager, value: object, id: str = "w") -> Answer:
     return await manager.submit({"type": "AmendWorkflow", "data": {"workflow_id": id, "context": {"a": value}}})
 
 
-async def wait_for(manager: StateManager) -> None:
-    async with manager.exclusive_lock(WORKFLOW, holder="another who waits"):
+async def wait_for(manager: StateManager, timeout: float = 30.0) -> None:
+    async with manager.exclusive_lock(WORKFLOW, holder="another who waits", timeout=timeout):
         pass
 
 

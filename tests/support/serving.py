@@ -1,14 +1,32 @@
-"""A server in a process of its own, as operators run it, on the servers of the tests."""
+"""A server in a process of its own, as operators run it, or in this one, on the servers of the tests."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from dora_state.access.opening import open_access
+from dora_state.http.serving import address, listening, make_server, run
+from dora_state.state_manager import StateManager
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.command_line import ROOT, CommandLine
 from tests.support.working import WorkerProcess
+
+
+@asynccontextmanager
+async def served(manager: StateManager, port: int = 0) -> AsyncIterator[str]:
+    """A server on a port of its own, as long as the block runs."""
+    stop = asyncio.Event()
+    platform = manager.platform
+    async with open_access(platform.settings, platform.servers) as access:
+        with listening("127.0.0.1", port) as listener:
+            serving = asyncio.create_task(run(make_server(manager, access), listener, stop))
+            try:
+                yield address(listener)
+            finally:
+                stop.set()
+                await serving
 
 
 class ServerProcess(WorkerProcess):
