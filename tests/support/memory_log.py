@@ -199,9 +199,12 @@ class MemoryEventLog:
         missing: dict[str, int] = {}
         outcomes: list[AppendOutcome] = []
         known_before = {command.command_id for command in commands if command.command_id in self.commands}
+        seen: set[UUID] = set()
         for command in commands:
             outcome = self._append_one(command, failed, missing)
-            if isinstance(outcome, Conflicted) or command.command_id in known_before:
+            first = command.command_id not in seen  # one that comes again in the group has no say
+            seen.add(command.command_id)
+            if first and (isinstance(outcome, Conflicted) or command.command_id in known_before):
                 for stream_id in {event.stream_id for event in command.events}:
                     base = command.expected[stream_id]
                     missing[stream_id] = min(base, missing.get(stream_id, base))
