@@ -19,7 +19,6 @@ from domain.task import TASK
 from domain.workflow import WORKFLOW
 from dora_state.testing.commands import TASKS, any_command, dependencies, resources, task_ids, workflow_ids
 from tests.support.command_world import (
-    World,
     add_task,
     assign,
     at_once,
@@ -30,6 +29,7 @@ from tests.support.command_world import (
 )
 from tests.support.exported import check_exports, check_round_trip
 from tests.support.invariants import check_world
+from tests.support.model_agreement import ModelledWorld
 from tests.support.time_travel import check_past
 
 AGENTS = {"a1": ("read", "write"), "a2": ("read",)}
@@ -73,7 +73,7 @@ class Commands(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(cache_size=6)  # small, so that aggregates are loaded again and again
+        self.world = ModelledWorld(cache_size=6)  # small, so that aggregates are loaded again and again
 
     @initialize(
         shape=st.fixed_dictionaries(

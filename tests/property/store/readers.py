@@ -137,6 +137,7 @@ class Readers(RuleBasedStateMachine):
                 st.none() | st.integers(1, 9),
             ),
             max_size=4,
+            unique_by=lambda one: one.stream_id,
         ),
         until=st.none() | numbers,
     )
