@@ -69,7 +69,7 @@ class Working(Plans):
         refuse(
             task_state=task.state != "running",
             progress_falls=told.percentage is not None and told.percentage < task.percentage,
-            phase_unknown=told.phase is not None and told.phase not in task.phases,
+            phase_unknown=told.phase is not None and bool(task.phases) and told.phase not in task.phases,
             phase_completed=told.phase in task.phases_done,
         )
         named = {
@@ -86,9 +86,10 @@ class Working(Plans):
 
     def complete_phase(self, told: Any) -> None:
         task = self.task(told.task_id)
-        refuse(task_state=task.state != "running", phase_unknown=told.phase not in task.phases)
         if told.phase in task.phases_done:
             return
+        unknown = bool(task.phases) and told.phase not in task.phases
+        refuse(task_state=task.state != "running", phase_unknown=unknown)
         done = (*task.phases_done, told.phase)
         left = [phase for phase in task.phases if phase not in done]
         self.change_task(told.task_id, phases_done=done, phase=left[0] if left else None)

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from commands.messages import Command, agent, pool, system, task, workflow
 from commands.messages.transaction import Transaction
@@ -18,6 +16,7 @@ from domain.pool import POOL
 from domain.task import TASK
 from domain.workflow import WORKFLOW
 from dora_state.testing.commands import TASKS, any_command, dependencies, resources, task_ids, workflow_ids
+from tests.property.commands.again import Again
 from tests.support.command_world import (
     add_task,
     assign,
@@ -29,7 +28,6 @@ from tests.support.command_world import (
 )
 from tests.support.exported import check_exports, check_round_trip
 from tests.support.invariants import check_world
-from tests.support.model_agreement import ModelledWorld
 from tests.support.time_travel import check_past
 
 AGENTS = {"a1": ("read", "write"), "a2": ("read",)}
@@ -37,9 +35,6 @@ agent_ids = st.sampled_from(sorted(AGENTS))
 ahead = st.sampled_from([None, 5, 60, 600])
 """Seconds from now."""
 several = st.integers(0, 7)
-
-NOT_REPEATABLE = (pool.Reserve, workflow.RollBackWorkflow)
-"""A reservation is a new one each time; a rollback takes slots and time limits afresh."""
 
 TASK_PLAN = st.fixed_dictionaries(
     {
@@ -68,12 +63,8 @@ def busy_agents(machine: "Commands") -> list[str]:
     return [agent_id for agent_id, one in machine.world.of_kind(AGENT).items() if one.slots]
 
 
-class Commands(RuleBasedStateMachine):
+class Commands(Again):
     """Each rule does what would come next, or what spoils it; what is refused is as welcome as what is accepted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = ModelledWorld(cache_size=6)  # small, so that aggregates are loaded again and again
 
     @initialize(
         shape=st.fixed_dictionaries(
@@ -111,22 +102,6 @@ class Commands(RuleBasedStateMachine):
             world.given(workflow.StartWorkflow(workflow_id=workflow_id))
             if approved:
                 world.given(workflow.SatisfyDependency(workflow_id=workflow_id, dependency="approval"))
-
-    def do(self, command: Command) -> None:
-        """Do it, ask the same id again, and do it once more under a new id."""
-        given = envelope(command)
-        (answer,) = self.world.commit(given)
-        assert answer.outcome in ("accepted", "unchanged", "refused"), answer
-        check_world(self.world)
-        if isinstance(command, agent.Heartbeat):
-            return
-        before = self.world.everything()
-        (again,) = self.world.commit(given)
-        assert again == replace(answer, repeated=True)
-        if not isinstance(command, NOT_REPEATABLE):
-            (another,) = self.world.commit(replace(given, command_id=uuid4()))
-            assert another.outcome in ("unchanged", "refused")
-        assert self.world.everything() == before
 
     def later(self, seconds: int | None) -> datetime | None:
         return None if seconds is None else self.world.clock() + timedelta(seconds=seconds)
