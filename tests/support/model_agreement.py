@@ -41,6 +41,8 @@ def as_the_model_has_it(stream_id: str, document: dict[str, Any], expected: Seen
         case "agent":
             told["capabilities"] = sorted(told["capabilities"])
             told["current_tasks"] = _by_id(told["current_tasks"], "task_id")
+            average = told["performance_metrics"]["average_execution_time"]
+            told["performance_metrics"]["average_execution_time"] = average and round(average, 3)
             told["checks"] = _reported(told["health_status"]["checks"])
         case "pool":
             told["reservations"] = _by_id(told["reservations"], "reservation_id")

@@ -125,7 +125,7 @@ def of_agent(agent: Agent) -> Seen:
         },
         "performance_metrics": {
             "tasks_completed": agent.completed,
-            "average_execution_time": sum(agent.times) / len(agent.times) if agent.times else None,
+            "average_execution_time": round(sum(agent.times) / len(agent.times), 3) if agent.times else None,
             "success_rate": round(agent.completed / tried, 4) if tried else 1.0,
             "error_count": agent.failed,
         },
