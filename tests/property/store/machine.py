@@ -49,7 +49,7 @@ class Logs(Readers):
         for plan in group:
             expected = {one: max(versions[one] + plan.wrong, 0) for one in (*plan.reads, *plan.writes)}
             known = [*self.sent, *commands]
-            again = None if plan.again is None or not known else known[plan.again % len(known)]
+            again = None if plan.again is None or not known else known[-1 - plan.again % len(known)]
             commands.append(again if again and plan.wrong else self.command(plan, expected, again))
             if not plan.unseen:
                 for event in commands[-1].events:
@@ -65,7 +65,7 @@ class Logs(Readers):
             for number, one in enumerate(plan.writes)
         ]
         command_id = again.command_id if again else next(self.ids)
-        return CommandAppend(command_id, expected, tuple(events), f"answer {len(self.sent)}".encode())
+        return CommandAppend(command_id, expected, tuple(events), f"answer {next(self.ids)}".encode())
 
     async def told(self, log: EventLog, group: list[CommandAppend]) -> list[AppendOutcome]:
         return await log.append(group)
@@ -177,12 +177,12 @@ class Logs(Readers):
 
     # --- snapshots ------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: bool(self.model.events))
-    @rule(which=numbers, stamp=stamps)
-    def take_a_snapshot(self, which: int, stamp: Stamp) -> None:
-        snapshot = taken(self.model.events[which % len(self.model.events)], stamp)
-        self.model.snapshots.append(snapshot)
-        self.run(self.store.keep(snapshot))
+    @rule(stream_id=streams, stamp=stamps, every=st.integers(1, 3))
+    def take_snapshots(self, stream_id: str, stamp: Stamp, every: int) -> None:
+        for event in self.model.stream(stream_id)[::every]:
+            snapshot = taken(event, stamp)
+            self.model.snapshots.append(snapshot)
+            self.run(self.store.keep(snapshot))
 
     @rule(stream_id=streams)
     def delete_snapshots(self, stream_id: str) -> None:

@@ -12,7 +12,7 @@ from tests.models.log import MICROSECOND
 BEGINNING = datetime(2031, 1, 31, 23, 59, 59, 999_900, tzinfo=UTC)
 """A moment before the end of a month that nobody has made ready."""
 LONG_AGO = datetime(2029, 11, 30, 12, tzinfo=UTC)
-STREAMS = ("task-1", "task-1-b", "agent-1", "pool-ü", "workflow-W", "workflow-w")
+STREAMS = ("task-1", "task-1-b", "pool-ü", "workflow-W", "workflow-w")
 STAMPS = (Stamp("shape", 1), Stamp("shape", 2))
 STEPS = (
     *(timedelta(0), MICROSECOND, timedelta(seconds=1), timedelta(days=1), timedelta(days=20), timedelta(days=70)),
@@ -64,3 +64,43 @@ plans = st.builds(
     about=metadata,
 )
 groups = st.lists(plans, min_size=1, max_size=6)
+
+
+@dataclass(frozen=True)
+class StreamRead:
+    stream_id: str
+    after: int
+    cut: tuple[str, int]
+    backwards: bool
+    limit: int | None
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True)
+class LogRead:
+    after: int
+    limit: int
+    categories: frozenset[str]
+    types: frozenset[str]
+    correlation: str | None
+    until: int | None
+
+
+stream_reads = st.lists(
+    st.builds(StreamRead, streams, st.just(0) | versions, cuts, st.booleans(), st.none() | limits, st.none() | stamps),
+    min_size=1,
+    max_size=6,
+)
+log_reads = st.lists(
+    st.builds(
+        LogRead,
+        numbers,
+        limits,
+        st.just(frozenset()) | st.frozensets(st.sampled_from(["task", "pool", "workflow"]), max_size=2),
+        st.just(frozenset()) | st.frozensets(st.sampled_from(["one", "ünlike"]), max_size=1),
+        st.sampled_from([None, None, "c", 'c "2"']),
+        st.none() | numbers,
+    ),
+    min_size=1,
+    max_size=6,
+)

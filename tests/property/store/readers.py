@@ -8,16 +8,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain.log import CommandAppend, Cut, EventLog, FoldRequest, LogFilter
-from domain.snapshots import Stamp
 from tests.models.log import MICROSECOND, LogModel
 from tests.property.store.plans import (
     BEGINNING,
     STREAMS,
+    LogRead,
+    StreamRead,
     cuts,
     limits,
+    log_reads,
     numbers,
     some_streams,
     stamps,
+    stream_reads,
     streams,
     versions,
     writers,
@@ -57,50 +60,37 @@ class Readers(RuleBasedStateMachine):
                 return Cut(at=at + (number % 3 - 1) * MICROSECOND)
         return Cut()
 
-    @rule(
-        reader=writers,
-        stream_id=streams,
-        after=versions,
-        cut=cuts,
-        backwards=st.booleans(),
-        limit=st.none() | limits,
-    )
-    def read_a_stream(
-        self, reader: int, stream_id: str, after: int, cut: tuple[str, int], backwards: bool, limit: int | None
-    ) -> None:
-        until, log = self.cut(*cut), self.store.logs[reader]
+    @rule(reader=writers, asked=stream_reads)
+    def read_streams(self, reader: int, asked: list[StreamRead]) -> None:
+        for one in asked:
+            self.run(self.read_a_stream(self.store.logs[reader], one))
+            self.run(self.read_for_a_fold(self.store.logs[reader], one))
 
-        async def read() -> list[Any]:
-            found = log.read_stream(stream_id, after_version=after, cut=until, backwards=backwards, limit=limit)
-            return [event async for event in found]
+    async def read_a_stream(self, log: EventLog, asked: StreamRead) -> None:
+        until = self.cut(*asked.cut)
+        found = log.read_stream(
+            asked.stream_id, after_version=asked.after, cut=until, backwards=asked.backwards, limit=asked.limit
+        )
+        there = self.model.stream(asked.stream_id, until, asked.after)
+        assert [event async for event in found] == (there[::-1] if asked.backwards else there)[: asked.limit]
 
-        there = self.model.stream(stream_id, until, after)
-        assert self.run(read()) == (there[::-1] if backwards else there)[:limit]
+    async def read_for_a_fold(self, log: EventLog, asked: StreamRead) -> None:
+        until = self.cut(*asked.cut)
+        found = log.read_stretches(asked.stream_id, stamp=asked.stamp, after_version=asked.after, cut=until)
+        stretches = [stretch async for stretch in found]
+        whole = self.model.fold(FoldRequest(asked.stream_id, asked.stamp, asked.after), until)
+        assert stretches[0].snapshot == whole.snapshot
+        assert [event for one in stretches for event in one.events] == whole.events
+        assert [one.last for one in stretches if one.last][-1:] == ([whole.last] if whole.last else [])
 
-    @rule(
-        reader=writers,
-        after=numbers,
-        limit=limits,
-        categories=st.sets(st.sampled_from(["task", "pool", "workflow"]), max_size=2),
-        types=st.sets(st.sampled_from(["one", "ünlike"]), max_size=1),
-        correlation=st.sampled_from([None, None, "c", 'c "2"']),
-        until=st.none() | numbers,
-    )
-    def read_the_log(
-        self,
-        reader: int,
-        after: int,
-        limit: int,
-        categories: set[str],
-        types: set[str],
-        correlation: str | None,
-        until: int | None,
-    ) -> None:
-        after, until = self.position(after), None if until is None else self.position(until)
-        only = LogFilter(frozenset(categories), frozenset(types), correlation)
+    @rule(reader=writers, asked=log_reads)
+    def read_the_log(self, reader: int, asked: list[LogRead]) -> None:
         log = self.store.logs[reader]
-        batch = self.run(log.read_log(after_position=after, limit=limit, only=only, until_position=until))
-        assert batch == self.model.batch(after, limit, only, until)
+        for one in asked:
+            after, until = self.position(one.after), None if one.until is None else self.position(one.until)
+            only = LogFilter(one.categories, one.types, one.correlation)
+            batch = self.run(log.read_log(after_position=after, limit=one.limit, only=only, until_position=until))
+            assert batch == self.model.batch(after, one.limit, only, until)
 
     @rule(reader=writers, stream_ids=some_streams, after=versions, until=st.none() | numbers)
     def read_many_streams(self, reader: int, stream_ids: list[str], after: int, until: int | None) -> None:
@@ -109,22 +99,6 @@ class Readers(RuleBasedStateMachine):
         read = self.run(self.store.logs[reader].read_streams(stream_ids, after=versions, up_to_position=until))
         cut = Cut(position=until)
         assert read == {one: self.model.stream(one, cut, versions.get(one, 0)) for one in stream_ids}
-
-    @rule(reader=writers, stream_id=streams, after=versions, stamp=st.none() | stamps, cut=cuts)
-    def read_for_a_fold(
-        self, reader: int, stream_id: str, after: int, stamp: Stamp | None, cut: tuple[str, int]
-    ) -> None:
-        until, log = self.cut(*cut), self.store.logs[reader]
-
-        async def read() -> list[Any]:
-            found = log.read_stretches(stream_id, stamp=stamp, after_version=after, cut=until)
-            return [stretch async for stretch in found]
-
-        stretches = self.run(read())
-        whole = self.model.fold(FoldRequest(stream_id, stamp, after), until)
-        assert stretches[0].snapshot == whole.snapshot
-        assert [event for one in stretches for event in one.events] == whole.events
-        assert [one.last for one in stretches if one.last][-1:] == ([whole.last] if whole.last else [])
 
     @rule(
         reader=writers,

@@ -19,7 +19,7 @@ def lives(share: float) -> settings:
 
 
 def test_the_log_on_postgresql_does_what_the_model_does(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PAGE", 4)  # so that there are pages
+    monkeypatch.setattr(reading, "PAGE", 2)  # so that there are pages
 
     class OnPostgres(Logs):
         def __init__(self) -> None:
