@@ -66,6 +66,8 @@ def busy_agents(machine: "Commands") -> list[str]:
 class Commands(Purposes):
     """Each rule does what would come next, or what spoils it; what is refused is as welcome as what is accepted."""
 
+    looked_back_at = False
+
     @initialize(
         shape=st.fixed_dictionaries(
             {
@@ -79,6 +81,7 @@ class Commands(Purposes):
         approved=st.booleans(),
         timeout=st.sampled_from([None, 30.0]),
         retries=st.integers(0, 2),
+        looked_back_at=st.sampled_from([False, False, True]),
     )
     def a_world(
         self,
@@ -88,8 +91,10 @@ class Commands(Purposes):
         approved: bool,
         timeout: float | None,
         retries: int,
+        looked_back_at: bool,
     ) -> None:
         world = self.world
+        self.looked_back_at = looked_back_at
         world.accept(system.ConfigureSystem(environment="test", default_timeout=timeout, retry_attempts=retries))
         world.given(create_pool("p1", "6"), pool.ResizePool(pool_id="p1", total={"cpu": "6", "memory": "4Gi"}))
         for agent_id, capabilities in AGENTS.items():
@@ -277,12 +282,14 @@ class Commands(Purposes):
         check_world(self.world)
 
     def teardown(self) -> None:
-        at_once(check_past(self.world.log, spacing=3))
-        asyncio.run(check_exports(self.world.log))
-        asyncio.run(check_round_trip(self.world.log))
+        """All of the past takes twice as long as to come there, so not each life is looked back at."""
+        if self.looked_back_at:
+            at_once(check_past(self.world.log, spacing=3))
+            asyncio.run(check_exports(self.world.log))
+            asyncio.run(check_round_trip(self.world.log))
 
 
 TestCommands = Commands.TestCase
 TestCommands.settings = settings(
-    max_examples=round(settings().max_examples * 0.4), stateful_step_count=40, deadline=None
+    max_examples=round(settings().max_examples * 0.8), stateful_step_count=40, deadline=None
 )

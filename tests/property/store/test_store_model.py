@@ -25,7 +25,7 @@ def test_the_log_on_postgresql_does_what_the_model_does(database_url: str, monke
         def __init__(self) -> None:
             super().__init__(PostgresStore(database_url))
 
-    run_state_machine_as_test(OnPostgres, settings=lives(0.05))
+    run_state_machine_as_test(OnPostgres, settings=lives(0.1))
 
 
 def test_the_log_in_memory_does_what_the_model_does() -> None:
