@@ -245,11 +245,15 @@ class MemoryEventLog:
                 recorded_at=recorded_at,
                 following=len(command.events) - place,
             )
-            self.events.append(recorded)
-            self._streams.setdefault(event.stream_id, []).append(recorded)
+            self.put_as_it_is(recorded)
         positions = (first, len(self.events)) if command.events else (None, None)
         self.commands[command.command_id] = AlreadyRecorded(command.answer, recorded_at, *positions)
         return Appended(recorded_at, *positions)
+
+    def put_as_it_is(self, event: RecordedEvent) -> None:
+        """As an event of another log that goes on here: in order, and not checked."""
+        self.events.append(event)
+        self._streams.setdefault(event.stream_id, []).append(event)
 
     def _version(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))

@@ -22,20 +22,20 @@ class Holdings(Floor):
         task, agent = self.task(task_id), self.agent(agent_id)
         reasons = {reason for reason, holds in self.why_unable(agent, task).items() if holds}
         reservation_id = None
-        if pool_id is not None:
-            pool = self.pool(pool_id)
-            if task.wants:
-                reservation_id = self.next_reservation()
-                reasons |= self.reserve_in(
-                    pool_id, reservation_id, Reservation(task.wants, task_id, agent_id, self.now, expires_at), pool
-                )
+        if pool_id is not None and pool_id not in self.rooms.pools:
+            reasons.add("unknown_id")
+        elif pool_id is not None and task.wants:
+            reservation_id = self.next_reservation()
+            wanted = Reservation(task.wants, task_id, agent_id, self.now, expires_at)
+            reasons |= self.reserve_in(pool_id, reservation_id, wanted)
         if reasons:
             raise Refused(*reasons)
         self.change_agent(agent_id, slots={**agent.slots, task_id: Slot(task.workflow_id, task.priority)})
         return reservation_id
 
-    def reserve_in(self, pool_id: str, reservation_id: str, wanted: Reservation, pool: Pool) -> set[str]:
+    def reserve_in(self, pool_id: str, reservation_id: str, wanted: Reservation) -> set[str]:
         """The reasons why not."""
+        pool = self.pool(pool_id)
         self.change_pool(pool_id, reservations={**pool.reservations, reservation_id: wanted})
         reasons = {"pool_exhausted"} if self.pool(pool_id).lends_too_much else set()
         if wanted.expires_at is not None and wanted.expires_at <= self.now:
@@ -86,7 +86,7 @@ class Holdings(Floor):
 
     def reserve(self, told: Any) -> None:
         wanted = Reservation({**told.resources}, None, told.agent_id, self.now, told.expires_at)
-        reasons = self.reserve_in(told.pool_id, self.next_reservation(), wanted, self.pool(told.pool_id))
+        reasons = self.reserve_in(told.pool_id, self.next_reservation(), wanted)
         if reasons:
             raise Refused(*reasons)
 

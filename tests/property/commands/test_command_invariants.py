@@ -27,6 +27,7 @@ from tests.support.command_world import (
     register_agent,
 )
 from tests.support.exported import check_exports, check_round_trip
+from tests.support.former_release import check_upcasts
 from tests.support.invariants import check_world
 from tests.support.time_travel import check_past
 
@@ -285,6 +286,7 @@ class Commands(Purposes):
         """All of the past takes twice as long as to come there, so not each life is looked back at."""
         if self.looked_back_at:
             at_once(check_past(self.world.log, spacing=3))
+            at_once(check_upcasts(self.world.log))
             asyncio.run(check_exports(self.world.log))
             asyncio.run(check_round_trip(self.world.log))
 
