@@ -19,9 +19,8 @@ class Back(Staff):
             for task_id, task in self.tasks_of(workflow_id).items()
             if then.rooms.tasks.get(task_id, replace(task, state="cancelled")) != task
         ]
-        same = then.versions[f"workflow-{workflow_id}"] == self.version(f"workflow-{workflow_id}") and (
-            workflow == self.moments[-1].rooms.workflows[workflow_id]  # else something came before in this command
-        )
+        current = self.version(f"workflow-{workflow_id}")
+        same = then.versions[f"workflow-{workflow_id}"] == current and workflow_id not in self.moved
         refuse(rollback_to_now=same and (told.to_version is not None or not changed))
         refuse(rollback_needs_tasks=told.workflow_only and bool(changed))
         for task_id in changed:

@@ -27,6 +27,8 @@ class Floor:
         self.command_id = ""
         self.reservations_made = 0
         self.active_before = 0
+        self.moved: set[str] = set()
+        """Workflows of which something else is seen since an earlier one of several commands that are one."""
 
     # --- finding --------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from tests.models.house.back import Back
 from tests.models.house.floor import Moment
 from tests.models.house.rooms import Refused, Rooms
+from tests.models.house.seen import of_workflow
 
 OTHERWISE = {"release": "release_reservation"}
 """Where a command's name is taken for what tasks do."""
@@ -31,7 +32,7 @@ class House(Back):
         Accepted is what changes anything, unchanged what does not; and a refusal leaves all as it was.
         """
         before, self.rooms = self.rooms, self.rooms.copy()
-        self.now, self.command_id, self.reservations_made = now, command_id, 0
+        self.now, self.command_id, self.reservations_made, self.moved = now, command_id, 0, set()
         self.active_before = self.active(before) if active is None else active
         changes = False
         try:
@@ -40,6 +41,8 @@ class House(Back):
                 method = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
                 cast(Callable[[Any], None], getattr(self, OTHERWISE.get(method, method)))(told)
                 changes |= self.rooms != found
+                if len(commands) > 1:
+                    self.moved |= {one for one in self.rooms.workflows if self.looks_otherwise(one, found)}
         except Refused as refused:
             self.rooms = before
             return Expected("refused", frozenset(refused.reasons))
@@ -50,6 +53,10 @@ class House(Back):
     def recorded(self, position: int, at: datetime, versions: Mapping[str, int]) -> None:
         known = self.moments[-1].versions if self.moments else {}
         self.moments.append(Moment(position, at, {**known, **versions}, self.rooms))
+
+    def looks_otherwise(self, workflow_id: str, before: Rooms) -> bool:
+        then, now = before.workflows.get(workflow_id), self.workflow(workflow_id)
+        return then is None or of_workflow(before, then) != of_workflow(self.rooms, now)
 
     def active(self, rooms: Rooms) -> int:
         return sum(one.state in ("running", "paused") for one in rooms.workflows.values())

@@ -68,6 +68,7 @@ class Logs(Readers):
         return CommandAppend(command_id, expected, tuple(events), f"answer {next(self.ids)}".encode())
 
     async def told(self, log: EventLog, group: list[CommandAppend]) -> list[AppendOutcome]:
+        """As a coroutine, for whoever runs it."""
         return await log.append(group)
 
     # --- to begin with --------------------------------------------------------------------------------------
@@ -149,7 +150,8 @@ class Logs(Readers):
                 waiting = asyncio.create_task(self.told(self.store.logs[0], meanwhile))
                 for part in parts:
                     model.append(part, await log.append(part), self.clock)
-                assert (await log.head()) == model.head()
+                assert await log.head() == model.head()
+                assert await self.store.logs[0].head() == self.model.head()  # nobody else sees it yet
                 assert not waiting.done()
                 if not kept:
                     raise _Undone(waiting)
