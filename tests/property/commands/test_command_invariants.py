@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -293,5 +293,7 @@ class Commands(Purposes):
 
 TestCommands = Commands.TestCase
 TestCommands.settings = settings(
-    max_examples=round(settings().max_examples * 0.8), stateful_step_count=40, deadline=None
+    max_examples=round(settings().max_examples * 0.8),
+    stateful_step_count=40,
+    suppress_health_check=[HealthCheck.too_slow],
 )

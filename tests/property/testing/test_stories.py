@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dora_state.testing.checker import Checker, Fault
@@ -10,7 +10,7 @@ from dora_state.testing.histories import Story, stories
 from dora_state.testing.history import Asked, Followed, Told
 from tests.support.command_world import at_once
 
-few = settings(max_examples=max(20, settings().max_examples // 4))
+few = settings(max_examples=max(20, settings().max_examples // 4), suppress_health_check=[HealthCheck.too_slow])
 
 
 def faults(story: Story) -> list[Fault]:
