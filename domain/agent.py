@@ -260,11 +260,11 @@ AGENT = Aggregate(
 def register(agent: Agent | None, event: AgentRegistered) -> list[Event]:
     if agent is None or agent.state == "deregistered":
         return [event]
-    same = (agent.agent_type, agent.instance_id, agent.node_id, agent.capabilities) == (
+    same = (agent.agent_type, agent.instance_id, agent.node_id, {*agent.capabilities}) == (
         event.agent_type,
         event.instance_id,
         event.node_id,
-        event.capabilities,
+        {*event.capabilities},
     )
     if same and agent.max_concurrent_tasks == event.max_concurrent_tasks:
         return _registered_again(agent, event)

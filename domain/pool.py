@@ -4,6 +4,7 @@ Per kind, active reservations never exceed total x overcommit ratio; each is rel
 once. Quantities are exact decimals (cores, bytes, bytes, units).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -182,11 +183,16 @@ def create(pool: Pool | None, event: PoolCreated) -> list[Event]:
 
 
 def resize(pool: Pool, total: Resources, at: datetime) -> list[Event]:
-    if _exact(total) == pool.total:
+    if _same(_exact(total), pool.total, Decimal(0)):
         return []
     event = PoolResized(at=at, total=total)
     _require_room(evolve(pool.copy(), event), {})
     return [event]
+
+
+def _same(one: Mapping[ResourceKind, Decimal], other: Mapping[ResourceKind, Decimal], unnamed: Decimal) -> bool:
+    """Whether two say the same of each kind, also where only one of them names it."""
+    return all(one.get(kind, unnamed) == other.get(kind, unnamed) for kind in KINDS)
 
 
 def change_policies(
@@ -201,7 +207,7 @@ def change_policies(
         overcommit=pool.overcommit | overcommit,
         priority_weights=pool.priority_weights | priority_weights,
     )
-    if event.overcommit == pool.overcommit and event.priority_weights == pool.priority_weights:
+    if _same(event.overcommit, pool.overcommit, Decimal(1)) and event.priority_weights == pool.priority_weights:
         return []
     _require_room(evolve(pool.copy(), event), {})
     return [event]

@@ -1,13 +1,18 @@
-"""Commands of every type on a handful of ids, as hypothesis draws them: some fit the moment, many do not."""
+"""Commands of every type on a handful of ids, as hypothesis draws them: some fit the moment, many do not.
 
+The strategies of ids are here too, for commands of one's own that are to meet those of `any_command`.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
-from commands.messages import COMMANDS, Command
+from commands.messages import COMMANDS, Command, agent, pool, task, workflow
 
 TASKS = {"w1": ("t1", "t2", "t3", "t4", "t5"), "w2": ("u1", "u2", "u3")}
+"""The tasks of each workflow."""
 workflow_ids = st.sampled_from(sorted(TASKS))
 task_ids = st.sampled_from([task_id for ids in TASKS.values() for task_id in ids])
 agent_ids = st.sampled_from(["a1", "a2", "a3"])
@@ -25,8 +30,32 @@ names = st.lists(st.sampled_from(["read", "write"]), unique=True, max_size=2).ma
 TIMES = ("start_at", "scheduled_completion", "estimated_completion", "reservation_expires_at", "expires_at", "end")
 
 
+def busy_house() -> Iterator[Command]:
+    """What makes a house in which any command may find something to do: two pools, two agents, two workflows with tasks
+    of which two each are running. In an empty tenant all of them are accepted, in this order.
+    """
+    yield pool.CreatePool(pool_id="p1", total={"cpu": "6", "memory": "4Gi"})
+    yield pool.CreatePool(pool_id="p2", total={"cpu": "2"})
+    for agent_id, slots in (("a1", 5), ("a2", 2)):
+        yield agent.RegisterAgent(agent_id=agent_id, agent_type="analyzer", max_concurrent_tasks=slots, state="healthy")
+    for workflow_id, ids in TASKS.items():
+        yield workflow.CreateWorkflow(workflow_id=workflow_id, definition_id="definition", on_task_failure="continue")
+        for task_id in ids:
+            yield workflow.AddTask(
+                workflow_id=workflow_id, task_id=task_id, definition_id="definition", resource_requirements={"cpu": "1"}
+            )
+        yield workflow.StartWorkflow(workflow_id=workflow_id)
+        for task_id in ids[:2]:
+            yield task.ScheduleTask(task_id=task_id)
+            yield task.AssignTask(task_id=task_id, agent_id="a1", reason="capability_match", pool_id="p1")
+            yield task.StartTask(task_id=task_id)
+
+
 def any_command(now: datetime) -> st.SearchStrategy[Command]:
-    """A command of any type; times lie from now on."""
+    """A command of any type, as the edge would take it; times lie from now on.
+
+    A rollback names a version; one that names a time or a position is for who knows the log.
+    """
     later = st.sampled_from([5, 60, 600]).map(lambda seconds: now + timedelta(seconds=seconds))
     fields: dict[str, st.SearchStrategy[Any]] = {
         "workflow_id": workflow_ids,

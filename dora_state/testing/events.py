@@ -1,4 +1,4 @@
-"""Events in any order, applicable or not, for property-based tests of the read side."""
+"""Events in any order, applicable or not, as hypothesis draws them: for what reads a log and must stand anything."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +64,7 @@ EVENTS: dict[str, st.SearchStrategy[Event]] = {
     ),
     "mystery": st.one_of(_of(t.TaskScheduled)),
 }
+"""By kind of stream, events that it may have; `mystery` is a kind that has no documents."""
 
 
 def _pair(kind: str) -> st.SearchStrategy[tuple[str, Event]]:
@@ -72,5 +73,6 @@ def _pair(kind: str) -> st.SearchStrategy[tuple[str, Event]]:
 
 
 PAIRS = st.sampled_from([*EVENTS]).flatmap(_pair)
+"""A stream and an event for it."""
 COMMANDS = st.lists(st.lists(PAIRS, min_size=1, max_size=4), max_size=40)
 """Commands of some events each, to two streams of each kind, and to one of a kind that has no documents."""

@@ -182,6 +182,16 @@ async def test_a_command_id_twice_in_one_group_is_recorded_once(any_log: EventLo
     assert (await any_log.head()).position == 1
 
 
+async def test_what_comes_again_in_a_group_harms_nobody_by_what_it_would_have_written(any_log: EventLog) -> None:
+    lost = command({"task-1": 9})
+    otherwise = command({"task-2": 0}, command_id=lost.command_id)
+
+    outcomes = await any_log.append([command({"task-2": 0}), lost, otherwise, command({"task-2": 1})])
+
+    assert outcomes[1:3] == [Conflicted("task-1", 9, 0)] * 2
+    assert isinstance(outcomes[3], Appended)
+
+
 @pytest.mark.parametrize("stream_id", ["", "task", "task-", "-1", "task-\n"])
 async def test_a_stream_id_that_is_none_takes_the_whole_call_down(any_log: EventLog, stream_id: str) -> None:
     good = command({"task-1": 0})

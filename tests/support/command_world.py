@@ -83,6 +83,7 @@ class World:
     ) -> None:
         self.clock = clock or Clock()
         self.log = log or MemoryEventLog(self.clock)
+        self.shared = False  # does another process write to this log?
         self.presence = Presence()
         self.decider = Decider(self.log, self, cache_size=cache_size)
         self.committer = Committer(

@@ -14,4 +14,6 @@ def check_world(world: World) -> None:
     # What the committer has in mind is what is in the log.
     for stream_id, loaded in world.decider._cache.items():
         there = folded.get(stream_id)
+        if world.shared and there and loaded.version < there.version:
+            continue  # it will hear of that when it next writes
         assert (loaded.version, loaded.state) == ((there.version, there.state) if there else (0, None)), stream_id

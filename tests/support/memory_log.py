@@ -199,9 +199,12 @@ class MemoryEventLog:
         missing: dict[str, int] = {}
         outcomes: list[AppendOutcome] = []
         known_before = {command.command_id for command in commands if command.command_id in self.commands}
+        seen: set[UUID] = set()
         for command in commands:
             outcome = self._append_one(command, failed, missing)
-            if isinstance(outcome, Conflicted) or command.command_id in known_before:
+            first = command.command_id not in seen  # one that comes again in the group has no say
+            seen.add(command.command_id)
+            if first and (isinstance(outcome, Conflicted) or command.command_id in known_before):
                 for stream_id in {event.stream_id for event in command.events}:
                     base = command.expected[stream_id]
                     missing[stream_id] = min(base, missing.get(stream_id, base))
@@ -242,11 +245,15 @@ class MemoryEventLog:
                 recorded_at=recorded_at,
                 following=len(command.events) - place,
             )
-            self.events.append(recorded)
-            self._streams.setdefault(event.stream_id, []).append(recorded)
+            self.put_as_it_is(recorded)
         positions = (first, len(self.events)) if command.events else (None, None)
         self.commands[command.command_id] = AlreadyRecorded(command.answer, recorded_at, *positions)
         return Appended(recorded_at, *positions)
+
+    def put_as_it_is(self, event: RecordedEvent) -> None:
+        """As an event of another log that goes on here: in order, and not checked."""
+        self.events.append(event)
+        self._streams.setdefault(event.stream_id, []).append(event)
 
     def _version(self, stream_id: str) -> int:
         return len(self._streams.get(stream_id, ()))

@@ -156,7 +156,7 @@ class Stage:
     def postmaster(self) -> psutil.Process:
         """Raises psutil.NoSuchProcess, FileNotFoundError, ValueError where it is away."""
         told = (self.home / "h" / "pgdata" / "postmaster.pid").read_text()
-        return psutil.Process(int(told.split()[0]))
+        return psutil.Process(int(told.partition("\n")[0]))  # it is empty while it is written
 
     async def connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         """Past the proxy. Raises psycopg.OperationalError."""

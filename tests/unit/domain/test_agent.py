@@ -61,6 +61,11 @@ def test_an_agent_registers_once() -> None:
     given(AGENT, registered()).when(lambda a: agent.register(a, registered())).then()
 
 
+def test_an_agent_is_the_same_whatever_the_order_of_its_capabilities() -> None:
+    first, again = registered(capabilities=("parse", "sign")), registered(capabilities=("sign", "parse", "sign"))
+    given(AGENT, first).when(lambda a: agent.register(a, again)).then()
+
+
 @pytest.mark.parametrize(
     "other",
     [{"agent_type": "x"}, {"node_id": "n"}, {"instance_id": "i"}, {"capabilities": ()}, {"max_concurrent_tasks": 3}],

@@ -80,6 +80,11 @@ def test_policies_change_and_what_is_not_named_stays() -> None:
     given(POOL, first).when(lambda p: pool.change_policies(p, {}, {}, AT)).then()
 
 
+def test_to_name_a_kind_as_it_is_unnamed_says_nothing_new() -> None:
+    given(POOL, created()).when(lambda p: pool.resize(p, {"cpu": "4", "memory": "8Gi", "gpu": "0"}, AT)).then()
+    given(POOL, created()).when(lambda p: pool.change_policies(p, {"gpu": Decimal(1)}, {}, AT)).then()
+
+
 def test_a_lower_ratio_is_refused_when_more_is_in_use() -> None:
     first = created(overcommit={"cpu": Decimal(2)})
     given(POOL, first, reserved(cpu="6")).when(
