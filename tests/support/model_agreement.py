@@ -89,10 +89,19 @@ class ModelledWorld(World):
         active = self.house.active(self.house.rooms)
         answers = super().commit(*envelopes)
         moved: set[str] = set()
-        for envelope, answer in zip(envelopes, answers, strict=True):
+        for envelope, answer in self._as_recorded(list(zip(envelopes, answers, strict=True))):
             moved |= self._check_answer(envelope, answer, active)
         self._check_documents(moved)
         return answers
+
+    def _as_recorded(self, told: list[tuple[Envelope, Answer]]) -> list[tuple[Envelope, Answer]]:
+        """Of a group, what conflicts with another process is decided again, behind the others; the log says in which
+        order, and what it does not keep has changed nothing."""
+        if len(told) == 1 or not self.shared:
+            return told
+        order = {command_id: place for place, command_id in enumerate(self.log.commands)}
+        kept = [one for one in told if one[0].command_id in order]
+        return sorted(kept, key=lambda one: order[one[0].command_id])
 
     def _check_answer(self, envelope: Envelope, answer: Answer, active: int) -> set[str]:
         """The streams that moved."""
