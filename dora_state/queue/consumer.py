@@ -187,7 +187,8 @@ class QueueConsumer:
 
     def _tell_of_dead(self, one: Taken, answer: Answer) -> None:
         self.figures.buried += 1
-        why = answer.problem.message if answer.problem is not None else answer.outcome
+        told = answer.problem.message if answer.problem is not None else answer.outcome
+        why = told.encode(errors="backslashreplace").decode()  # half a letter can't be written
         logger.warning(
             "A message of the queue is a dead letter now (`dora-state queue show %s`): %s", shown(one.id), why
         )
