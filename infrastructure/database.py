@@ -130,7 +130,7 @@ async def connect(database_url: str, application_name: str = "dora-state") -> Wa
     except (psycopg.Error, UnicodeError) as error:
         raise unreachable(database_url, error) from None
     try:
-        await connection.learn_pid(await connection.execute(sql.load("setup/isolation")))
+        await connection.learn_session(await connection.execute(sql.load("setup/isolation")))
     except psycopg.Error as error:
         await connection.close()
         raise refused(database_url, error) from None
@@ -157,7 +157,7 @@ async def assume(connection: Connection, schema: str, role: Role) -> None:
     try:
         told = await connection.execute(sql.load("session"), (role.value, search_path(schema)))
         if isinstance(connection, WatchedConnection):
-            await connection.learn_pid(told)
+            await connection.learn_session(told)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         raise LogUnavailable(
             f"The database is not set up for the role {role.value} ({str(error).splitlines()[0]}):"

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool.base import BasePool
 
 from infrastructure import sql
 from infrastructure.database import Connection, Role, assume, connect, parameters, refused, search_path, tenant_schema
-from infrastructure.silence import PooledConnection
+from infrastructure.silence import WatchedConnection
 
 Pool = AsyncConnectionPool[Connection]
 ThreadConnection = psycopg.Connection[tuple[object, ...]]
@@ -24,7 +25,7 @@ class Connections(Protocol):
 
     def connection(self) -> AbstractAsyncContextManager[Connection]: ...
 
-    async def check(self) -> None:
+    async def drain(self) -> None:
         """Replace what is lost."""
         ...
 
@@ -38,7 +39,7 @@ class Held:
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         return nullcontext(self._connection)
 
-    async def check(self) -> None: ...
+    async def drain(self) -> None: ...
 
 
 def _configure(schema: str, role: Role) -> Callable[[Connection], Awaitable[None]]:
@@ -77,16 +78,30 @@ def _reconnecting(go_on: Callable[[Any], Any]) -> dict[str, Any]:
     return {"reconnect_timeout": RECONNECT_SECONDS, "reconnect_failed": go_on}
 
 
+def _is_needed(pool: BasePool) -> bool:
+    """Whether a connection is missing: without that, none is tried for again."""
+    told = pool.get_stats()
+    return told.get("requests_waiting", 0) > 0 or told["pool_size"] < told["pool_min"]
+
+
 async def _go_on(pool: Pool) -> None:
-    await pool.check()
+    if _is_needed(pool):
+        await pool.check()
 
 
-def _see_to(connection: Connection) -> None:
+def _go_on_in_threads(pool: ThreadPool) -> None:
+    if _is_needed(pool):
+        pool.check()
+
+
+def _see_to(connection: WatchedConnection) -> None:
     """Raises psycopg.OperationalError for one that was ended while nobody used it. Nothing is sent for that: what
     comes to a connection that nobody asks is mostly its end.
     """
     news = select.poll()
     news.register(connection.pgconn.socket, select.POLLIN)
+    if connection.silences.is_doubtful(connection):
+        raise psycopg.OperationalError("another connection to the server was given up since it was heard of")
     for _ in range(2):  # a last word may come before the end
         if news.poll(0):
             connection.pgconn.consume_input()
@@ -98,15 +113,17 @@ def schema_pool(
     """The same, not open yet, and it tries nothing. A connection is waited for `timeout` seconds."""
 
     async def check(connection: Connection) -> None:
+        assert isinstance(connection, WatchedConnection)
         try:
             _see_to(connection)
         except psycopg.OperationalError:
-            await pool.check()  # where one was ended, others were
+            connection.pgconn.finish()
+            await pool.drain()  # where one was ended, others were
             raise
 
     pool: Pool = AsyncConnectionPool(
         database_url,
-        connection_class=PooledConnection,
+        connection_class=WatchedConnection,
         min_size=min_size,
         max_size=max_size,
         open=False,
@@ -135,5 +152,5 @@ def thread_pool(database_url: str, tenant: str, role: Role, max_size: int) -> Th
         configure=configure,
         kwargs=parameters(database_url, f"dora-state {role.name.lower()} {tenant}"),
         name=f"{tenant}-{role.name.lower()}",
-        **_reconnecting(lambda pool: pool.check()),
+        **_reconnecting(_go_on_in_threads),
     )

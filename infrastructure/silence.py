@@ -1,9 +1,9 @@
 """Connections on which PostgreSQL has fallen silent are found out over another one, and given up.
 
-A host that is gone, and whatever is between that forgets a connection, answers nothing and ends nothing: who waits for
-an answer would wait until the system is tired of sending again, and behind a proxy for ever. A statement may take long,
-so no deadline tells the one from the other. But the server knows what its sessions do: where it works on nothing for
-one that waits for an answer, or does not know it, none will come.
+Something between that forgets a connection, or goes on taking what is sent, answers nothing and ends nothing: who waits
+for an answer would wait for ever. (A host that is gone is found out by TCP.) A statement may take long, so no deadline
+tells the one from the other. But the server knows what its sessions do: where nothing has come for long, and it works
+on nothing for that session, or knows it no more, none will come.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from datetime import datetime
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import pq
@@ -27,21 +28,36 @@ from psycopg.rows import TupleRow
 
 from infrastructure import sql
 
-SILENT_SECONDS = 5.0
-"""How long an answer is waited for before the server is asked about it, and then again and again."""
+SILENT_SECONDS = 30.0
+"""How long nothing moves before the server is asked: so long may what was sent be on its way."""
 LOOK_SECONDS = 1.0
-ASK_SECONDS = 3.0
+ASK_SECONDS = 3
 RV = TypeVar("RV")
+Key = tuple[int, datetime]
+Asking = psycopg.AsyncConnection[TupleRow]
+_ASKING: dict[str, Any] = {"connect_timeout": ASK_SECONDS, "application_name": "dora-state silence", "autocommit": True}
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """At the server: which one, of which start of it."""
+
+    pid: int
+    began: datetime
+    server_began: datetime
 
 
 @dataclass(eq=False, slots=True)
 class Wait:
-    """For one answer; `suspect` once the server said that it works on none."""
+    """For one answer; `since` is when something last moved, `suspect` once the server said that it works on none."""
 
     connection: "WatchedConnection"
     since: float
     suspect: bool = False
+
+    def moved(self) -> None:
+        self.since, self.suspect = time.monotonic(), False
 
     def end(self) -> None:
         self.connection.silences.end(self)
@@ -53,10 +69,9 @@ class Silences:
     _of_loops: "WeakKeyDictionary[asyncio.AbstractEventLoop, Silences]" = WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self.idle: WeakSet[WatchedConnection] = WeakSet()
-        """Those of pools, which anybody may lose while nobody uses them."""
         self._waits: set[Wait] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._gave_up: dict[str, float] = {}
 
     @classmethod
     def here(cls) -> "Silences":
@@ -74,13 +89,9 @@ class Silences:
     def end(self, wait: Wait) -> None:
         self._waits.discard(wait)
 
-    @contextmanager
-    def waiting(self, connection: "WatchedConnection") -> Iterator[None]:
-        wait = self.begin(connection)
-        try:
-            yield
-        finally:
-            self.end(wait)
+    def is_doubtful(self, connection: "WatchedConnection") -> bool:
+        """Whether another one to the same server was given up, and this one was not heard of lately either."""
+        return connection.heard_at < self._gave_up.get(connection.address, 0.0)
 
     async def _watch(self) -> None:
         """As long as anybody waits."""
@@ -97,34 +108,43 @@ class Silences:
             if now - wait.since > SILENT_SECONDS and wait.connection.is_asked:
                 late[wait.connection.address].append(wait)
         for address, waits in late.items():
-            working = await _working(address, [wait.connection.pid for wait in waits])
-            if working is not None:
-                for wait in self._waits.intersection(waits):
-                    self._judge(wait, working)
+            await self._ask(address, waits)
 
-    def _judge(self, wait: Wait, working: Collection[int]) -> None:
-        if wait.connection.pid in working:
-            wait.since, wait.suspect = time.monotonic(), False
+    async def _ask(self, address: str, waits: Sequence[Wait]) -> None:
+        """The server itself; where it can't be asked, or another one answers, nothing is known."""
+        sessions = [wait.connection.session for wait in waits if wait.connection.session is not None]
+        try:
+            async with (
+                await Asking.connect(address, **_ASKING) as asking,
+                asyncio.timeout(ASK_SECONDS),
+            ):
+                server_began, working = await _working(asking, [session.pid for session in sessions])
+                for wait in self._waits.intersection(waits):
+                    session = wait.connection.session
+                    if session is not None and session.server_began == server_began:
+                        await self._judge(wait, session, working, asking)
+        except (psycopg.Error, TimeoutError, OSError) as error:
+            logger.debug("PostgreSQL can't be asked what it works on: %s", error)
+
+    async def _judge(self, wait: Wait, session: Session, working: Collection[Key], asking: Asking) -> None:
+        if (session.pid, session.began) in working:
+            wait.moved()
         elif not wait.suspect:  # its answer may be on the way
             wait.suspect = True
-        else:
+        elif wait in self._waits and wait.connection.is_asked:
             logger.warning("PostgreSQL works on nothing for a connection that waits for an answer: it is given up.")
+            self._gave_up[wait.connection.address] = time.monotonic() - SILENT_SECONDS / 2
             wait.connection.cut()
-            self._cut_others(wait)
-
-    def _cut_others(self, silent: Wait) -> None:
-        """Those to the same server that were not heard of either: the next who uses one would wait as long."""
-        lately = time.monotonic() - SILENT_SECONDS
-        for connection in list(self.idle):
-            if connection.address == silent.connection.address and connection.heard_at < lately:
-                connection.cut_if_idle()
+            # The server may hold locks for it, and would for hours.
+            await asking.execute(sql.load("silence/end"), (session.pid, session.began))
 
 
 class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
-    """One on which nobody waits in vain. `pid` is that of its session, `heard_at` when the last answer came."""
+    """One on which nobody waits in vain. `heard_at` is when the last answer came."""
 
     address = ""
-    pid = 0
+    session: Session | None = None
+    """As the server tells it; before it did, nothing is judged."""
     heard_at = 0.0
     silences: Silences
 
@@ -133,13 +153,13 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
         connection = await super().connect(conninfo, **parameters)  # type: ignore[arg-type]
         connection.address = _address(conninfo, connection.info)
         connection.silences = Silences.here()
-        connection.pid = connection.info.backend_pid
         return connection
 
-    async def learn_pid(self, told: psycopg.AsyncCursor[TupleRow]) -> None:
-        """From an answer whose last column it is: what a pooler says at the beginning is not the server's word."""
+    async def learn_session(self, told: psycopg.AsyncCursor[TupleRow]) -> None:
+        """From an answer whose first columns it is; what a pooler says at first is not the server's word."""
         row = await told.fetchone()
-        self.pid = self.pid if row is None else int(row[-1])
+        if row is not None and None not in row[:3]:
+            self.session = Session(*row[:3])
 
     @property
     def is_asked(self) -> bool:
@@ -147,29 +167,31 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
         return self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        with self.silences.waiting(self):
-            answer = await super().wait(gen, interval, timeout)
+        wait = self.silences.begin(self)
+        try:
+            answer = await super().wait(_moving(gen, wait), interval, timeout)
+        finally:
+            wait.end()
         self.heard_at = time.monotonic()
         return answer
 
     def cut(self) -> None:
         """Who waits hears that it was lost."""
-        with suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as end:
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.pgconn.socket)) as end:
             end.shutdown(socket.SHUT_RDWR)
 
-    def cut_if_idle(self) -> None:
-        if self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
-            self.cut()
 
-
-class PooledConnection(WatchedConnection):
-    """Of a pool, which makes another one where it is lost."""
-
-    @classmethod
-    async def connect(cls, conninfo: str = "", **parameters: object) -> Self:
-        connection = await super().connect(conninfo, **parameters)
-        connection.silences.idle.add(connection)
-        return connection
+def _moving(gen: PQGen[RV], wait: Wait) -> PQGen[RV]:
+    """The same, which tells whenever something came or could be sent."""
+    try:
+        asked = next(gen)
+        while True:
+            ready = yield asked
+            if ready:
+                wait.moved()
+            asked = gen.send(ready)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
 
 
 def _address(conninfo: str, info: psycopg.ConnectionInfo) -> str:
@@ -180,15 +202,7 @@ def _address(conninfo: str, info: psycopg.ConnectionInfo) -> str:
     return make_conninfo(conninfo, **there)
 
 
-async def _working(address: str, pids: Collection[int]) -> set[int] | None:
-    """Those sessions for which the server works on something; None where it can't be asked."""
-    try:
-        async with (
-            asyncio.timeout(ASK_SECONDS),
-            await psycopg.AsyncConnection.connect(address, application_name="dora-state silence") as connection,
-        ):
-            found = await connection.execute(sql.load("silence/working"), (list(pids),))
-            return {int(pid) for (pid,) in await found.fetchall()}
-    except (psycopg.Error, TimeoutError, OSError) as error:
-        logger.debug("PostgreSQL can't be asked what it works on: %s", error)
-        return None
+async def _working(asking: Asking, pids: Collection[int]) -> tuple[datetime, set[Key]]:
+    """When the server began, and those sessions for which it works on something."""
+    rows = await (await asking.execute(sql.load("silence/working"), (list(pids),))).fetchall()
+    return rows[0][0], {(pid, began) for _, pid, began in rows if pid is not None}

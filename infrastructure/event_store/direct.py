@@ -7,6 +7,7 @@ parameters are packed already (arrays.py), and the socket is watched all the tim
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import psycopg
@@ -132,6 +133,8 @@ class DirectConnection:
         """Send what is left; the server may read more slowly than we write."""
         if self._connection is None:
             return
+        if self._call is not None:
+            self._call.moved()
         try:
             is_left = bool(self._connection.pgconn.flush())
         except psycopg.OperationalError as error:
@@ -148,6 +151,8 @@ class DirectConnection:
         if self._connection is None:
             return
         pgconn = self._connection.pgconn
+        if self._call is not None:
+            self._call.moved()
         try:
             pgconn.consume_input()
             call = self._call
@@ -176,10 +181,10 @@ class DirectConnection:
         self._prepared.clear()
         self._is_writing = False
         if self._socket >= 0:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket)
-            loop.remove_writer(self._socket)
-            self._socket = -1
+            loop, number, self._socket = asyncio.get_running_loop(), self._socket, -1
+            for remove in (loop.remove_writer, loop.remove_reader):
+                with suppress(OSError):  # libpq closes it by itself, and then there is nothing to remove
+                    remove(number)
 
 
 class _Call(Generic[T]):
@@ -199,6 +204,10 @@ class _Call(Generic[T]):
         if self._over is None:
             self._over = asyncio.Event()
         await self._over.wait()
+
+    def moved(self) -> None:
+        if self._wait is not None:
+            self._wait.moved()
 
     def end(self) -> None:
         """Nothing more comes."""

@@ -53,7 +53,7 @@ class PostgresEventReader:
                         yield connection
                 except psycopg.OperationalError:
                     # One connection is lost, so others may be: the next call finds good ones.
-                    await self._connections.check()
+                    await self._connections.drain()
                     raise
         except Archived as error:
             raise await self._with_what_is_left(error) from error

@@ -211,7 +211,7 @@ async def test_a_pool_is_there_again_soon_after_an_outage_however_long_it_was(
 ) -> None:
     monkeypatch.setattr(AttemptWithBackoff, "INITIAL_DELAY", 0.05)
     monkeypatch.setattr(pools, "RECONNECT_SECONDS", 0.05)
-    async with schema_pool(own_url, tenant, Role.WRITER, 1, 2, name="x") as pool:
+    async with schema_pool(own_url, tenant, Role.WRITER, 1, 1, name="x") as pool:
         async with pool.connection() as connection:
             await _let_in(database_url, own_url, False)
             with pytest.raises(psycopg.OperationalError):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -82,7 +83,7 @@ async def test_what_a_silent_connection_is_asked_while_nobody_else_can_be_is_wai
     await ask(pool)
 
     async def nobody(*_: object) -> None:
-        return None
+        raise OSError("nobody answers")
 
     with monkeypatch.context() as away:
         away.setattr(silence, "_working", nobody)
@@ -93,6 +94,32 @@ async def test_what_a_silent_connection_is_asked_while_nobody_else_can_be_is_wai
     async with asyncio.timeout(SOON):
         with pytest.raises(psycopg.OperationalError):
             await asking
+
+
+async def test_of_another_server_s_sessions_nothing_is_concluded(
+    proxy: Proxy, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a balancer leads who asks to another one, which knows nothing of the session."""
+
+    async def another(*_: object) -> object:
+        return datetime(2020, 1, 1, tzinfo=UTC), set()
+
+    monkeypatch.setattr(silence, "_working", another)
+    async with pool.connection() as connection:
+        assert await value(connection, "SELECT 1 FROM pg_sleep(4)") == 1
+
+
+async def test_a_session_that_was_given_up_leaves_no_lock_behind(proxy: Proxy, pool: Pool, database_url: str) -> None:
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND granted"
+    async with pool.connection() as connection:
+        await connection.execute("SELECT pg_advisory_lock(4711)")
+        proxy.silence_all()
+        with pytest.raises(psycopg.OperationalError):
+            async with asyncio.timeout(SOON):
+                await connection.execute("SELECT 1")
+    async with await connect(database_url) as admin, asyncio.timeout(SOON):
+        while await value(admin, held):  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.05)
 
 
 async def test_commands_and_questions_go_on_after_all_connections_fell_silent(

@@ -1,2 +1,3 @@
 -- append refuses any other: each of its statements sees what was committed while the one before it waited.
-SELECT set_config('default_transaction_isolation', 'read committed', false), pg_backend_pid()
+SELECT pg_backend_pid(), (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())), pg_postmaster_start_time(),
+    set_config('default_transaction_isolation', 'read committed', false)

@@ -1,3 +1,5 @@
--- Sessions of ours for which the server works on something, or of which it does not say.
-SELECT pid FROM pg_stat_activity
-WHERE pid = ANY (%s) AND datname = current_database() AND (state IS NULL OR state IN ('active', 'fastpath function call', 'disabled'))
+-- When the server began, and those of the sessions for which it works on something, or of which it does not say.
+SELECT pg_postmaster_start_time(), a.pid, a.backend_start
+FROM (SELECT) one
+LEFT JOIN pg_stat_activity a ON a.pid = ANY (%s) AND a.datname = current_database()
+    AND (a.state IS NULL OR a.state IN ('active', 'fastpath function call', 'disabled'))
