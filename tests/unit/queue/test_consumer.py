@@ -72,7 +72,8 @@ class Queue:
     async def give_back(self, ids: Collection[bytes]) -> None:
         self._call("give_back")
         self.back.extend(id.decode() for id in sorted(ids))
-        self.waiting.extend(self.in_hand.pop(id) for id in sorted(ids))
+        # As the broker does: of what is not in hand any more, nothing comes back.
+        self.waiting.extend(self.in_hand.pop(id) for id in sorted(ids) if id in self.in_hand)
 
     async def beat(self) -> None: ...
 
