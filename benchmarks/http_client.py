@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import cast
 
@@ -101,7 +102,7 @@ async def load(asked: dict[str, object], round: int) -> dict[str, object]:
     loop = asyncio.get_running_loop()
     begun = time.perf_counter()
     opened: list[tuple[asyncio.BaseTransport, Connection]] = [
-        await loop.create_connection(lambda number=number: Connection(requests, number), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(partial(Connection, requests, number), "127.0.0.1", port)
         for number in range(connections)
     ]
     await asyncio.sleep(float(str(asked["seconds"])))

@@ -16,7 +16,6 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dora_state.settings import Settings
 from infrastructure.command_queue import Fitness
 from tests.support.command_line import ROOT, Ended
 from tests.support.compose import Place, ours
@@ -80,7 +79,6 @@ def test_init_makes_the_tenant_and_ends(place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "queue"])
-@pytest.mark.skipif("metrics_port" not in Settings.model_fields, reason="workers serve no metrics in this release")
 def test_a_worker_comes_up_healthy_and_leaves_when_it_is_told(place: Place, name: str) -> None:
     with running(place, name) as process:
         until_healthy(place, name, process)
@@ -88,7 +86,6 @@ def test_a_worker_comes_up_healthy_and_leaves_when_it_is_told(place: Place, name
         assert process.wait(SOON) == 0
 
 
-@pytest.mark.skipif(not (ROOT / "dora_state" / "http").exists(), reason="there is no server in this release")
 def test_the_server_comes_up_healthy_once_there_is_a_key_and_leaves_when_it_is_told(place: Place) -> None:
     assert line(place, "init").code == 0
     refused = line(place, "api")
