@@ -12,6 +12,7 @@ from projections.errors import ReadModelsUnavailable
 _UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    psycopg.errors.InternalError_,  # a full quota, among others
     PoolClosed,
     PoolTimeout,
     TooManyRequests,

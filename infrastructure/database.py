@@ -112,7 +112,7 @@ def refused(database_url: str, error: psycopg.Error) -> LogError:
             )
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(_NO_ANSWER):
             return unreachable(database_url, error)
-        case psycopg.OperationalError():
+        case psycopg.OperationalError() | psycopg.errors.InternalError_():  # the latter where a quota is full
             said = f"PostgreSQL can't do it just now ({_reason(error)}): mend that, and try again."
         case _:
             return LogError(f"PostgreSQL refused it ({_reason(error)}): mend that, and run `dora-state init`.", **facts)

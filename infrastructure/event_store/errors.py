@@ -12,7 +12,7 @@ from domain.errors import AppendRejected, Archived, ClockAhead, LogError, LogImp
 from domain.values import iso
 
 _NOT_SET_UP = ("3F000", "42P01", "42883")
-_NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")
+_NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58", "XX")
 
 
 def _facts(error: psycopg.Error) -> dict[str, object]:

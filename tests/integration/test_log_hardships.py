@@ -3,17 +3,20 @@ nothing half done, and the next command works."""
 
 import asyncio
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from commands.envelope import Answer
+from commands.locks import Claim
 from domain.errors import AppendRejected, LogUnavailable
 from domain.log import Appended, CommandAppend, FoldRequest
 from dora_state.settings import load_settings
@@ -22,8 +25,10 @@ from infrastructure.database import Role
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.event_store.group import MAX_EVENT_BYTES
+from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate
 from infrastructure.pools import Pool, open_pool
+from tests.support.file_limits import limit_files
 from tests.support.log import command, event
 from tests.support.postgres import connected
 
@@ -162,6 +167,44 @@ def small_disk() -> Iterator[Path]:
             yield Path(directory)
         finally:
             subprocess.run(["umount", "-l", directory], check=True)
+
+
+@pytest.fixture
+async def full_quota(database_url: str, tenant: str) -> AsyncIterator[tuple[Pool, psutil.Process]]:
+    """A pool of one connection, and the server's process for it, whose files get no longer than 16 MiB."""
+    async with await open_pool(database_url, tenant, Role.WRITER, max_size=1) as pool:
+        async with pool.connection() as connection:
+            backend = psutil.Process(connection.info.backend_pid)
+        limit_files([backend], 16 * MEGABYTE)
+        yield pool, backend
+
+
+async def test_a_full_quota_is_no_fault_of_the_command(full_quota: tuple[Pool, psutil.Process]) -> None:
+    pool, backend = full_quota
+    log = PostgresEventLog(pool)
+    for number in range(8):
+        one = large(f"task-{number}", 4 * MEGABYTE)
+        try:
+            await log.append([one])
+        except LogUnavailable as error:
+            said = error.message
+            break
+    assert re.search(r"can't do it just now \(could not extend file .*same command ids", said)
+    limit_files([backend], None)
+    assert isinstance((await log.append([one]))[0], Appended)
+    assert (await log.head()).position == number + 1
+
+
+async def test_where_a_quota_is_full_a_lock_is_waited_for(
+    full_quota: tuple[Pool, psutil.Process], database_url: str, tenant: str
+) -> None:
+    pool, backend = full_quota
+    async with PostgresLocks(database_url, tenant, pool) as locks:
+        claim = Claim("task-1", holder=os.urandom(12 * MEGABYTE).hex())
+        with pytest.raises(LogUnavailable, match="could not extend file"):
+            await locks.take(claim, 0.2)
+        limit_files([backend], None)
+        await locks.let_go(await locks.take(claim, 10.0))
 
 
 @pytest.mark.timeout(180)

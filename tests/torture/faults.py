@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,11 +14,11 @@ import psycopg
 from redis.exceptions import RedisError
 
 from domain.errors import LogError
+from tests.support.file_limits import GONE, limit_files
 from tests.support.postgres import connected
 from tests.support.redis_server import RedisServer
 from tests.torture.stage import TENANT, Part, Stage
 
-GONE = (psutil.NoSuchProcess, FileNotFoundError, ValueError, ProcessLookupError)
 LONGEST_STOP = 7.0
 """Longer than it takes others to hold a process for dead."""
 
@@ -286,16 +284,3 @@ class Faults:
         except (psycopg.Error, LogError):
             return False
         return True
-
-
-def limit_files(processes: list[psutil.Process], size: int | None) -> None:
-    """How long their files may become, in bytes; as their own user, who alone may say so."""
-    limit = "unlimited" if size is None else str(size)
-    for process in processes:
-        with contextlib.suppress(*GONE):
-            owner, group = process.uids().real, process.gids().real
-            words = ["prlimit", f"--pid={process.pid}", f"--fsize={limit}:unlimited"]
-            own = os.geteuid() == owner
-            subprocess.run(
-                words, capture_output=True, check=False, user=None if own else owner, group=None if own else group
-            )

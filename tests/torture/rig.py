@@ -160,7 +160,8 @@ def _crashes(stage: Stage) -> Iterator[str]:
     for path in sorted(stage.errors.iterdir()):
         told = path.read_text(errors="replace")
         if "Traceback" in told:
-            yield f"{path.name}, {told.count('Traceback')} times: {told[told.index('Traceback') :][:3000]}"
+            last = told[told.rindex("Traceback") :]
+            yield f"{path.name}, {told.count('Traceback')} times, in the end: {last[:1000]} ... {last[1000:][-2000:]}"
 
 
 def _replay(stage: Stage) -> str:
