@@ -1,6 +1,7 @@
 """`python -m tests.fuzz --seconds 3600 --seed 1`: rounds of everything that is fuzzed, until the time is over.
 
-0 if nothing failed. Each round has a seed of its own; what fails is printed with how to repeat it.
+0 if nothing failed. Each round has a seed of its own and takes a few minutes; the last ones are finished. What fails
+is printed with how to repeat it.
 """
 
 import argparse
@@ -19,7 +20,7 @@ LANES = {
     "words, files, settings, the command line": ["tests/fuzz"],
     "HTTP": [f"tests/integration/test_http_{name}.py" for name in ("fuzz", "hostile", "wire")],
 }
-EACH_OPERATION, EACH_PROPERTY = "60", "fuzz"
+EACH_OPERATION, EACH_PROPERTY = "20", "fuzz"
 _TRIED = re.compile(r"(\d+) passing examples?, (\d+) failing examples?, (\d+) invalid examples?")
 
 

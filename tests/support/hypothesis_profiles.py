@@ -13,5 +13,5 @@ from hypothesis import settings
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=5_000, print_blob=True)
-settings.register_profile("fuzz", deadline=None, max_examples=1_000, database=None, print_blob=True)
+settings.register_profile("fuzz", deadline=None, max_examples=300, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
