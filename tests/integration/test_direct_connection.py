@@ -2,16 +2,19 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from domain.errors import LogUnavailable
 from infrastructure import sql
 from infrastructure.database import Connection
 from infrastructure.event_store.direct import DirectConnection, Results
 from tests.support.postgres import connected, rows
+from tests.support.postgres_proxy import Proxy
 
 NAME = "dora-state direct"
 QUERIES = {"slow": b"SELECT pg_sleep(0.2)", "fast": b"SELECT $1::text", "wrong": b"SELECT 1 / $1::int"}
@@ -25,9 +28,13 @@ def _text(results: Results) -> str:
 
 
 @pytest.fixture
-async def direct(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DirectConnection]:
+def short_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     load = sql.load
     monkeypatch.setattr(sql, "load", lambda name: QUERIES.get(name) or load(name))
+
+
+@pytest.fixture
+async def direct(database_url: str, short_queries: None) -> AsyncIterator[DirectConnection]:
     connection = DirectConnection(database_url, NAME, _nothing)
     yield connection
     await connection.close()
@@ -103,6 +110,31 @@ async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None
 async def test_much_goes_through(direct: DirectConnection) -> None:
     much = b"x" * 20_000_000
     assert len(await direct.execute("fast", (much,), _text)) == len(much)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_one_that_is_broken_off_while_it_sends_is_made_anew(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+    database_url: str,
+    tmp_path: Path,
+    short_queries: None,
+) -> None:
+    async def break_off() -> None:
+        async with Proxy(database_url, tmp_path).serving() as proxy:
+            direct = DirectConnection(proxy.url, NAME, _nothing)
+            assert await direct.execute("fast", (b"1",), _text) == "1"
+            proxy.delay = 0.01
+            lost = direct.execute("fast", (b"x" * 20_000_000,), _text)
+            await asyncio.sleep(0.1)
+            await proxy.cut_all()
+            with pytest.raises(LogUnavailable):
+                await lost
+            assert await direct.execute("fast", (b"2",), _text) == "2"
+            assert direct.generation == 2
+            await direct.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(break_off())
 
 
 async def test_closing_leaves_no_connection_that_was_just_being_made(
