@@ -3,6 +3,8 @@
 Where nothing is to be done, nothing is locked or written, so that a read-only server will do. Else many
 processes may start at once: one migrates, the others wait and find nothing to do. Each script runs in a
 transaction of its own and is recorded with its checksum.
+
+A later release may have been here: where all that it ran says that this one can work with it, nothing is run.
 """
 
 from collections.abc import Iterator
@@ -175,7 +177,8 @@ async def _value(connection: Connection, query: str, *arguments: object) -> obje
 
 async def _bring_up(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> list[str]:
     await assume(connection, schema, Role.MIGRATOR)
-    if not await _value(connection, "setup/schema_exists", f"{schema}.migrations"):
+    exists = await _value(connection, "setup/schema_exists", f"{schema}.migrations")
+    if not exists or await _pending(connection, schema, numbered, repeatable):
         await connection.execute(sql.named("setup/schema", schema=schema))
     runs = await _pending(connection, schema, numbered, repeatable)
     for run in runs:
@@ -186,8 +189,10 @@ async def _bring_up(connection: Connection, schema: str, numbered: str, repeatab
 async def _pending(connection: Connection, schema: str, numbered: str, repeatable: tuple[str, ...]) -> list[_Run]:
     """What a schema lacks, in order. Raises SchemaMismatch."""
     rows = await (await connection.execute(sql.load("setup/applied"))).fetchall()
-    applied = {str(name): str(checksum) for name, checksum in rows}
-    _refuse_mismatch(applied, numbered, schema)
+    applied = {str(name): str(checksum) for name, checksum, _ in rows}
+    _refuse_change(applied, numbered, schema)
+    if _is_later({str(name): works_beside for name, _, works_beside in rows}, numbered, schema):
+        return []
     runs = [
         _Run(script.name, script.checksum, (script,)) for script in sql.scripts(numbered) if script.name not in applied
     ]
@@ -198,16 +203,27 @@ async def _pending(connection: Connection, schema: str, numbered: str, repeatabl
     return runs
 
 
-def _refuse_mismatch(applied: dict[str, str], numbered: str, schema: str) -> None:
-    known = {script.name: script.checksum for script in sql.scripts(numbered)}
-    newer = sorted(applied.keys() - known.keys() - {_FUNCTIONS})
-    if newer:
+def _is_later(applied: dict[str, object], numbered: str, schema: str) -> bool:
+    """Whether a later release brought a schema up, with which this one can work. Raises SchemaMismatch if it can't."""
+    known = [script.name for script in sql.scripts(numbered)]
+    newer = sorted(applied.keys() - {*known, _FUNCTIONS})
+    apart = [name for name in newer if not _goes_with(applied[name], known[-1])]
+    if apart or (newer and applied.keys() - {*newer, _FUNCTIONS} != set(known)):
         raise SchemaMismatch(
-            f"The schema {schema} is newer than this release of dora-state (it has {', '.join(newer)}):"
-            " install the release that made it, or a later one.",
+            f"The schema {schema} is newer than this release of dora-state can work with (it has"
+            f" {', '.join(apart or newer)}): install the release that made it, or a later one.",
             schema=schema,
             unknown=newer,
         )
+    return bool(newer)
+
+
+def _goes_with(works_beside: object, last: str) -> bool:
+    return isinstance(works_beside, str) and works_beside <= last
+
+
+def _refuse_change(applied: dict[str, str], numbered: str, schema: str) -> None:
+    known = {script.name: script.checksum for script in sql.scripts(numbered)}
     changed = sorted(name for name, checksum in known.items() if applied.get(name, checksum) != checksum)
     if changed:
         raise SchemaMismatch(
@@ -223,4 +239,4 @@ async def _run(connection: Connection, run: _Run) -> None:
         await connection.execute(sql.load("setup/any_order"))
         for script in run.scripts:
             await connection.execute(script.text)
-        await connection.execute(sql.load("setup/record"), (run.name, run.checksum))
+        await connection.execute(sql.load("setup/record"), (run.name, run.checksum, run.scripts[-1].works_beside))

@@ -4,6 +4,9 @@
 database; migrations: once a tenant). `functions/` and then `views/` can be run again, and are whenever one
 of them changed: whoever changes one in a release adds a numbered migration beside it, so that an older
 release leaves the newer ones alone. `queries/` is what the adapters send.
+
+A numbered script says in a line which earlier releases can work with what it leaves: `-- Works beside releases
+from 0270_lock_places on.`, by the last script that such a release has, or `-- Works beside no earlier release.`
 """
 
 import re
@@ -12,6 +15,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
+_WORKS_BESIDE = re.compile(rb"^-- Works beside releases from (\w+) on\.$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z0-9_.,+<> ]+")
 """Names, lists of them, and comparisons of columns with numbers."""
 
@@ -26,6 +30,12 @@ class Script:
     @property
     def checksum(self) -> str:
         return sha256(self.text).hexdigest()
+
+    @property
+    def works_beside(self) -> str | None:
+        """The last script of the oldest release that can work with what this one leaves; None for no earlier one."""
+        said = _WORKS_BESIDE.search(self.text)
+        return None if said is None else said[1].decode()
 
 
 @cache

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from domain.errors import DoraStateError, InvalidInput, LogUnavailable
+from infrastructure import sql
 from infrastructure.database import Role, tenant_schema
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import SchemaMismatch, drop_tenant, migrate
 from infrastructure.pools import open_pool
+from infrastructure.sql import Script
 from tests.support.log import appended, command
 from tests.support.postgres import connected, rows, value
 
@@ -55,16 +57,79 @@ async def test_sixteen_processes_migrate_a_new_tenant_at_once(database_url: str)
     await drop_tenant(database_url, tenant)
 
 
-async def test_a_schema_that_is_newer_than_this_release_is_refused_in_one_sentence(
+NEXT = "9990_of_the_next_release"
+PLACE = b"CREATE TABLE of_the_next (n int);"
+
+
+def later_release(monkeypatch: pytest.MonkeyPatch, works_beside: str | None) -> None:
+    """What runs from here on is a release with one more script, and another function."""
+    scripts = sql.scripts
+
+    def more(directory: str) -> tuple[Script, ...]:
+        if directory == "migrations":
+            said = f"-- Works beside releases from {works_beside} on.\n" if works_beside else ""
+            return (*scripts(directory), Script(NEXT, said.encode() + PLACE))
+        if directory == "views":
+            return (*scripts(directory), Script("next", b"CREATE VIEW next AS SELECT n FROM of_the_next"))
+        return scripts(directory)
+
+    monkeypatch.setattr(sql, "scripts", more)
+
+
+@pytest.mark.parametrize("works_beside", [None, NEXT])
+async def test_a_later_release_that_leaves_nothing_for_this_one_is_refused_in_one_sentence(
+    database_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch, works_beside: str | None
+) -> None:
+    with monkeypatch.context() as later:
+        later_release(later, works_beside)
+        assert await migrate(database_url, tenant) == [NEXT, "functions"]
+    with pytest.raises(SchemaMismatch, match=rf"newer than this release.*\(it has {NEXT}\): install"):
+        await migrate(database_url, tenant)
+    async with connected(database_url, tenant) as connection:
+        assert await value(connection, "SELECT count(*) FROM next") == 0  # nothing was run
+
+
+async def test_this_release_works_with_what_a_later_one_left_and_leaves_it_alone(
+    database_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = sql.scripts("migrations")[-1].name
+    with monkeypatch.context() as later:
+        later_release(later, last)
+        assert await migrate(database_url, tenant) == [NEXT, "functions"]
+    assert await migrate(database_url, tenant) == []
+    async with await open_pool(database_url, tenant, Role.WRITER) as pool:
+        assert appended((await PostgresEventLog(pool).append([command({"task-1": 0})]))[0]).first_position == 1
+    with monkeypatch.context() as later:
+        later_release(later, last)
+        assert await migrate(database_url, tenant) == []
+
+
+async def test_a_schema_of_another_line_of_releases_is_refused(database_url: str, tenant: str) -> None:
+    last = sql.scripts("migrations")[-1].name
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute("DELETE FROM migrations WHERE name = %s", (last,))
+        await connection.execute("INSERT INTO migrations VALUES (%s, '', now(), %s)", (NEXT, last))
+    with pytest.raises(SchemaMismatch, match=f"newer than this release.*{NEXT}"):
+        await migrate(database_url, tenant)
+
+
+async def test_a_schema_from_before_releases_said_what_they_work_beside_is_brought_up(
     database_url: str, tenant: str
 ) -> None:
     async with connected(database_url, tenant, Role.MIGRATOR) as connection:
-        await connection.execute("INSERT INTO migrations (name, checksum) VALUES ('9999_from_the_future', '')")
-        await connection.execute("UPDATE migrations SET checksum = 'newer' WHERE name = 'functions'")
-    with pytest.raises(SchemaMismatch, match=r"newer than this release.*9999_from_the_future.*install"):
-        await migrate(database_url, tenant)
+        await connection.execute("ALTER TABLE migrations DROP COLUMN works_beside")
+    assert await migrate(database_url, tenant) == []
     async with connected(database_url, tenant, Role.MIGRATOR) as connection:
-        assert await value(connection, "SELECT checksum FROM migrations WHERE name = 'functions'") == "newer"
+        await connection.execute("UPDATE migrations SET checksum = 'older' WHERE name = 'functions'")
+    assert await migrate(database_url, tenant) == ["functions"]
+
+
+@pytest.mark.parametrize(("directory", "first_release"), [("control", "0003"), ("migrations", "0270")])
+def test_what_came_after_the_first_release_says_what_it_works_beside(directory: str, first_release: str) -> None:
+    names = [script.name for script in sql.scripts(directory)]
+    for script in sql.scripts(directory):
+        if script.name[:4] > first_release:
+            assert script.works_beside in names or b"-- Works beside no earlier release.\n" in script.text, script.name
 
 
 async def test_a_migration_that_was_changed_after_it_ran_is_refused(database_url: str, tenant: str) -> None:

@@ -39,9 +39,10 @@ class CommandLine:
     """Runs commands in one home. Variables of our own that the surroundings have set don't reach it."""
 
     def __init__(self, home: Path, *, directory: Path = ROOT, **variables: str) -> None:
-        """`directory` is where they run. `program` may be another one that takes the same arguments."""
+        """`directory` is where they run. `program` and `python` may be others that take the same arguments."""
         self.program = ["-m", "dora_state"]
-        self._directory = directory
+        self.python = sys.executable
+        self.directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DORA_STATE_")}
         self._environment = kept | {"DORA_STATE_HOME": str(home), "COLUMNS": "80"} | variables
 
@@ -51,7 +52,7 @@ class CommandLine:
             self._command(arguments),
             input=given.encode(),
             capture_output=True,
-            cwd=self._directory,
+            cwd=self.directory,
             env=self._environment,
             timeout=PATIENCE,
             check=False,
@@ -67,12 +68,12 @@ class CommandLine:
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=stderr,
-            cwd=self._directory,
+            cwd=self.directory,
             env=self._environment,
         )
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, *self.program, *arguments]
+        return [self.python, *self.program, *arguments]
 
 
 def lines(*commands: dict[str, Any]) -> str:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-from domain.log import RecordedEvent
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import read_history
+from tests.support.whole_log import whole_log
 from tests.torture.counters import miscounted
 from tests.torture.errands import Errands
 from tests.torture.faults import Faults
@@ -26,7 +26,6 @@ SHORTEST, LONGEST = 0.3, 3.0
 BEGIN_SECONDS = 120.0
 UP_SECONDS = 180.0
 """For the read models to be up with the log once all is quiet."""
-PAGE = 5_000
 FOLLOWERS = ("follower", "listener")
 SYSTEM = ("dora-state",)
 """Who gives the commands that time asks for."""
@@ -51,8 +50,8 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
         checker = Checker(others=SYSTEM, followed_to=followed_to)
         async with _house(stage) as manager:
             histories = sorted(stage.histories.iterdir())
-            found: list[Fault] = await checker.check(_events(manager), read_history(histories))
-            counted, miscounts = await miscounted(_events(manager))
+            found: list[Fault] = await checker.check(whole_log(manager), read_history(histories))
+            counted, miscounts = await miscounted(whole_log(manager))
             found += [Fault("locks", says) for says in miscounts]
         checked = await asyncio.to_thread(_replay, stage)
         return Report(
@@ -145,14 +144,6 @@ async def _house(stage: Stage) -> AsyncIterator[StateManager]:
     )
     async with open_state_manager(settings, create=False) as manager:
         yield manager
-
-
-async def _events(manager: StateManager) -> AsyncIterator[RecordedEvent]:
-    after = 0
-    while events := await manager.platform.log.read_log(after_position=after, limit=PAGE):
-        for event in events:
-            yield event
-        after = events[-1].position
 
 
 def _crashes(stage: Stage) -> Iterator[str]:

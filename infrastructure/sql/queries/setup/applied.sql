@@ -1,1 +1,1 @@
-SELECT name, checksum FROM migrations
+SELECT name, checksum, to_jsonb(m) ->> 'works_beside' FROM migrations m
