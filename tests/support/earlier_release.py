@@ -50,6 +50,7 @@ def run_by(line: CommandLine, checkout: Path) -> None:
     """What is typed from here on is for that release."""
     line.directory = checkout
     line.python = python_of(checkout)
+    line.is_warm = False
 
 
 def _git(*words: str) -> None:
