@@ -29,8 +29,10 @@ demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded ser
 test: $(INSTALLED) ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-coverage: $(INSTALLED) ## Run all tests, and show branch coverage, which takes twice as long
-	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report=term $(ARGS)"
+coverage: $(INSTALLED) ## Run all tests, show what they leave out, and fail below the limits of pyproject.toml; takes twice as long
+	@rm -f build/coverage.json
+	@tests=0; $(MAKE) --no-print-directory test ARGS="--cov --cov-report=term --cov-report=json:build/coverage.json $(ARGS)" || tests=$$?; \
+		$(BIN)/python -m tests.coverage_limits build/coverage.json && exit $$tests
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
 	@$(BIN)/python -m pytest tests/long $(ARGS)
