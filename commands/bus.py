@@ -65,7 +65,7 @@ class CommandBus:
         self._queue: deque[Pending] = deque()
         self.queue_size = queue_size
         self._group_size = group_size
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None]
         self._flight: asyncio.Future[list[AppendOutcome]] | None = None
         self._flying = Group()
         self._sent_at = 0.0
@@ -84,8 +84,7 @@ class CommandBus:
         self._closing = True
         self.sharing.leave()
         self._awake.set()
-        if self._task is not None:
-            await self._task
+        await self._task
         await self.sharing.close()
 
     async def submit(self, envelope: Envelope) -> Answer:

@@ -67,10 +67,12 @@ class Landing:
 
         An append whose answer was lost is sent again: its command ids see to it that nothing is done twice.
         """
-        for pause in (*self._retries, None):
+        pauses = iter(self._retries)
+        while True:
             try:
                 return await flight
             except LogUnavailable as unavailable:
+                pause = next(pauses, None)
                 if pause is None:
                     return unavailable
             except LogError as refused:
@@ -82,7 +84,6 @@ class Landing:
             self.resent += 1
             await asyncio.sleep(pause)
             flight = self.send(group)
-        raise AssertionError("The last attempt has no pause after it")
 
     async def conclude(self, group: Group, outcomes: list[AppendOutcome] | LogError) -> None:
         """Answer a group's commands; what was lost, or stood on it, is decided again into the open group."""

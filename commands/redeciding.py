@@ -8,7 +8,7 @@ against what holds of every state (`soundness`).
 
 from collections.abc import Callable
 
-from commands.handlers.rollback import restored_workflow
+from commands.steps import restored_workflow
 from domain import task as tasks
 from domain import workflow as workflows
 from domain.aggregate import Event

@@ -5,6 +5,7 @@ stories; what a task held is freed in the same append that ends it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -218,3 +219,13 @@ def take_holdings(
     )
     work.record(POOL, pool_id, pools.reserve(pool, reservation))
     return reservation.reservation_id, dict(task.resource_requirements)
+
+
+def restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> Workflow:
+    """The earlier workflow; tasks that it did not have yet stay in its document, as cancelled."""
+    views = dict(target.tasks)
+    for task_id, view in workflow.tasks.items():
+        if task_id not in views:
+            ended = view.end_time if view.state not in tasks.OPEN else now
+            views[task_id] = replace(view, state="cancelled", end_time=ended, error=None)
+    return workflows.with_tasks(target, views)

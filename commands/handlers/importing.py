@@ -6,7 +6,7 @@ Each task's moves within one event are noted on its workflow once, as they end.
 from typing import Any
 
 from commands import steps
-from commands.messages.importing import BeginImport, EndImport, ImportEvent, NewAgent
+from commands.messages.importing import BeginImport, EndImport, ImportEvent, NewAgent, NewWorkflow
 from commands.work import Key, Work
 from commands.xes_mapping import Operation
 from domain import agent as agents
@@ -25,7 +25,7 @@ REASON = "as the imported log says"
 def import_event(work: Work, command: ImportEvent) -> None:
     _fetch(work, command)
     if command.begins is not None:
-        _begin_workflow(work, command)
+        _begin_workflow(work, command, command.begins)
     if command.registers is not None and command.agent_id is not None:
         register_agent(work, command.agent_id, command.registers)
     if command.task_id is not None:
@@ -65,15 +65,13 @@ def _fetch(work: Work, command: ImportEvent) -> None:
     work.fetch(keys)
 
 
-def _begin_workflow(work: Work, command: ImportEvent) -> None:
-    if command.begins is None:
-        return
+def _begin_workflow(work: Work, command: ImportEvent, begins: NewWorkflow) -> None:
     created = WorkflowCreated(
         at=work.now,
         workflow_id=command.workflow_id,
-        definition_id=command.begins.definition_id,
+        definition_id=begins.definition_id,
         definition_version="1",
-        context=command.begins.context,
+        context=begins.context,
         completion="explicit",
         on_task_failure="continue",
     )
@@ -96,8 +94,8 @@ def _operate(work: Work, command: ImportEvent, task_id: str, operation: Operatio
             )
             steps.add_task(work, created)
             work.record(TASK, task_id, tasks.schedule(work.get(TASK, task_id), work.now))
-        case "start":
-            _start(work, command, task_id)
+        case "start" if command.agent_id is not None:
+            _start(work, task_id, command.agent_id)
         case "complete":
             # How long it took is known only if its start is in the log.
             measured = "start" not in command.operations
@@ -120,10 +118,7 @@ def _keep_attributes(work: Work, command: ImportEvent, task_id: str) -> None:
         work.record(TASK, task_id, tasks.record_outputs(task, command.attributes, work.now))
 
 
-def _start(work: Work, command: ImportEvent, task_id: str) -> None:
-    agent_id = command.agent_id
-    if agent_id is None:
-        return
+def _start(work: Work, task_id: str, agent_id: str) -> None:
     task = work.get(TASK, task_id)
     assigned: list[Event] = tasks.assign(task, TaskAssigned(at=work.now, agent_id=agent_id, reason=REASON))
     steps.take_holdings(work, task, agent_id, pool_id=None)

@@ -56,7 +56,7 @@ def roll_back(work: Work, command: RollBackWorkflow) -> None:
             steps.free_holdings(work, step.now, "rolled_back")
     for step in plan:
         work.record(TASK, step.now.task_id, _restore_task(work, command, step, cut))
-    restored = restored_workflow(past.state, workflow, work.now)
+    restored = steps.restored_workflow(past.state, workflow, work.now)
     event = WorkflowRolledBack(
         at=work.now,
         to_version=past.version,
@@ -177,8 +177,8 @@ def _restore_task(work: Work, command: RollBackWorkflow, step: Step, cut: Cut) -
     elif step.keeps:
         # It never stopped running: its time limit and its estimate, which its agent shows too, go on.
         restored = replace(step.target, deadline=step.now.deadline, estimated_completion=step.now.estimated_completion)
-    elif step.target.state in HOLDING:
-        restored = _take_again(work, step.target, cut)
+    elif step.target.state in HOLDING and step.target.agent_id is not None:
+        restored = _take_again(work, step.target, step.target.agent_id, cut)
     else:
         restored = step.target
     return [
@@ -191,16 +191,14 @@ def _restore_task(work: Work, command: RollBackWorkflow, step: Step, cut: Cut) -
     ]
 
 
-def _take_again(work: Work, target: Task, cut: Cut) -> Task:
+def _take_again(work: Work, target: Task, agent_id: str, cut: Cut) -> Task:
     """Take what the task held then, as it can be had now; a task that runs again gets a fresh time limit."""
-    if target.agent_id is None:
-        return target
     running = target.state == "running"
     try:
         reservation_id, allocated = steps.take_holdings(
             work,
             target,
-            target.agent_id,
+            agent_id,
             pool_id=target.pool_id,
             expires_at=_fresh_expiry(work, target, cut),
             started_at=target.started_at if running else None,
@@ -231,13 +229,3 @@ def _fresh_expiry(work: Work, target: Task, cut: Cut) -> datetime | None:
     if reservation is None or reservation.expires_at is None:
         return None
     return work.now + (reservation.expires_at - reservation.created_at)
-
-
-def restored_workflow(target: Workflow, workflow: Workflow, now: datetime) -> Workflow:
-    """The earlier workflow; tasks that it did not have yet stay in its document, as cancelled."""
-    views = dict(target.tasks)
-    for task_id, view in workflow.tasks.items():
-        if task_id not in views:
-            ended = view.end_time if view.state not in tasks.OPEN else now
-            views[task_id] = replace(view, state="cancelled", end_time=ended, error=None)
-    return workflows.with_tasks(target, views)
