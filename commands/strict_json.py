@@ -15,6 +15,7 @@ from domain.values import MAX_JSON_DEPTH
 
 DEEPEST = 2 * MAX_JSON_DEPTH
 """What a command may hold, and what may be around it."""
+TOO_DEEP = f"must not be nested deeper than {DEEPEST} levels"
 _KEY = re.compile(rb'"[ \t\r\n]*:')
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -76,7 +77,7 @@ def _read(raw: bytes) -> tuple[object, bool]:
         return value, depth <= DEEPEST
     exact = _parse_slowly(raw)
     if exact is _UNREADABLE:
-        raise InvalidInput("The command has a number that is too long to be read; write it as text.")
+        raise _unsound([], TOO_DEEP)  # all else that the fast parser reads, the slow one reads too
     return exact, False
 
 
@@ -115,7 +116,7 @@ def _require_sound(value: object) -> None:
         for key, one in stack[-1]:
             fault = _fault(key) or _fault(one)
             if fault is None and len(stack) > DEEPEST:
-                fault = f"must not be nested deeper than {DEEPEST} levels"
+                fault = TOO_DEEP
             if fault is not None:
                 raise _unsound([*place, key], fault)
             if isinstance(one, dict | list):

@@ -36,3 +36,11 @@ def test_what_no_field_could_take_is_refused_by_its_place(raw: bytes, field: str
 )
 def test_what_is_sound_is_taken_as_it_is_written(raw: bytes) -> None:
     assert parse_sound_json(raw) == parse_json(raw)
+
+
+def test_what_is_nested_too_deep_to_be_read_slowly_is_told_so() -> None:
+    """Python's own parser has a bound below the fast one's, or none: then it sees the key."""
+    deep = b"[" * 1010 + b'{"a": 1, "a": 2}' + b"]" * 1010
+    for parse in (parse_json, parse_sound_json):
+        with pytest.raises(InvalidInput, match=r'body: must not be nested deeper than 64 levels|the key "a" twice'):
+            parse(deep)
