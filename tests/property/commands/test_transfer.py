@@ -18,6 +18,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 notes = st.none() | st.fixed_dictionaries({"authenticated": texts, "credential": texts})
 
 
@@ -25,7 +26,8 @@ notes = st.none() | st.fixed_dictionaries({"authenticated": texts, "credential":
 def test_a_command_is_the_same_after_the_journey(
     command: Command, actor: str, cause: str | None, occurred_at: datetime | None, note: dict[str, object] | None
 ) -> None:
-    one = Envelope(uuid4(), command, actor, actor[::-1], cause, occurred_at, note=note)
+    trace = TRACEPARENT if note is None else None
+    one = Envelope(uuid4(), command, actor, actor[::-1], cause, occurred_at, note=note, traceparent=trace)
     packed = transfer.to_bytes(one)
     if isinstance(command, Heartbeat):
         assert packed is None

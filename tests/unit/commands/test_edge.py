@@ -170,6 +170,11 @@ def test_what_is_wrong_is_named(raw: dict[str, Any], fields: list[str]) -> None:
         ("CreateWorkflow", {**WORKFLOW, "context": {"priority": "urgent"}}, "context.priority"),
         ("CreateWorkflow", {**WORKFLOW, "dependencies": ["a", "a"]}, "twice"),
         ("AddTask", {**TASK, "phases": ["a", "a"]}, "twice"),
+        (
+            "AssignTask",
+            {"task_id": "t", "agent_id": "a", "reason": "r", "reservation_expires_at": "2024-01-18T10:00:00Z"},
+            "needs a pool_id",
+        ),
         ("RollBackWorkflow", {"workflow_id": "wf", "reason": "r", "operator": "o"}, "exactly one"),
         (
             "RollBackWorkflow",

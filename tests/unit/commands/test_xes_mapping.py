@@ -124,15 +124,17 @@ def test_what_cannot_be_used_is_counted_and_named() -> None:
         Logged("start", activity=" A"),
         Logged("start", resource="a\nb"),
         Logged("start", activity="x" * 250),
+        Logged("start", trace_id=" case"),
         Logged("reassign"),
         Logged(None),
         mapping=mapping,
     )
-    assert found == [Step()] * 8
+    assert found == [Step()] * 9
     assert mapping.skipped == {
         "suspend without a running item that is not suspended": 1,
         "withdraw without an open item": 1,
         "event without an activity": 1,
+        "event of a trace whose id is no usable name": 1,
         "event whose activity or resource is no usable name": 2,
         "event whose trace and activity are too long together for a task's id": 1,
     }
