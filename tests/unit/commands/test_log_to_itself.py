@@ -1,4 +1,4 @@
-"""A command that has lost often is decided with the log to itself; what can not be folded or decided yet harms no other."""
+"""A command that has lost often gets the log to itself; what can not be folded, or decided yet, harms no other."""
 
 import logging
 from collections.abc import AsyncIterator, Callable

@@ -247,3 +247,8 @@ def test_a_deregistered_agent_must_register_first() -> None:
         lambda a: agent.go_offline(a, "gone", AT),
     ):
         given(AGENT, *AT_WORK, GONE).when(decide).refused("agent_deregistered", agent_id="a1")
+
+
+def test_an_agent_that_registers_again_after_it_was_offline_is_back() -> None:
+    again = registered(state="healthy")
+    given(AGENT, *AT_WORK, OFFLINE).when(lambda a: agent.register(a, again)).then(AgentReturned(at=AT, state="healthy"))
