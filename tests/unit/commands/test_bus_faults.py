@@ -1,6 +1,7 @@
 """The command bus where something beside it fails, or comes in between; and what it tells of its work."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 
 from commands.bus import MANY, CommandBus
 from commands.envelope import Answer, Envelope
+from commands.groups import Pending
 from commands.messages import workflow as workflows
 from commands.messages.agent import Heartbeat
 from commands.tracing import NobodyAsks
@@ -15,6 +17,7 @@ from commands.work import Telemetry
 from domain.errors import AppendRejected, LogUnavailable
 from domain.log import AppendOutcome, CommandAppend
 from tests.support.command_world import World, create_workflow, envelope, register_agent
+from tests.support.memory_log import MemoryEventLog
 from tests.unit.commands.test_bus import GatedLog, make_bus, settled, submissions
 
 START = workflows.StartWorkflow(workflow_id="wf")
@@ -99,27 +102,38 @@ async def test_what_is_refused_at_once_is_refused_alone_whatever_waits_behind_it
     assert sorted(world.of_kind(workflows.CreateWorkflow.aggregate)) == ["a", "b", "d"]
 
 
-async def test_commands_of_a_refused_group_do_not_join_what_is_decided_already() -> None:
-    bus, _, log = make_bus()
+async def test_commands_of_a_refused_group_join_no_other_that_comes_before_them() -> None:
+    bus, world, log = make_bus()
+    log.gate.set()
+    other, amend = World(log, world.clock), workflows.AmendWorkflow(workflow_id="wf", context={"theirs": 1})
     append = log.append
+    begun: list[bool] = []
 
-    async def refuses_c(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+    async def refuses_c_and_is_overtaken(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
         await log.gate.wait()
         if any("workflow-c" in command.expected for command in commands):
             log.groups.append(len(commands))
             raise AppendRejected("too large")
+        if "workflow-wf" in commands[0].expected and not begun:
+            begun.append(True)
+            await MemoryEventLog.append(log, [other.committer.close().appends[0]])
         return await append(commands)
 
-    log.append = refuses_c  # type: ignore[method-assign]
     async with bus:
+        await asyncio.gather(*submissions(bus, "wf"))
+        await other.committer.decide_all(deque([Pending(envelope(amend), lambda _: None)]))
+        log.groups.clear()
+        log.gate.clear()
+        log.append = refuses_c_and_is_overtaken  # type: ignore[method-assign]
         tasks = submissions(bus, "b", "c")
         await settled()
-        tasks += submissions(bus, "d")
+        tasks.append(asyncio.create_task(bus.submit(envelope(START))))
         await settled()
         log.gate.set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(one) for one in outcomes] == [Answer, AppendRejected, Answer]
-    assert log.groups == [2, 1, 1, 1]
+    # b and c together, what was lost, b alone, what was lost again, c alone
+    assert log.groups == [2, 1, 1, 1, 1]
 
 
 async def test_what_stands_on_a_command_that_was_lost_is_decided_again_behind_it() -> None:

@@ -11,11 +11,12 @@ from commands.messages import pool as pools
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from commands.redeciding import redecide_task, redecide_workflow
+from commands.soundness import require_sound
 from domain.agent import AgentDeregistered
 from domain.aggregate import Event
 from domain.errors import Refusal
-from domain.task import TaskScheduled
-from domain.workflow import WorkflowStarted
+from domain.task import TASK, TaskCreated, TaskScheduled
+from domain.workflow import WORKFLOW, WorkflowCreated, WorkflowStarted, WorkflowTaskAdded
 from tests.support.command_world import World, add_task, assign, create_workflow, register_agent, running_world, start
 from tests.support.exported import check_round_trip, exported
 from tests.unit.commands.test_recorded_traces import Events, data_of, done_world, forge, refused
@@ -104,6 +105,18 @@ class TestNotOnTrust:
         back, codes = await refused(forge(await exported(world.log, "xes"), change))
         assert codes
         assert back.workflow().tasks == {}
+
+    def test_a_task_that_requires_what_was_never_told_of(self) -> None:
+        created = TaskCreated(at=AT, task_id="t1", workflow_id="wf", definition_id="d", requires=("nothing",))
+        added = WorkflowTaskAdded(
+            at=AT, task_id="t1", definition_id="d", requires=("nothing",), attempts_left=created.max_attempts - 1
+        )
+        begun = WorkflowCreated(at=AT, workflow_id="wf", definition_id="d", definition_version="1")
+        workflow, task = WORKFLOW.fold([begun, added]), TASK.fold([created])
+        assert workflow is not None
+        assert task is not None
+        with pytest.raises(Refusal, match="What is told of task t1 can't be all that was recorded"):
+            require_sound(workflow, [task])
 
     @pytest.mark.parametrize(
         "event", [TaskScheduled(at=AT), AgentDeregistered(at=AT)], ids=["of a task", "of something else"]

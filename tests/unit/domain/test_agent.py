@@ -252,3 +252,7 @@ def test_a_deregistered_agent_must_register_first() -> None:
 def test_an_agent_that_registers_again_after_it_was_offline_is_back() -> None:
     again = registered(state="healthy")
     given(AGENT, *AT_WORK, OFFLINE).when(lambda a: agent.register(a, again)).then(AgentReturned(at=AT, state="healthy"))
+
+
+def test_an_agent_that_registers_again_healthy_is_so_from_then_on() -> None:
+    given(AGENT, registered()).when(lambda a: agent.register(a, registered(state="healthy"))).then(HEALTHY)
