@@ -166,3 +166,13 @@ def test_a_turn_that_begins_takes_all_back() -> None:
     assert one.take_back() == waiting.pending
     assert [pending.ours for pending in waiting.pending] == [True, True]
     assert transfer.to_bytes(waiting.pending[0].envelope) is not None
+
+
+def test_where_there_is_nobody_else_what_was_left_comes_back() -> None:
+    waiting = Waiting(2)
+    one = Asking(NoTurns())
+    at_once(one.leave(waiting.queue))
+    after(one, asking.PATIENCE_SECONDS, silent=True)
+    assert not at_once(one.look())
+    assert not at_once(one.look())  # it was looked a moment ago
+    assert one.overdue() == waiting.pending

@@ -15,8 +15,8 @@ from commands.messages.agent import Heartbeat
 from commands.tracing import NobodyAsks
 from commands.work import Telemetry
 from domain.errors import AppendRejected, LogUnavailable
-from domain.log import AppendOutcome, CommandAppend
-from tests.support.command_world import World, create_workflow, envelope, register_agent
+from domain.log import AppendOutcome, CommandAppend, LockedOut
+from tests.support.command_world import BEGINNING, World, create_workflow, envelope, register_agent
 from tests.support.memory_log import MemoryEventLog
 from tests.unit.commands.test_bus import GatedLog, make_bus, settled, submissions
 
@@ -224,3 +224,35 @@ async def test_who_asks_is_told_each_step_of_a_commands_way_and_its_events_name_
     assert told[:2] == [[2, "landed", "accepted"]] * 2
     assert told[2][-1] is None
     assert {orjson.loads(event.metadata)["traceparent"] for event in world.log.events} == {Span.traceparent}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "facts"),
+    [
+        (
+            LockedOut("workflow-wf", "ann", BEGINNING),
+            "locked",
+            {"stream_id": "workflow-wf", "holder": "ann", "since": "2024-01-17T10:00:00Z"},
+        ),
+        (LockedOut(None), "lock_lost", {}),
+    ],
+)
+async def test_a_command_that_a_lock_keeps_out_is_told_so_and_may_come_again(
+    outcome: LockedOut, code: str, facts: dict[str, object]
+) -> None:
+    bus, _, log = make_bus()
+    log.gate.set()
+    append = log.append
+
+    async def locked(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        return [outcome for _ in commands]
+
+    given = envelope(START)
+    async with bus:
+        await asyncio.gather(*submissions(bus, "wf"))
+        log.append = locked  # type: ignore[method-assign]
+        answer = await bus.submit(given)
+        log.append = append  # type: ignore[method-assign]
+        assert (await bus.submit(given)).outcome == "accepted"
+    assert answer.problem is not None
+    assert (answer.outcome, answer.problem.code, answer.problem.facts) == ("failed", code, facts)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.strict_json import DEEPEST, parse_json, parse_sound_json
+from commands.strict_json import DEEPEST, parse_commands, parse_json, parse_sound_json
 from domain.errors import InvalidInput
 
 
@@ -44,3 +44,15 @@ def test_what_is_nested_too_deep_to_be_read_slowly_is_told_so() -> None:
     for parse in (parse_json, parse_sound_json):
         with pytest.raises(InvalidInput, match=r'body: must not be nested deeper than 64 levels|the key "a" twice'):
             parse(deep)
+
+
+def test_of_several_commands_only_those_with_a_key_twice_are_refused() -> None:
+    commands = parse_commands(b'[{"a": 1}, {"b": {"k": 1, "k": 2}}]')
+    assert isinstance(commands, list)
+    first, second = commands
+    assert first == {"a": 1}
+    assert isinstance(second, InvalidInput)
+    assert second.facts["key"] == "k"
+    assert parse_commands(b'[{"a": 1}]') == [{"a": 1}]
+    with pytest.raises(InvalidInput, match='the key "a" twice'):
+        parse_commands(b'{"a": 1, "a": 2}')

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from commands.messages import importing
 from commands.messages import system as systems
 from tests.support.command_world import World
 
@@ -59,3 +60,14 @@ def test_a_maintenance_window_ends_in_the_future_and_after_its_start() -> None:
     ended = window(world, 10)
     world.clock.pass_(10)
     world.refuse(ended, "maintenance_times")
+
+
+def test_the_system_tells_which_log_was_imported_and_what_became_of_it() -> None:
+    world = World()
+    now = world.clock()
+    world.given(
+        importing.BeginImport(file_name="bank.xes", sha256="ab", imported_at=now),
+        importing.EndImport(sha256="ab", imported_at=now, counts={"events": 7}),
+    )
+    (imported,) = world.system().imports
+    assert (imported.file_name, imported.sha256, imported.counts) == ("bank.xes", "ab", {"events": 7})

@@ -221,3 +221,18 @@ def test_long_reasons_are_cut_where_they_are_passed_on() -> None:
 
     world.accept(workflows.CancelWorkflow(**long))
     assert world.task("t1").state == "cancelled"
+
+
+def test_a_workflow_fails_for_taking_too_long_only_while_it_does() -> None:
+    world = running_world()
+    overlong = workflows.FailWorkflow(workflow_id="wf", error="too long", longer_than=60)
+
+    world.refuse(overlong, "workflow_within_limit")
+    world.given(PAUSE, CANCEL)
+    world.clock.pass_(60)
+    world.refuse(overlong, "workflow_within_limit")
+
+    world = running_world()
+    world.clock.pass_(60)
+    world.accept(overlong)
+    assert world.workflow().state == "failed"
