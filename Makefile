@@ -31,7 +31,7 @@ test: $(INSTALLED) ## Run all tests
 
 coverage: $(INSTALLED) ## Run all tests, show what they leave out, and fail below the limits of pyproject.toml; takes twice as long
 	@rm -f build/coverage.json
-	@tests=0; $(MAKE) --no-print-directory test ARGS="--cov --cov-report=term --cov-report=json:build/coverage.json $(ARGS)" || tests=$$?; \
+	@tests=0; $(MAKE) --no-print-directory test ARGS="--timeout 600 --cov --cov-report=term --cov-report=json:build/coverage.json $(ARGS)" || tests=$$?; \
 		$(BIN)/python -m tests.coverage_limits build/coverage.json && exit $$tests
 
 test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
