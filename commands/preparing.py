@@ -1,6 +1,7 @@
 """From a decision to what the log is asked to keep of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,14 +9,17 @@ import orjson
 
 from commands import answers
 from commands.decider import Decision
-from commands.envelope import Envelope
+from commands.envelope import Envelope, Problem
 from commands.work import Key, Loaded, Work
 from domain.aggregate import Event
 from domain.all_events import CATALOGUE
-from domain.log import CommandAppend, Identifier, NewEvent
+from domain.errors import Refusal
+from domain.log import MAX_COMMAND_BYTES, MAX_EVENT_BYTES, CommandAppend, Identifier, NewEvent
 from domain.record import record
 
 NOTHING_LEFT: Mapping[str, Loaded[Any]] = {}
+FEW = MAX_COMMAND_BYTES // MAX_EVENT_BYTES
+"""So many events are never too large together."""
 
 
 @record
@@ -36,7 +40,14 @@ class Preparer:
         self._new_id = new_id
 
     def prepare(self, decision: Decision, recorded_at: datetime | None = None) -> Prepared:
-        """`recorded_at` is for an import only."""
+        """A decision whose events are larger than the log takes is refused. `recorded_at` is for an import only."""
+        try:
+            return self._prepare(decision, recorded_at)
+        except Refusal as refusal:
+            problem = Problem(refusal.reason, refusal.message, refusal.facts)
+            return self._prepare(replace(decision, problem=problem), recorded_at)
+
+    def _prepare(self, decision: Decision, recorded_at: datetime | None) -> Prepared:
         envelope, work, problem = decision.envelope, decision.work, decision.problem
         left = NOTHING_LEFT if problem else work.left
         versions = {stream_id: loaded.version for stream_id, loaded in left.items()}
@@ -48,6 +59,8 @@ class Preparer:
                 if work.steps
                 else self._events(work.events, self._metadata(envelope))
             )
+            if len(events) > FEW:
+                _require_room(events)
         append = CommandAppend(envelope.command_id, work.reads, events, answer, recorded_at, envelope.tokens)
         return Prepared(decision, append, left, versions)
 
@@ -62,7 +75,19 @@ class Preparer:
         return tuple([self._event(key.stream_id, event, metadata) for key, event in events])
 
     def _event(self, stream_id: str, event: Event, metadata: bytes) -> NewEvent:
-        return NewEvent(self._new_id(), stream_id, event.type, event.schema_version, CATALOGUE.encode(event), metadata)
+        data = CATALOGUE.encode(event)
+        size = len(data) + len(metadata)
+        if size > MAX_EVENT_BYTES:
+            raise Refusal(
+                "event_too_large",
+                f"An event {event.type} of {stream_id} would have {size:,} bytes, and the log takes "
+                f"{MAX_EVENT_BYTES:,} at most; keep what is large elsewhere, and tell where.",
+                stream_id=stream_id,
+                event_type=event.type,
+                bytes=size,
+                limit=MAX_EVENT_BYTES,
+            )
+        return NewEvent(self._new_id(), stream_id, event.type, event.schema_version, data, metadata)
 
     def _metadata(self, envelope: Envelope, **more: object) -> bytes:
         metadata: dict[str, object] = {
@@ -82,3 +107,16 @@ class Preparer:
             metadata.update(envelope.note)
         metadata.update(more)
         return orjson.dumps(metadata, option=orjson.OPT_UTC_Z)
+
+
+def _require_room(events: Sequence[NewEvent]) -> None:
+    size = sum([len(event.data) + len(event.metadata) for event in events])
+    if size > MAX_COMMAND_BYTES:
+        raise Refusal(
+            "command_too_large",
+            f"Its {len(events):,} events would have {size:,} bytes, and the log takes {MAX_COMMAND_BYTES:,} of one "
+            "command at most; do it in parts, or to less at once.",
+            events=len(events),
+            bytes=size,
+            limit=MAX_COMMAND_BYTES,
+        )

@@ -14,6 +14,13 @@ from uuid import UUID
 from domain.record import record
 from domain.snapshots import Place, Snapshot, Stamp
 
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Of data and metadata together: more has no place in a log that is read back event by event."""
+MAX_COMMAND_BYTES = 64 * 1024 * 1024
+"""Of all events of one command of ours: they go to the log at once, and are held at once by whoever reads them."""
+BATCH_BYTES = 64 * 1024 * 1024
+"""Of events that are read at once: what reaches it is given as it is, and the rest is to be asked for."""
+
 
 class Identifier(Protocol):
     """A UUID, whoever made it: the standard library's takes ten times as long to make as its sixteen bytes."""
@@ -113,6 +120,11 @@ class LockedOut:
 
 
 AppendOutcome = Appended | AlreadyRecorded | Conflicted | LockedOut
+
+
+def may_go_on(batch: Sequence[RecordedEvent], limit: int) -> bool:
+    """Whether what was read at once stopped at a bound, so that more may follow."""
+    return len(batch) >= limit or sum([len(event.data) + len(event.metadata) for event in batch]) >= BATCH_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +303,8 @@ class EventReader(Protocol):
     ) -> list[RecordedEvent]:
         """The next events after a position, in order; ends at the end of a command, or at `until_position`.
 
-        `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command.
+        `limit` is where it stops looking for more, so a batch may exceed it by the rest of one command; so is
+        BATCH_BYTES. `may_go_on` tells whether it stopped.
         """
         ...
 

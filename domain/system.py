@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from domain.aggregate import Aggregate, Event, shallow_copier, unexpected
 from domain.errors import Refusal
+from domain.room import MOST_COMPONENTS, MOST_WINDOWS
 from domain.values import PERSONAL, JsonObject, Payload, iso
 
 SYSTEM_ID = "platform"
@@ -210,6 +211,14 @@ def configure(system: System | None, event: SystemConfigured) -> list[Event]:
 def report_component(system: System | None, component: str, health: ComponentHealth, at: datetime) -> list[Event]:
     if system is not None and system.components.get(component) == health:
         return []
+    if system is not None and component not in system.components and len(system.components) >= MOST_COMPONENTS:
+        raise Refusal(
+            "too_many_components",
+            f"The system knows {MOST_COMPONENTS:,} components, and may know no more; "
+            f"report {component} with one of them.",
+            component=component,
+            limit=MOST_COMPONENTS,
+        )
     return [ComponentHealthReported(at=at, component=component, health=health)]
 
 
@@ -225,6 +234,7 @@ def schedule_maintenance(system: System | None, event: MaintenanceScheduled) -> 
         )
     known = system.maintenance.get(event.window_id) if system else None
     if known is None:
+        _require_room_for_window(system, event.window_id)
         return [event]
     window = MaintenanceWindow(event.start, event.end, event.kind, event.description, event.blocks_starts)
     if known == window:
@@ -235,6 +245,16 @@ def schedule_maintenance(system: System | None, event: MaintenanceScheduled) -> 
         "cancel it first, or choose another id.",
         window_id=event.window_id,
     )
+
+
+def _require_room_for_window(system: System | None, window_id: str) -> None:
+    if system is not None and len(system.maintenance) >= MOST_WINDOWS:
+        raise Refusal(
+            "too_many_windows",
+            f"The system has {MOST_WINDOWS:,} maintenance windows, and may have no more; cancel those that are over.",
+            window_id=window_id,
+            limit=MOST_WINDOWS,
+        )
 
 
 def cancel_maintenance(system: System | None, window_id: str, at: datetime) -> list[Event]:

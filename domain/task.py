@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
+from domain.room import MOST_PHASES
 from domain.values import PERSONAL, Allocation, JsonObject, Payload, Priority, Resources, iso, same_json
 
 TaskState = Literal["created", "scheduled", "assigned", "running", "completed", "failed", "cancelled", "timed_out"]
@@ -429,6 +430,14 @@ def complete_phase(task: Task, phase: str, at: datetime) -> list[Event]:
         return []
     _require(task, {"running"}, "moved to its next phase")
     _require_phase(task, phase)
+    if len(task.phases_completed) >= MOST_PHASES and not task.phases:
+        raise Refusal(
+            "too_many_phases",
+            f"Task {task.task_id} has completed {MOST_PHASES:,} phases, and may complete no more; "
+            "report progress instead.",
+            task_id=task.task_id,
+            limit=MOST_PHASES,
+        )
     return [TaskPhaseCompleted(at=at, phase=phase)]
 
 

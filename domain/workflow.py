@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from domain.aggregate import Aggregate, Event, begun, shallow_copier, unexpected
 from domain.errors import Refusal
 from domain.record import record
+from domain.room import LARGEST_WORKFLOW, MOST_TASKS, size_of
 from domain.task import OPEN as OPEN_TASK
 from domain.task import TaskState
 from domain.values import PERSONAL, JsonObject, Payload, Priority, iso, same_json
@@ -171,6 +172,8 @@ class Workflow:
     tasks: dict[str, TaskView] = field(default_factory=dict)
     counts: dict[TaskState, int] = field(default_factory=dict)
     unsettled: int = 0
+    size: int = 0
+    """Bytes, as JSON, of what callers told: the context, and of each task its names, inputs, outputs and error."""
     satisfied: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     completion: Literal["automatic", "explicit"] = "automatic"
@@ -209,11 +212,25 @@ _ADAPTER = TypeAdapter(Workflow)
 
 def to_json(workflow: Workflow) -> JsonObject:
     """The whole state as plain JSON, for a rollback's event."""
-    return _ADAPTER.dump_python(workflow, mode="json")  # type: ignore[no-any-return]  # pydantic types it as Any
+    return _ADAPTER.dump_python(workflow, mode="json", exclude={"size"})  # type: ignore[no-any-return]  # pydantic types it as Any
 
 
 def from_json(data: JsonObject) -> Workflow:
-    return _ADAPTER.validate_python(data)
+    workflow = _ADAPTER.validate_python(data)
+    workflow.size = _size(workflow.context, workflow.tasks)
+    return workflow
+
+
+def _size(context: JsonObject, tasks: dict[str, TaskView]) -> int:
+    return size_of(context) + sum(_given(task_id, view) + _left(view) for task_id, view in tasks.items())
+
+
+def _given(task_id: str, view: TaskView) -> int:
+    return size_of(task_id, view.definition_id, view.requires, view.awaits, view.inputs)
+
+
+def _left(view: TaskView) -> int:
+    return size_of(view.outputs, view.error)
 
 
 _copy = shallow_copier(Workflow)
@@ -231,6 +248,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             created_at=event.at,
             updated_at=event.at,
             context=event.context,
+            size=size_of(event.context),
             scheduled_completion=event.scheduled_completion,
             pending=event.dependencies,
             completion=event.completion,
@@ -240,7 +258,11 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
     workflow = begun(workflow, event)
     match event:
         case WorkflowTaskChanged():
-            _put_task(workflow, event.task_id, _changed(workflow.tasks[event.task_id], event))
+            before = workflow.tasks[event.task_id]
+            after = _changed(before, event)
+            if event.outputs is not None or event.error != before.error:
+                workflow.size += _left(after) - _left(before)
+            _put_task(workflow, event.task_id, after)
         case WorkflowTaskAdded():
             view = TaskView(
                 definition_id=event.definition_id,
@@ -249,6 +271,7 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
                 inputs=event.inputs,
                 attempts_left=event.attempts_left,
             )
+            workflow.size += _given(event.task_id, view) + _left(view)
             _put_task(workflow, event.task_id, view)
         case WorkflowScheduled():
             workflow.state = "scheduled"
@@ -265,9 +288,9 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             workflow.pending = tuple(name for name in workflow.pending if name != event.dependency)
             workflow.satisfied = (*workflow.satisfied, event.dependency)
         case WorkflowAmended():
-            removed = [key for key, value in event.context.items() if value is None]
-            merged = workflow.context | event.context
-            workflow.context = {key: value for key, value in merged.items() if key not in removed}
+            context = _amended(workflow.context, event.context)
+            workflow.size += size_of(context) - size_of(workflow.context)
+            workflow.context = context
             workflow.scheduled_completion = event.scheduled_completion or workflow.scheduled_completion
         case WorkflowCompleted():
             workflow.state = "completed"
@@ -293,6 +316,12 @@ def evolve(workflow: Workflow | None, event: Event) -> Workflow:
             raise unexpected(event)
     workflow.updated_at = event.at
     return workflow
+
+
+def _amended(context: JsonObject, changes: JsonObject) -> JsonObject:
+    """A null removes its key."""
+    removed = [key for key, value in changes.items() if value is None]
+    return {key: value for key, value in (context | changes).items() if key not in removed}
 
 
 def _changed(view: TaskView, event: WorkflowTaskChanged) -> TaskView:
@@ -328,6 +357,7 @@ def with_tasks(workflow: Workflow, tasks: dict[str, TaskView]) -> Workflow:
     return replace(
         workflow,
         tasks=tasks,
+        size=_size(workflow.context, tasks),
         counts=dict(Counter(view.state for view in tasks.values())),
         unsettled=sum(not view.settled for view in tasks.values()),
     )
@@ -394,7 +424,29 @@ def add_task(workflow: Workflow, event: WorkflowTaskAdded) -> list[Event]:
                 workflow_id=workflow.workflow_id,
                 dependency=name,
             )
+    if len(workflow.tasks) >= MOST_TASKS:
+        raise Refusal(
+            "too_many_tasks",
+            f"Workflow {workflow.workflow_id} has {MOST_TASKS:,} tasks, and may have no more; "
+            "add further ones to another workflow.",
+            workflow_id=workflow.workflow_id,
+            limit=MOST_TASKS,
+        )
+    _require_size(workflow, size_of(event.task_id, event.definition_id, event.requires, event.awaits, event.inputs))
     return [event]
+
+
+def _require_size(workflow: Workflow, more: int) -> None:
+    """What makes it no larger is never refused, however large it is."""
+    if more > 0 and workflow.size + more > LARGEST_WORKFLOW:
+        raise Refusal(
+            "workflow_too_large",
+            f"Workflow {workflow.workflow_id} would hold {workflow.size + more:,} bytes (its context, and inputs and "
+            f"outputs of its tasks) and may hold {LARGEST_WORKFLOW:,}; keep what is large elsewhere, and tell where.",
+            workflow_id=workflow.workflow_id,
+            bytes=workflow.size + more,
+            limit=LARGEST_WORKFLOW,
+        )
 
 
 def requirements_met(workflow: Workflow, requires: tuple[str, ...], awaits: tuple[str, ...]) -> list[str]:
@@ -420,6 +472,8 @@ def change_task(workflow: Workflow, event: WorkflowTaskChanged) -> list[Event]:
         return []
     if after.state != view.state:
         _require(workflow, ALL - {"completed"}, f"given another state of task {event.task_id}")
+    if event.outputs is not None:
+        _require_size(workflow, size_of(after.outputs) - size_of(view.outputs))
     return [event]
 
 
@@ -498,6 +552,8 @@ def amend(workflow: Workflow, context: JsonObject, scheduled_completion: datetim
     if workflow.started_at is None:
         # Once it was started, when it was to start binds nobody.
         _require_order(workflow, workflow.start_at, completion)
+    if changes:
+        _require_size(workflow, size_of(_amended(known, changes)) - size_of(known))
     return [WorkflowAmended(at=at, context=changes, scheduled_completion=completion)]
 
 

@@ -61,12 +61,14 @@ class Groups:
     async def add(self, envelope: Envelope, at: datetime) -> bool:
         """Decide a command as of a time, which never falls; false: refused. Raises LogError for a group before it."""
         decision = await self._decider.decide(envelope, at)
-        if decision.problem is not None:
-            self.refused[decision.problem.code] += 1
+        prepared = self._preparer.prepare(decision, recorded_at=at)
+        problem = prepared.decision.problem
+        if problem is not None:
+            self.refused[problem.code] += 1
             return False
         if decision.work.events:
-            self._decider.remember(decision.work.left)
-            self._group.append(self._preparer.prepare(decision, recorded_at=at))
+            self._decider.remember(prepared.left)
+            self._group.append(prepared)
         if len(self._group) >= GROUP:
             await self._send()
         elif len(self._group) % YIELD_EVERY == 0:

@@ -13,7 +13,16 @@ from uuid import UUID
 import orjson
 
 from domain.errors import AppendRejected
-from domain.log import AlreadyRecorded, Appended, AppendOutcome, CommandAppend, Conflicted, Identifier, LockedOut
+from domain.log import (
+    MAX_EVENT_BYTES,
+    AlreadyRecorded,
+    Appended,
+    AppendOutcome,
+    CommandAppend,
+    Conflicted,
+    Identifier,
+    LockedOut,
+)
 from infrastructure.event_store.arrays import (
     ByteaArray,
     Int4Array,
@@ -25,8 +34,6 @@ from infrastructure.event_store.arrays import (
 )
 
 MAX_STREAM_ID_LENGTH = 512
-MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""Of data and metadata together: more has no place in a log that is read back event by event."""
 _STREAM_ID = re.compile(r"[^-\x00-\x1f\x7f-\x9f\ud800-\udfff]+-[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _TYPE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 

@@ -106,7 +106,7 @@ def test_a_fold_that_gives_other_states_has_another_version(category: str) -> No
 
 
 FOLDS = {
-    "workflow": (1, "6c1545c7bbaa"),
+    "workflow": (1, "159918fa173d"),
     "task": (1, "d204f800c639"),
     "agent": (1, "7f607fb5289a"),
     "pool": (1, "51a842060d87"),
