@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import orjson
 
 from domain.errors import LogUnavailable
-from domain.log import EventReader, LogFilter, RecordedEvent
+from domain.log import EventReader, LogFilter, RecordedEvent, may_go_on
 from dora_state.state_events import StateChangeEvent
 from projections.ports import Signal
 
@@ -67,4 +67,4 @@ async def _next(
         return None, after_position
     found = await reader.read_log(after_position=after_position, limit=BATCH, only=only, until_position=head)
     # Of a command of which not all is wanted, the rest is passed too.
-    return found, found[-1].position + found[-1].following if len(found) >= BATCH else head
+    return found, found[-1].position + found[-1].following if may_go_on(found, BATCH) else head

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from domain.log import EventReader, LogFilter, RecordedEvent
+from domain.log import EventReader, LogFilter, RecordedEvent, may_go_on
 from projections.ports import Signal
 
 POLL_SECONDS = 0.5
@@ -32,6 +32,6 @@ async def follow(
             if batch:
                 yield batch
             looked_through = batch[-1].position + batch[-1].following if batch else head
-            position = looked_through if len(batch) >= batch_size else max(head, looked_through)
+            position = looked_through if may_go_on(batch, batch_size) else max(head, looked_through)
         else:
             await listener.wait(poll_seconds)

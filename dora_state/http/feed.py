@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Self
 
 from domain.errors import DoraStateError
-from domain.log import EventReader, RecordedEvent
+from domain.log import EventReader, RecordedEvent, may_go_on
 from dora_state.http.wanted import Key, Told, Wanted, keys_of
 from projections.following import follow
 from projections.ports import Signal
@@ -179,7 +179,7 @@ class Feed:
             after_position=after, limit=PAGE, only=wanted.log_filter, until_position=end
         )
         found = [told.message for told in map(Told, events) if wanted.wants(told)]
-        return found, events[-1].position if len(events) >= PAGE else end
+        return found, events[-1].position if may_go_on(events, PAGE) else end
 
     # --- the one reader -----------------------------------------------------------------------------------
 

@@ -15,7 +15,18 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from domain.errors import Archived, InvalidInput, LogError
-from domain.log import NOW, AlreadyRecorded, Cut, FoldRequest, Head, LogFilter, Moved, RecordedEvent, Stretch
+from domain.log import (
+    NOW,
+    AlreadyRecorded,
+    Cut,
+    FoldRequest,
+    Head,
+    LogFilter,
+    Moved,
+    RecordedEvent,
+    Stretch,
+    may_go_on,
+)
 from domain.snapshots import Place, Snapshot, Stamp
 from infrastructure import sql
 from infrastructure.database import Connection
@@ -156,9 +167,9 @@ class PostgresEventReader:
             _refuse_holes(page, after_version, backwards)
             for event in page:
                 yield event
-            if len(page) < size:
+            if not may_go_on(page, size):
                 return
-            left = None if left is None else left - size
+            left = None if left is None else left - len(page)
             if backwards:
                 cut = replace(cut, version=page[-1].version - 1, at=page[-1].recorded_at)
             else:

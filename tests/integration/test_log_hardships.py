@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
@@ -18,16 +18,17 @@ import pytest
 from commands.envelope import Answer
 from commands.locks import Claim
 from domain.errors import AppendRejected, LogUnavailable
-from domain.log import Appended, CommandAppend, FoldRequest
+from domain.log import MAX_EVENT_BYTES, Appended, CommandAppend, FoldRequest, LogFilter, may_go_on
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.database import Role
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog
-from infrastructure.event_store.group import MAX_EVENT_BYTES
 from infrastructure.locks import PostgresLocks
 from infrastructure.migrations import migrate
 from infrastructure.pools import Pool, open_pool
+from projections.following import follow
+from projections.signal import ProcessSignal
 from tests.support.file_limits import limit_files
 from tests.support.log import command, event
 from tests.support.postgres import connected
@@ -65,6 +66,30 @@ async def test_a_fold_takes_large_events_some_at_a_time(log: PostgresEventLog) -
         assert [data for _, _, data in whole.events] == read
         assert whole.last is not None
         assert whole.last.version == 8
+
+
+async def test_the_log_and_a_stream_are_read_some_megabytes_at_a_time_and_nothing_is_left_out(
+    log: PostgresEventLog,
+) -> None:
+    """Five events of 15 MB: no batch has more than the first that reaches 64 MB, whatever was asked for."""
+    for version in range(5):
+        await log.append([large("task-1", 15 * MEGABYTE, version)])
+    await log.append([command({"task-2": 0})])
+    first = await log.read_log(after_position=0, limit=1000)
+    assert [event.position for event in first] == [1, 2, 3, 4, 5]
+    assert may_go_on(first, 1000)
+    rest = await log.read_log(after_position=5, limit=1000)
+    assert [event.position for event in rest] == [6]
+    assert not may_go_on(rest, 1000)
+    only = LogFilter(types=frozenset({"thing_happened"}))
+    async with aclosing(follow(log, ProcessSignal(), only=only)) as batches:
+        assert [event.position for event in await anext(batches)] == [1, 2, 3, 4, 5]
+        assert [event.position for event in await anext(batches)] == [6]
+    for backwards in (False, True):
+        read = [event.version async for event in log.read_stream("task-1", backwards=backwards)]
+        assert read == ([5, 4, 3, 2, 1] if backwards else [1, 2, 3, 4, 5])
+        read = [event.version async for event in log.read_stream("task-1", backwards=backwards, limit=5)]
+        assert len(read) == 5
 
 
 async def test_many_large_commands_at_once_go_in_groups_that_the_server_can_take(

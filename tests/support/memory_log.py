@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.errors import AppendRejected, InvalidInput, LogError
 from domain.log import (
+    BATCH_BYTES,
     NOW,
     AlreadyRecorded,
     Appended,
@@ -154,14 +155,15 @@ class MemoryEventLog:
         if limit < 1:
             raise InvalidInput("A batch of the log has at least one event: give a limit of 1 or more.", limit=limit)
         batch: list[RecordedEvent] = []
-        whole = 0
+        whole = size = 0
         for event in self.events[max(after_position, 0) : until_position]:
             if not _wanted(event, only):
                 continue
-            if len(batch) >= limit and event.position > whole:
+            if (len(batch) >= limit or size >= BATCH_BYTES) and event.position > whole:
                 break
             batch.append(event)
             whole = event.position + event.following
+            size += len(event.data) + len(event.metadata)
         return batch
 
     async def positions_of(self, stream_ids: Sequence[str], *, after: int, until: int) -> Sequence[int]:

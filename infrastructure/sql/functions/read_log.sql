@@ -1,6 +1,6 @@
 -- The next events after a position and up to another (null: the last), in order, of the categories, types and correlation given
--- (null: all): at least p_limit of them if there are as many, and then to the end of the last one's command. `months` bounds
--- the partitions that are touched: the log is scanned by windows of positions.
+-- (null: all): at least p_limit of them if there are as many, or 64 MB, and then to the end of the last one's command. `months`
+-- bounds the partitions that are touched: the log is scanned by windows of positions.
 CREATE OR REPLACE FUNCTION read_log(
     p_after bigint, p_limit int, p_categories text[], p_types text[], p_correlation text, p_until bigint
 ) RETURNS SETOF events LANGUAGE plpgsql STABLE AS $$
@@ -12,12 +12,14 @@ DECLARE
     v_end    bigint;      -- of the window
     v_whole  bigint := 0; -- the last position of the last event's command
     v_found  int := 0;
+    v_size   bigint := 0;
+    v_full   boolean := false;
     v_from   timestamptz;
     v_until  timestamptz;
     v_event  events;
     v_needle bytea := convert_to(to_json(p_correlation)::text, 'UTF8');  -- most events are told apart without parsing
 BEGIN
-    WHILE v_cursor < v_last AND (v_found < p_limit OR v_cursor < v_whole) LOOP
+    WHILE v_cursor < v_last AND (NOT v_full OR v_cursor < v_whole) LOOP
         v_end := least(v_cursor + v_window, v_last);
         SELECT min(m.starts_at), max(m.ends_at) INTO v_from, v_until FROM months m
         WHERE m.first_position <= v_end AND coalesce(m.last_position, v_head) > v_cursor;
@@ -31,10 +33,12 @@ BEGIN
                     OR position(v_needle IN e.metadata) > 0 AND readable(e.metadata) ->> 'correlation_id' = p_correlation)
             ORDER BY e.position
         LOOP
-            IF v_found >= p_limit AND v_event.position > v_whole THEN
+            IF v_full AND v_event.position > v_whole THEN
                 RETURN;
             END IF;
             v_found := v_found + 1;
+            v_size := v_size + octet_length(v_event.data) + octet_length(v_event.metadata);
+            v_full := v_found >= p_limit OR v_size >= 67108864;
             v_whole := v_event.position + v_event.following;
             RETURN NEXT v_event;
         END LOOP;
