@@ -1,9 +1,11 @@
 """The read models in PostgreSQL: one transaction a batch, set-wise; and the questions asked of them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
+
+from psycopg import AsyncCursor, capabilities
 
 from infrastructure import sql
 from infrastructure.available import available
@@ -14,6 +16,7 @@ from infrastructure.pools import Pool
 from projections.batch import Batch, RenderedDocument
 from projections.documents import RENDERINGS
 from projections.documents.system import Figures, Rates
+from projections.pages import PAGE_BYTES
 from projections.ports import NO_WORDS, Asked, Checkpoint, Counts, Parked, StoredDocument
 from projections.projection import STATES
 
@@ -22,6 +25,8 @@ LATELY = timedelta(minutes=15)
 """The windows of the rates; docs/read-models.md tells which has which."""
 COUNTS_SPACING = 1_000
 """So many positions at least lie between counts that are kept; so many or a batch are counted again for any other."""
+ON_THE_WAY = 10 if capabilities.has_stream_chunked() else 1
+"""Documents of a list that the driver takes at once."""
 
 _ATTEMPT_FIELDS = (
     "position",
@@ -177,8 +182,20 @@ class PostgresReadModels:
     async def documents(
         self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
     ) -> list[StoredDocument]:
-        rows = await self._rows(question, facts, words)
-        return [StoredDocument(kind, id, position, body.encode()) for id, position, body in rows]
+        """No more than fit on a page, and one: they may be large. Nor more at once than a few on their way."""
+        found: list[StoredDocument] = []
+        held = 0
+        with available():
+            async with self._pool.connection() as connection:
+                rows = AsyncCursor(connection).stream(_query(question, words), facts, size=ON_THE_WAY)
+                async with aclosing(cast(AsyncGenerator[Any, None], rows)) as coming:
+                    async for id, position, text in coming:
+                        body = text.encode()
+                        found.append(StoredDocument(kind, id, position, body))
+                        held += len(body)
+                        if held > PAGE_BYTES and len(found) > 1:
+                            break
+        return found
 
     async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:
         return await self._rows(question, facts, words)

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -12,9 +12,12 @@ import orjson
 
 from projections.documents.values import Document
 from projections.errors import InvalidPage
+from projections.ports import StoredDocument
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1_000
+PAGE_BYTES = 16 * 1024 * 1024
+"""Of documents as they are stored: a page ends before the one that goes beyond, and has at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,16 @@ def page_of(items: list[Document], size: int, mark: Callable[[Document], str]) -
 
 def bounded(limit: int) -> int:
     return max(1, min(limit, MAX_LIMIT))
+
+
+def fitting(found: Sequence[StoredDocument], limit: int) -> int:
+    """How many of what was found are on the page."""
+    most, held = bounded(limit), 0
+    for place, document in enumerate(found[:most]):
+        held += len(document.body)
+        if held > PAGE_BYTES and place > 0:
+            return place
+    return most
 
 
 def encode_mark(*keys: str) -> str:

@@ -10,7 +10,7 @@ from domain.agent import AgentState
 from projections.documents import agent as agents
 from projections.documents.values import Document, decode, iso
 from projections.lists.asking import Asking, checked, chosen
-from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, keys_of, mark_time, marked, page_of
+from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, fitting, keys_of, mark_time, marked, page_of
 from projections.queries import RATE_WINDOW
 from projections.questions import counted
 
@@ -67,7 +67,7 @@ class FleetLists(Asking):
             limit=bounded(limit) + 1,
         )
         items = [decode(document.body) for document in found]
-        page = page_of(items, bounded(limit), lambda agent: marked(asked, agent["agent_id"]))
+        page = page_of(items, fitting(found, limit), lambda agent: marked(asked, agent["agent_id"]))
         return Page(await self._with_presence(page.items), page.next)
 
     @counted("list")
@@ -81,7 +81,7 @@ class FleetLists(Asking):
             "pool", "pools", mark_id=keys[0] if keys else None, limit=bounded(limit) + 1
         )
         items = [_with_expiry(decode(document.body)) for document in found]
-        return page_of(items, bounded(limit), lambda pool: marked(asked, pool["resource_pool_id"]))
+        return page_of(items, fitting(found, limit), lambda pool: marked(asked, pool["resource_pool_id"]))
 
     @counted("list")
     async def reservations(

@@ -12,7 +12,7 @@ from projections.documents import task as tasks
 from projections.documents.values import Document, decode
 from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.walks import Order, order_of, place_of, walks
-from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, page_of
+from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, fitting, page_of
 from projections.ports import StoredDocument
 from projections.questions import counted
 
@@ -114,7 +114,7 @@ class TaskLists(Asking):
             **facts,
             limit=bounded(limit) + 1,
         )
-        return page_of(self._shown(found), bounded(limit), lambda task: order.mark(asked, task, "task_id"))
+        return page_of(self._shown(found), fitting(found, limit), lambda task: order.mark(asked, task, "task_id"))
 
     async def _running(
         self, question: str, order: Order, given: Mapping[str, Any], mark: str | None, limit: int, due: Any = None
@@ -137,7 +137,7 @@ class TaskLists(Asking):
             **_others(given),
             limit=bounded(limit) + 1,
         )
-        return page_of(self._shown(found), bounded(limit), lambda task: order.mark(asked, task, "task_id"))
+        return page_of(self._shown(found), fitting(found, limit), lambda task: order.mark(asked, task, "task_id"))
 
     def _shown(self, found: Sequence[StoredDocument]) -> list[Document]:
         now = self._clock()

@@ -9,7 +9,7 @@ from domain.workflow import OPEN, WorkflowState
 from projections.documents.values import decode
 from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.walks import Order, order_of, place_of, walks
-from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, keys_of, marked, page_of
+from projections.pages import DEFAULT_LIMIT, Page, bounded, fingerprint, fitting, keys_of, marked, page_of
 from projections.questions import counted
 
 STATES: tuple[str, ...] = get_args(WorkflowState)
@@ -86,7 +86,7 @@ class WorkflowLists(Asking):
             **facts,
         )
         items = [decode(document.body) for document in found]
-        return page_of(items, bounded(limit), lambda one: order.mark(asked, one, "workflow_id"))
+        return page_of(items, fitting(found, limit), lambda one: order.mark(asked, one, "workflow_id"))
 
     async def _by_id(
         self,
@@ -108,7 +108,7 @@ class WorkflowLists(Asking):
             **facts,
         )
         items = [decode(document.body) for document in found]
-        return page_of(items, facts["limit"] - 1, lambda one: marked(asked, one["workflow_id"]))
+        return page_of(items, fitting(found, facts["limit"] - 1), lambda one: marked(asked, one["workflow_id"]))
 
     def _facts(self, given: Mapping[str, Any]) -> dict[str, Any]:
         prefix = given.get("prefix")

@@ -6,8 +6,17 @@ from importlib.resources import files
 
 SENDS = frozenset({"execute", "send_prepare"})
 """Methods that send SQL, by the name of each; without arguments, they are of something else (a pipeline of Redis)."""
-OTHERS = (".executemany(", ".cursor(", ".exec_(", ".exec_params(", ".send_query(", ".send_query_params(")
-"""What sends SQL too, and is not looked into: nothing of ours uses it."""
+OTHERS = (
+    ".executemany(",
+    ".cursor(",
+    "= AsyncCursor(",
+    "as AsyncCursor",
+    ".exec_(",
+    ".exec_params(",
+    ".send_query(",
+    ".send_query_params(",
+)
+"""What sends SQL too, or gives what does, and is not looked into: nothing of ours uses it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -28,7 +37,7 @@ class _Module:
 
     def unexplained(self) -> Iterator[tuple[int, str]]:
         for call in self._calls():
-            if isinstance(call.func, ast.Attribute) and call.func.attr in SENDS and (call.args or call.keywords):
+            if isinstance(call.func, ast.Attribute) and _sends(call.func) and (call.args or call.keywords):
                 statement = (
                     call.args[-1] if call.func.attr == "send_prepare" and call.args else next(iter(call.args), None)
                 )
@@ -120,6 +129,14 @@ class _Module:
             node = self._parents[node]
             if isinstance(node, Function):
                 yield node
+
+
+def _sends(method: ast.Attribute) -> bool:
+    """Clients of HTTP have a `stream`, too."""
+    match method:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="AsyncCursor")), attr="stream"):
+            return True
+    return method.attr in SENDS
 
 
 def _assigned(scope: Function, name: str) -> Iterator[ast.expr]:

@@ -94,6 +94,15 @@ async def asking(connection):
     assert unexplained(source) == []
 
 
+def test_what_comes_row_by_row_is_looked_into_too() -> None:
+    source = """
+async def ask(connection, id):
+    return AsyncCursor(connection).stream({statement})
+"""
+    assert len(unexplained(source.format(statement="f'SELECT {id}'"))) == 1
+    assert unexplained(source.format(statement="sql.load('log_head')")) == []
+
+
 def test_a_caller_that_gives_something_else_is_found() -> None:
     source = """
 class Asked:
