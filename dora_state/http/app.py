@@ -74,6 +74,7 @@ def _description() -> Operation:
 
 
 async def _answer(server: Server, operation: Operation, request: Request) -> Response:
+    call: Call | None = None
     try:
         headers = GivenHeaders(request.scope["headers"])
         caller = await _caller(server, operation, headers)
@@ -99,6 +100,9 @@ async def _answer(server: Server, operation: Operation, request: Request) -> Res
     except Exception:
         logger.exception("%s %s met a fault", operation.method, operation.path)
         return problem_response("internal_error", SERVER_FAULT)
+    finally:
+        if call is not None:
+            call.let_go()
 
 
 async def _handled(call: Call) -> Response:

@@ -17,7 +17,7 @@ from dora_state.access.caller import Authenticator, Caller, Forbidden, Permissio
 from dora_state.access.refusals import Refusals
 from dora_state.http.encoded import EncodedDocuments
 from dora_state.http.feed import Feed
-from dora_state.http.limits import Limits, RateLimit
+from dora_state.http.limits import BodyRoom, Limits, RateLimit
 from dora_state.http.lock_room import LockRoom
 from dora_state.http.operations import Operation
 from dora_state.http.parameters import GivenHeaders, Query, parse_id, parse_query
@@ -59,6 +59,7 @@ class Server:
         self.is_open = is_open
         self.refusals = refusals or Refusals(manager.platform.settings.tenant)
         self.rate = RateLimit(self.limits.rate, time.monotonic)
+        self.bodies = BodyRoom(max(self.limits.bodies_bytes, self.limits.body_bytes))
         self.watch = Watch(lambda authorization: self.authenticator.caller(authorization))
         self.feed = Feed(manager.platform.log, manager.platform.signal)
         self.pending = PendingAnswers()
@@ -78,7 +79,18 @@ class Server:
 class Call:
     """One request: who asks, and for what. What it takes from it is checked: it raises InvalidInput."""
 
-    __slots__ = ("_begun", "_body", "_headers", "_query", "_standing", "caller", "operation", "request", "server")
+    __slots__ = (
+        "_begun",
+        "_body",
+        "_headers",
+        "_held",
+        "_query",
+        "_standing",
+        "caller",
+        "operation",
+        "request",
+        "server",
+    )
 
     def __init__(
         self, request: Request, headers: GivenHeaders, caller: Caller, server: Server, operation: Operation
@@ -92,6 +104,7 @@ class Call:
         self.server = server
         self.operation = operation
         self._body: bytes | None = None
+        self._held = 0
 
     @property
     def manager(self) -> StateManager:
@@ -121,9 +134,7 @@ class Call:
         try:
             async with asyncio.timeout(limits.body_seconds):
                 if length is None or (length.isdecimal() and int(length[:19]) <= limits.body_bytes):
-                    body = await _read(self.request.receive, limits.body_bytes)
-                    if body is not None:
-                        return body
+                    return await self._read(limits)
                 if self.header(b"expect") is None:  # who asks first whether it may send has sent nothing yet
                     await _discard(self.request.receive, DISCARDED * limits.body_bytes)
             raise _too_large(limits)
@@ -133,6 +144,29 @@ class Call:
                 f"The body was not there within {limits.body_seconds:g} s; send it again, faster.",
                 {"Connection": "close"},
             ) from None
+
+    async def _read(self, limits: Limits) -> bytes:
+        """Raises RequestError as soon as it is too much; the rest is not kept."""
+        receive, parts, size, more = self.request.receive, [], 0, True
+        problem: RequestError | None = None
+        while more and problem is None:
+            message = await receive()
+            part, more = _body_of(message), message.get("more_body", False)
+            size += len(part)
+            problem = _too_large(limits) if size > limits.body_bytes else self.server.bodies.take(len(part))
+            if problem is None:
+                self._held += len(part)
+                parts.append(part)
+        if problem is None:
+            return b"".join(parts)
+        if more:
+            await _discard(receive, DISCARDED * limits.body_bytes)
+        raise problem
+
+    def let_go(self) -> None:
+        """It is answered: its body is in hand no more."""
+        self.server.bodies.give_back(self._held)
+        self._held = 0
 
     def _require_json(self) -> None:
         said = self.header(b"content-type")
@@ -215,22 +249,6 @@ class Call:
                 "Idempotency-Key: must be a UUID, for example 0190d8a4-7c3e-7b1f-9a52-3f1de6a1c001.",
                 field="Idempotency-Key",
             ) from None
-
-
-async def _read(receive: Receive, most: int) -> bytes | None:
-    """The body; None once it has more bytes."""
-    message = await receive()
-    if not message.get("more_body", False):
-        whole = _body_of(message)
-        return whole if len(whole) <= most else None
-    parts, size = [_body_of(message)], 0
-    while message.get("more_body", False):
-        size += len(parts[-1])
-        if size > most:
-            return None
-        message = await receive()
-        parts.append(_body_of(message))
-    return b"".join(parts) if size + len(parts[-1]) <= most else None
 
 
 async def _discard(receive: Receive, most: int) -> None:

@@ -19,6 +19,8 @@ class Limits:
 
     rate: float = 50_000.0
     body_bytes: int = 2 * 2**20
+    bodies_bytes: int = 64 * 2**20
+    """Of all requests that are read or answered at once; read as JSON they take some times as much memory."""
     streams: int = 2_000
     resume_seconds: float = 3_600.0
     """How long ago what a stream of events begins with may have been recorded, for who may not look at the past."""
@@ -26,6 +28,28 @@ class Limits:
     answer_seconds: float = 10.0
     patience: float = 10.0
     """The longest that a reader may have the read models waited for."""
+
+
+class BodyRoom:
+    """The bodies that are in hand: of many at once, each within its limit, memory would be full."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.held = 0
+
+    def take(self, size: int) -> RequestError | None:
+        """Why not, where there is no room."""
+        if self.held + size > self._most:
+            return RequestError(
+                "busy",
+                f"Bodies of {self.held:,} bytes are in hand, and {self._most:,} may be; try again in a moment.",
+                {"Connection": "close"},
+            )
+        self.held += size
+        return None
+
+    def give_back(self, size: int) -> None:
+        self.held -= size
 
 
 class RateLimit:

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from dora_state.http import protocol
-from dora_state.http.limits import Limits
+from dora_state.http.limits import BodyRoom, Limits
 from tests.support.http import Asked, asked_by_port, fresh, fresh_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -45,6 +45,49 @@ async def test_a_body_that_does_not_come_is_408(asked: Asked) -> None:
     answer = await said(asked, POST + b"content-length: 100\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"request_too_slow"' in answer
+
+
+async def until_in_hand(asked: Asked, size: int) -> None:
+    for _ in range(1_000):
+        if asked.server.bodies.held == size:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{asked.server.bodies.held} bytes are in hand, not {size}")
+
+
+async def test_bodies_that_are_too_large_together_are_told_to_come_again(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that come slowly have all the room; it is there again as soon as one of them is answered or gone."""
+    monkeypatch.setattr(asked.server, "bodies", BodyRoom(30_000))
+    monkeypatch.setattr(asked.server, "limits", Limits(body_bytes=20_000, body_seconds=5))
+    body = b'{"type": "PauseWorkflow", "data": {"workflow_id": "nobody"}}'.ljust(15_000)
+    head = POST + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    slow = []
+    for _ in range(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", asked.client.base_url.port)
+        writer.write(head + body[:-1])
+        await writer.drain()
+        slow.append((reader, writer))
+    await until_in_hand(asked, 2 * (len(body) - 1))
+    answer = await said(asked, head + body)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Bodies of 29,998 bytes are in hand, and 30,000 may be; try again in a moment." in answer
+    assert b"retry-after: 1" in answer.lower()
+    (reader, writer), (_, gone) = slow
+    writer.write(body[-1:])
+    assert (await reader.read()).startswith(b"HTTP/1.1 409 ")
+    writer.close()
+    assert (await said(asked, head + body)).startswith(b"HTTP/1.1 409 ")
+    gone.close()
+    await until_in_hand(asked, 0)
+
+
+async def test_a_body_that_comes_at_once_and_is_too_large_is_told_so_at_once(asked: Asked) -> None:
+    """In chunks, so that nothing says before how much there will be."""
+    chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (30_000, b" " * 30_000)
+    answer = await said(asked, POST + b"transfer-encoding: chunked\r\n\r\n" + chunk)
+    assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 async def test_how_long_a_body_takes_is_no_part_of_the_time_for_its_answer(
