@@ -183,13 +183,13 @@ class PostgresReadModels:
         self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
     ) -> list[StoredDocument]:
         """No more than fit on a page, and one: they may be large. Nor more at once than a few on their way."""
+        query = _query(question, words)
         found: list[StoredDocument] = []
         held = 0
         with available():
             async with self._pool.connection() as connection:
-                rows = AsyncCursor(connection).stream(_query(question, words), facts, size=ON_THE_WAY)
-                async with aclosing(cast(AsyncGenerator[Any, None], rows)) as coming:
-                    async for id, position, text in coming:
+                async with aclosing(_coming(AsyncCursor(connection).stream(query, facts, size=ON_THE_WAY))) as rows:
+                    async for id, position, text in rows:
                         body = text.encode()
                         found.append(StoredDocument(kind, id, position, body))
                         held += len(body)
@@ -263,6 +263,11 @@ class PostgresReadModels:
         with available():
             async with self._pool.connection() as connection:
                 return await (await connection.execute(_query(name, words), facts, prepare=prepare)).fetchall()
+
+
+def _coming(rows: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """That of a cursor is one that can be closed, which lets go of what has not come."""
+    return cast(AsyncGenerator[Any, None], rows)
 
 
 def _rates(completed_today: int, ended: int, failed: int, response: float | None, lately: int, workflows: int) -> Rates:
