@@ -395,6 +395,7 @@ def create(workflow: Workflow | None, event: WorkflowCreated) -> list[Event]:
             f"There already is a workflow {workflow.workflow_id}; choose another id.",
             workflow_id=workflow.workflow_id,
         )
+    _require_size(event.workflow_id, 0, size_of(event.context))
     return [event]
 
 
@@ -432,19 +433,23 @@ def add_task(workflow: Workflow, event: WorkflowTaskAdded) -> list[Event]:
             workflow_id=workflow.workflow_id,
             limit=MOST_TASKS,
         )
-    _require_size(workflow, size_of(event.task_id, event.definition_id, event.requires, event.awaits, event.inputs))
+    _require_size(
+        workflow.workflow_id,
+        workflow.size,
+        size_of(event.task_id, event.definition_id, event.requires, event.awaits, event.inputs),
+    )
     return [event]
 
 
-def _require_size(workflow: Workflow, more: int) -> None:
+def _require_size(workflow_id: str, size: int, more: int) -> None:
     """What makes it no larger is never refused, however large it is."""
-    if more > 0 and workflow.size + more > LARGEST_WORKFLOW:
+    if more > 0 and size + more > LARGEST_WORKFLOW:
         raise Refusal(
             "workflow_too_large",
-            f"Workflow {workflow.workflow_id} would hold {workflow.size + more:,} bytes (its context, and inputs and "
-            f"outputs of its tasks) and may hold {LARGEST_WORKFLOW:,}; keep what is large elsewhere, and tell where.",
-            workflow_id=workflow.workflow_id,
-            bytes=workflow.size + more,
+            f"Workflow {workflow_id} would hold {size + more:,} bytes (its context, and inputs and outputs of "
+            f"its tasks) and may hold {LARGEST_WORKFLOW:,}; keep what is large elsewhere, and tell where.",
+            workflow_id=workflow_id,
+            bytes=size + more,
             limit=LARGEST_WORKFLOW,
         )
 
@@ -473,7 +478,7 @@ def change_task(workflow: Workflow, event: WorkflowTaskChanged) -> list[Event]:
     if after.state != view.state:
         _require(workflow, ALL - {"completed"}, f"given another state of task {event.task_id}")
     if event.outputs is not None:
-        _require_size(workflow, size_of(after.outputs) - size_of(view.outputs))
+        _require_size(workflow.workflow_id, workflow.size, size_of(after.outputs) - size_of(view.outputs))
     return [event]
 
 
@@ -553,7 +558,7 @@ def amend(workflow: Workflow, context: JsonObject, scheduled_completion: datetim
         # Once it was started, when it was to start binds nobody.
         _require_order(workflow, workflow.start_at, completion)
     if changes:
-        _require_size(workflow, size_of(_amended(known, changes)) - size_of(known))
+        _require_size(workflow.workflow_id, workflow.size, size_of(_amended(known, changes)) - size_of(known))
     return [WorkflowAmended(at=at, context=changes, scheduled_completion=completion)]
 
 

@@ -24,6 +24,8 @@ TCP = {
 """A host that is gone is found out within half a minute, where the URL says nothing else."""
 _PORTS = re.compile(r"[0-9, ]*")
 _HINT = re.compile(r" ?Is the server running [^?]*\?")
+_FULL = re.compile("too many (clients|connections)|remaining connection slots")
+"""Of a connection that is not made there is no SQLSTATE, so what to do can only be told by the words."""
 _NO_ANSWER = ("08", "28", "3D000", "53300", "57P")  # SQLSTATEs
 _TENANT = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
@@ -88,9 +90,14 @@ def _reason(error: Exception) -> str:
 
 def unreachable(database_url: str, error: Exception) -> LogUnavailable:
     """No server answers: one sentence with what was tried, why not, and what to do."""
-    server = _server(database_url)
+    server, reason = _server(database_url), _reason(error)
+    advice = (
+        "raise its max_connections, or lower DORA_STATE_POOL_SIZE of those who have them"
+        if _FULL.search(reason)
+        else "start it, or correct DORA_STATE_DATABASE_URL"
+    )
     return LogUnavailable(
-        f"PostgreSQL can't be reached at {server} ({_reason(error)}): start it, or correct DORA_STATE_DATABASE_URL.",
+        f"PostgreSQL can't be reached at {server} ({reason}): {advice}.",
         server=server,
     )
 
@@ -112,6 +119,11 @@ def refused(database_url: str, error: psycopg.Error) -> LogError:
             )
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(_NO_ANSWER):
             return unreachable(database_url, error)
+        case psycopg.errors.OutOfMemory():
+            said = (
+                f"PostgreSQL has no memory left for it ({_reason(error)}): raise its max_locks_per_transaction"
+                " if that is shared memory, and try again."
+            )
         case psycopg.OperationalError() | psycopg.errors.InternalError_():  # the latter where a quota is full
             said = f"PostgreSQL can't do it just now ({_reason(error)}): mend that, and try again."
         case _:

@@ -187,14 +187,16 @@ class PostgresReadModels:
         found: list[StoredDocument] = []
         held = 0
         with available():
-            async with self._pool.connection() as connection:
-                async with aclosing(_coming(AsyncCursor(connection).stream(query, facts, size=ON_THE_WAY))) as rows:
-                    async for id, position, text in rows:
-                        body = text.encode()
-                        found.append(StoredDocument(kind, id, position, body))
-                        held += len(body)
-                        if held > PAGE_BYTES and len(found) > 1:
-                            break
+            async with (
+                self._pool.connection() as connection,
+                aclosing(_coming(AsyncCursor(connection).stream(query, facts, size=ON_THE_WAY))) as rows,
+            ):
+                async for id, position, text in rows:
+                    body = text.encode()
+                    found.append(StoredDocument(kind, id, position, body))
+                    held += len(body)
+                    if held > PAGE_BYTES and len(found) > 1:
+                        break
         return found
 
     async def rows(self, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any) -> list[tuple[Any, ...]]:

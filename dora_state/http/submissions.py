@@ -67,7 +67,11 @@ async def submit_commands(call: Call) -> Response:
     if isinstance(given, list):
         return await _submit_many(call, said, given)
     if len(raw) > MAX_BYTES:
-        raise InvalidInput(f"The command has {len(raw)} bytes and the limit is {MAX_BYTES}; send less.")
+        raise RequestError(
+            "body_too_large",
+            f"The command has {len(raw)} bytes and the limit is {MAX_BYTES}; send less.",
+            limit=MAX_BYTES,
+        )
     return await submit_one(call, said, given)
 
 

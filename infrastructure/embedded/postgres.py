@@ -28,6 +28,8 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",
+    # A tenant of a hundred years is dropped in one transaction, which locks each of its 1,200 months.
+    "max_locks_per_transaction": "256",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "min_wal_size": "160MB",

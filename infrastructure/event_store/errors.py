@@ -12,6 +12,7 @@ from domain.errors import AppendRejected, Archived, ClockAhead, LogError, LogImp
 from domain.values import iso
 
 _NOT_SET_UP = ("3F000", "42P01", "42883")
+_OUT_OF_MEMORY = "53200"
 _NOT_NOW = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58", "XX")
 
 
@@ -67,6 +68,12 @@ def to_domain(error: psycopg.Error) -> LogError:
     if state in _NOT_SET_UP:
         facts["reason"] = reason
         return LogUnavailable("The tenant is not set up, or is just being made anew: run `dora-state init`.", **facts)
+    if state == _OUT_OF_MEMORY:
+        return LogUnavailable(
+            f"PostgreSQL has no memory left for it ({reason}): raise its max_locks_per_transaction if that is"
+            " shared memory, and try again with the same command ids.",
+            **facts,
+        )
     if state.startswith(_NOT_NOW):
         return LogUnavailable(f"The log can't do it just now ({reason}): try again with the same command ids.", **facts)
     return AppendRejected(f"The log refused it: {reason}.", **facts)

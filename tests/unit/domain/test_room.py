@@ -40,6 +40,15 @@ def test_a_workflow_takes_what_fits_to_the_byte_and_no_more() -> None:
     )
 
 
+def test_a_workflow_that_begins_too_large_is_refused() -> None:
+    fits = workflow_created(context={"text": "x" * (LARGEST_WORKFLOW - len('[{"text":""}]'))})
+    more = workflow_created(context={"text": fits.context["text"] + "x"})
+    given(WORKFLOW).when(lambda w: workflow.create(w, fits)).then(fits)
+    given(WORKFLOW).when(lambda w: workflow.create(w, more)).refused(
+        "workflow_too_large", workflow_id="w1", bytes=LARGEST_WORKFLOW + 1, limit=LARGEST_WORKFLOW
+    )
+
+
 def test_tasks_and_outputs_count_too() -> None:
     large = task_added("t2", inputs={"text": "x" * room()})
     outcome = given(WORKFLOW, *FULL).when(lambda w: workflow.add_task(w, large))
