@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http fuzz torture audit sbom versions FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http bench-limits fuzz torture audit sbom versions FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -84,6 +84,9 @@ bench-tracing: $(INSTALLED) ## Measure what traces cost the write side
 
 bench-http: $(INSTALLED) ## Measure HTTP: commands, arrays, cached reads, idle streams, the queue, beside the bare framework
 	@$(BIN)/python -m benchmarks http queue $(ARGS)
+
+bench-limits: $(INSTALLED) ## Measure what grows on the way to the limits: long streams, full workflows, many months and tenants
+	@$(BIN)/python -m benchmarks limits $(ARGS)
 
 bench-growth: $(INSTALLED) ## Measure the write side on the way to five million events
 	@$(BIN)/python -m benchmarks growth $(ARGS)

@@ -3,10 +3,10 @@
 import asyncio
 import sys
 
-from benchmarks import append, boards, growth, http, projections, queue, reads, time_travel, tracing
+from benchmarks import append, boards, growth, http, limits, projections, queue, reads, time_travel, tracing
 from benchmarks.rows import report
 
-MODULES = (append, boards, growth, http, projections, queue, reads, time_travel, tracing)
+MODULES = (append, boards, growth, http, limits, projections, queue, reads, time_travel, tracing)
 BENCHMARKS = {module.NAME: module.run for module in MODULES}
 
 
