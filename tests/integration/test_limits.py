@@ -1,6 +1,7 @@
 """What docs/limits.md tells of, where no other test gets there: what still works, and what the next is told."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -13,19 +14,25 @@ import orjson
 import psycopg
 import pytest
 
-from commands.edge import MAX_BYTES
+from commands.edge import MAX_BYTES, Edge
 from domain.errors import AppendRejected, InvalidInput, LogUnavailable
 from domain.room import LARGEST_WORKFLOW
+from dora_state.importing import importer
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.command_queue.messages import MAX_MESSAGE_BYTES, read, write
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate
+from projections import traces
+from tests.support.command_line import ROOT
 from tests.support.http import Asked, asked_directly
+from tests.support.importing import Tenant
 from tests.support.postgres import Connection, connected
+from tests.support.xes_logs import LoggedEvent, LoggedTrace
 
 MEGABYTE = 1_000_000
+DOCS = (ROOT / "docs" / "limits.md").read_text()
 
 
 @pytest.fixture
@@ -46,6 +53,57 @@ def sized(size: int) -> bytes:
     command = {"type": "CreateWorkflow", "data": {"workflow_id": "w", "definition_id": "d", "context": {"text": ""}}}
     command["data"]["context"]["text"] = "x" * (size - len(orjson.dumps(command)))  # type: ignore[index]  # objects
     return orjson.dumps(command)
+
+
+def nested(levels: int) -> Any:
+    """So deep that a context which holds it has so many levels, what is innermost being the last."""
+    value: Any = 1
+    for _ in range(levels - 2):
+        value = [value]
+    return {"deep": value}
+
+
+WORKFLOW = {"workflow_id": "w", "definition_id": "d"}
+STEP = {"type": "PauseWorkflow", "data": {"workflow_id": "w"}}
+EDGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("CreateWorkflow", {"workflow_id": "x" * 255}, {"workflow_id": "x" * 256}, "must have at most 255 characters"),
+    ("CreateWorkflow", {"context": nested(32)}, {"context": nested(33)}, "must not be nested deeper than 32 levels"),
+    ("CreateWorkflow", {"context": {"n": 2**64 - 1}}, {"context": {"n": 2**64}}, "whole numbers beyond 64 bits"),
+    ("CreateWorkflow", {"max_retries": 10**9}, {"max_retries": 10**9 + 1}, "must be at most 1000000000"),
+    ("FailWorkflow", {"error": "x" * 10_000}, {"error": "x" * 10_001}, "must have at most 10000 characters"),
+    ("FailWorkflow", {"error": "e", "longer_than": 3_155_760_000}, {"error": "e", "longer_than": 3_155_760_001},
+     "must be at most 3155760000"),
+    ("Transaction", {"commands": [STEP] * 1_000}, {"commands": [STEP] * 1_001}, "must have at most 1000"),
+    ("Transaction", {"commands": [STEP], "expected": {f"task-{n}": 0 for n in range(1_000)}},
+     {"commands": [STEP], "expected": {f"task-{n}": 0 for n in range(1_001)}}, "must have at most 1000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fits", "more", "said"), EDGES, ids=[said for *_, said in EDGES])
+def test_what_is_just_within_is_taken_and_the_next_is_told_the_limit(
+    name: str, fits: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    edge = Edge(tenant="t", new_id=uuid4, clock=lambda: datetime.now(UTC), default_actor="test")
+    base = {} if name == "Transaction" else WORKFLOW if name == "CreateWorkflow" else {"workflow_id": "w"}
+    assert edge.check({"type": name, "data": base | fits}).command.type == name
+    with pytest.raises(InvalidInput, match=said):
+        edge.check({"type": name, "data": base | more})
+    assert said in DOCS, "what is told is what the docs say"
+
+
+def test_each_test_that_the_docs_name_is_there() -> None:
+    named = set(re.findall(r"`(test_[a-z_]+)`", DOCS))
+    assert len(named) > 20
+    assert named - {path.stem for path in (ROOT / "tests").rglob("test_*.py")} == set()
+
+
+async def test_a_page_has_a_thousand_documents_and_no_more(asked: Asked) -> None:
+    for path in ("/v1/workflows", "/v1/tasks", "/v1/agents", "/v1/pools", "/v1/reservations", "/v1/pending"):
+        assert (await asked.get(f"{path}?limit=1000")).status_code == 200
+        answer = await asked.get(f"{path}?limit=1001")
+        assert (answer.status_code, answer.json()["facts"]["field"]) == (422, "limit")
+        assert "limit: must be at most 1000" in answer.json()["detail"]
+    assert "limit: must be at most 1000" in DOCS
 
 
 async def test_a_command_of_just_the_limit_is_taken_and_one_byte_more_is_413(asked: Asked) -> None:
@@ -101,6 +159,34 @@ async def test_a_queue_that_is_full_says_so_at_once_and_takes_more_when_it_is_no
         assert told == ["accepted"] * 50 + [busy] * 10
         assert {answer.outcome for answer in answers[50:]} == {"failed"}
         assert (await manager.submit(create(99))).outcome == "accepted"
+
+
+async def test_a_trace_tells_so_many_events_and_then_how_to_ask_for_a_part(
+    manager: StateManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "MOST", 3)
+    for number in range(4):
+        data = WORKFLOW | {"workflow_id": f"w{number}"}
+        told = await manager.submit({"type": "CreateWorkflow", "data": data, "correlation_id": f"c{number // 3}"})
+        assert told.outcome == "accepted"
+    assert len((await manager.trace("c0")).roots) == 3
+    await manager.submit({"type": "StartWorkflow", "data": {"workflow_id": "w3"}, "correlation_id": "c0"})
+    with pytest.raises(InvalidInput, match="has more than 3 events; ask for a part of it, between two times"):
+        await manager.trace("c0")
+
+
+async def test_an_import_of_more_months_than_there_may_be_is_refused_before_it_begins(
+    tmp_path: Path, database_url: str, redis_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "MAX_MONTHS", 2)
+    into = Tenant(tenant, tmp_path / "home", database_url, redis_url)
+    times = [datetime(2011, month, 1, tzinfo=UTC) for month in (1, 2, 3)]
+    events = tuple(LoggedEvent("A", "complete", time) for time in times)
+    path = into.write(LoggedTrace("long", events))
+    with pytest.raises(InvalidInput, match="has events in 3 months, more than 2; check its times"):
+        await into.imports(path)
+    assert await into.log() == []
+    assert (await into.imports(into.write(LoggedTrace("long", events[:2])))).tasks == {"completed": 2}
 
 
 async def test_a_hundred_years_of_months_are_made_and_no_more(log: PostgresEventLog) -> None:
