@@ -4,18 +4,20 @@ tenants. What is measured of the largest is held against the smallest."""
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import islice
 from random import randrange
 from typing import Any
 
 import orjson
 
 from benchmarks.crowding import months, tenants
-from benchmarks.filling import opened, progressing
+from benchmarks.filling import append, new_event, opened, progressing
 from benchmarks.rows import Row, row
 from benchmarks.stage import Stage, open_stage
-from benchmarks.time_travel import taken, tell
-from domain.log import Cut
+from benchmarks.time_travel import taken
+from domain.log import CommandAppend, Cut
 from domain.room import MOST_TASKS
+from dora_state.platform import new_id
 from dora_state.queue import open_command_queue
 from dora_state.state_manager import StateManager
 from infrastructure.redis_client import open_redis
@@ -24,6 +26,7 @@ NAME = "limits"
 LENGTHS = (1_000, 100_000, 1_000_000)
 ASKED = 50
 TOGETHER = 500
+GROUP = 20
 TASKS = (100, 1_000, MOST_TASKS)
 RESERVATIONS = (100, 1_000, 10_000)
 PARTS = 8
@@ -59,9 +62,9 @@ async def streams(stage: Stage, lengths: list[int]) -> list[Row]:
     figures: dict[int, dict[str, list[float]]] = {}
     async with opened(stage) as manager:
         for length in lengths:
-            await tell(manager.platform.log, f"task-t{length}", progressing(f"t{length}", length))
+            await _tell(manager, f"t{length}", length)
         await manager.platform.snapshotter.catch_up()
-        await manager.catch_up(everything=True)
+        await manager.catch_up()
         for length in lengths:
             figures[length] = await _of_stream(manager, f"t{length}", length)
     return [
@@ -69,6 +72,18 @@ async def streams(stage: Stage, lengths: list[int]) -> list[Row]:
         for length in lengths[1:]
         for what, values in figures[length].items()
     ]
+
+
+async def _tell(manager: StateManager, task_id: str, length: int) -> None:
+    """Many events a command: it is the stream that is to be long."""
+    stream_id, group, version = f"task-{task_id}", [], 0
+    told = iter([new_event(stream_id, event) for event in progressing(task_id, length)])
+    while events := tuple(islice(told, TOGETHER)):
+        group.append(CommandAppend(new_id(), {stream_id: version}, events, b"{}"))
+        version += len(events)
+        if len(group) == GROUP or version == length:
+            await append(manager.platform.log, group)
+            group = []
 
 
 async def _of_stream(manager: StateManager, task_id: str, length: int) -> dict[str, list[float]]:
@@ -83,7 +98,7 @@ async def _of_stream(manager: StateManager, task_id: str, length: int) -> dict[s
 
     first = [await taken(partial(progress, "first"))]
     appended = [await taken(partial(progress, f"step {step}")) for step in range(1, ASKED)]
-    await manager.catch_up(everything=True)
+    await manager.catch_up()
     return {
         "the first command of a process on it": first,
         "a command": appended,
