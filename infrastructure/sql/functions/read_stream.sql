@@ -1,6 +1,6 @@
 -- One page of a stream, in order of versions or backwards: versions after one and up to another, recorded
--- from a time and up to another, of commands that are whole at a position. Null: no bound. It ends before p_limit where it has
--- 64 MB. The stream's own times bound the months that are touched. Refuses what would lack events that are archived.
+-- from a time and up to another, of commands that are whole at a position. Null: no bound. The stream's own
+-- times bound the months that are touched. Refuses what would lack events that are archived.
 CREATE OR REPLACE FUNCTION read_stream(
     p_stream_id text, p_after bigint, p_until bigint, p_from_at timestamptz, p_until_at timestamptz,
     p_until_position bigint, p_backwards boolean, p_limit int
@@ -10,41 +10,26 @@ DECLARE
     v_from   timestamptz;
     v_until  timestamptz;
     v_last   bigint;
-    v_event  events;
-    v_found  int := 0;
-    v_size   bigint := 0;
+    v_found  int;
 BEGIN
     SELECT * INTO v_stream FROM streams s WHERE s.stream_id = p_stream_id;
     SELECT * INTO v_from, v_until FROM stream_bounds(v_stream, p_from_at, p_until_at, p_until_position);
     v_last := coalesce(p_until, 9223372036854775807);
     IF p_backwards THEN
-        FOR v_event IN
-            SELECT * FROM events e
-            WHERE e.stream_id = p_stream_id AND e.version > p_after AND e.version <= v_last
-                AND e.recorded_at >= v_from AND e.recorded_at <= v_until
-                AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
-            ORDER BY e.version DESC LIMIT p_limit
-        LOOP
-            RETURN NEXT v_event;
-            v_found := v_found + 1;
-            v_size := v_size + octet_length(v_event.data) + octet_length(v_event.metadata);
-            EXIT WHEN v_size >= 67108864;
-        END LOOP;
+        RETURN QUERY SELECT * FROM events e
+        WHERE e.stream_id = p_stream_id AND e.version > p_after AND e.version <= v_last
+            AND e.recorded_at >= v_from AND e.recorded_at <= v_until
+            AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
+        ORDER BY e.version DESC LIMIT p_limit;
     ELSE
-        FOR v_event IN
-            SELECT * FROM events e
-            WHERE e.stream_id = p_stream_id AND e.version > p_after AND e.version <= v_last
-                AND e.recorded_at >= v_from AND e.recorded_at <= v_until
-                AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
-            ORDER BY e.version LIMIT p_limit
-        LOOP
-            RETURN NEXT v_event;
-            v_found := v_found + 1;
-            v_size := v_size + octet_length(v_event.data) + octet_length(v_event.metadata);
-            EXIT WHEN v_size >= 67108864;
-        END LOOP;
+        RETURN QUERY SELECT * FROM events e
+        WHERE e.stream_id = p_stream_id AND e.version > p_after AND e.version <= v_last
+            AND e.recorded_at >= v_from AND e.recorded_at <= v_until
+            AND (p_until_position IS NULL OR e.position + e.following <= p_until_position)
+        ORDER BY e.version LIMIT p_limit;
     END IF;
-    IF p_after < v_last AND v_from <= v_until AND NOT (p_backwards AND (v_found = p_limit OR v_size >= 67108864)) THEN
+    GET DIAGNOSTICS v_found = ROW_COUNT;
+    IF p_after < v_last AND v_from <= v_until AND NOT (p_backwards AND v_found = p_limit) THEN
         PERFORM refuse_archived_stream(v_stream, p_after);
     END IF;
 END $$;
