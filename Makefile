@@ -13,12 +13,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK := requirements/dev.txt
 INTEROP := .venv-interop
+MUTATION := .venv-mutation
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http bench-limits fuzz torture audit sbom versions FORCE
+.PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http bench-limits fuzz torture audit sbom versions mutate FORCE
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -45,6 +46,9 @@ torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, a
 
 versions: $(INSTALLED) ## Run the integration and contract tests on other servers and other Pythons, as far as they are here
 	@$(BIN)/python -m tests.versions $(ARGS)
+
+mutate: $(MUTATION)/.installed ## Break the code in thousands of small ways, and ask which the tests miss, which takes hours: make mutate ARGS="--only domain"
+	@$(MUTATION)/bin/python -m tests.mutation $(ARGS)
 
 interop: $(INTEROP)/.installed ## Read our exports with pm4py, in an environment of its own (550 MB)
 	@$(INTEROP)/bin/python -m pytest tests/interop $(ARGS)
@@ -98,12 +102,18 @@ endif
 ifneq ($(shell cat $(INTEROP)/.installed 2>/dev/null),$(CURDIR))
 $(INTEROP)/.installed: FORCE
 endif
+ifneq ($(shell cat $(MUTATION)/.installed 2>/dev/null),$(CURDIR))
+$(MUTATION)/.installed: FORCE
+endif
 
 $(INSTALLED): $(LOCK) pyproject.toml
 	$(call set_up,$(VENV),$(LOCK),about a minute)
 
 $(INTEROP)/.installed: requirements/interop.txt pyproject.toml
 	$(call set_up,$(INTEROP),requirements/interop.txt,some minutes)
+
+$(MUTATION)/.installed: requirements/mutation.txt pyproject.toml
+	$(call set_up,$(MUTATION),requirements/mutation.txt,about a minute)
 
 # An environment, its lock, and how long that takes.
 define set_up
@@ -127,8 +137,9 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes
 	@$(COMPILE) --extra embedded --extra telemetry --extra dev -o $(LOCK) pyproject.toml requirements/install.in
 	@$(COMPILE) -c $(LOCK) --extra telemetry -o requirements/runtime.txt pyproject.toml requirements/install.in
 	@$(COMPILE) -c $(LOCK) --extra embedded --extra telemetry --extra dev --extra interop -o requirements/interop.txt pyproject.toml requirements/install.in
+	@$(COMPILE) -c $(LOCK) --extra embedded --extra telemetry --extra dev --extra mutation -o requirements/mutation.txt pyproject.toml requirements/install.in
 
 clean: ## Remove what make made here
-	@rm -rf $(VENV) $(INTEROP) .venv-lock .venv-3.* build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
+	@rm -rf $(VENV) $(INTEROP) $(MUTATION) .venv-lock .venv-3.* build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ def test_every_folder_with_code_is_a_package_so_that_it_is_installed(package: st
 
 
 def test_there_are_locks_for_running_developing_and_locking() -> None:
-    assert [lock.stem for lock in LOCKS] == ["dev", "interop", "locking", "runtime"]
+    assert [lock.stem for lock in LOCKS] == ["dev", "interop", "locking", "mutation", "runtime"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)

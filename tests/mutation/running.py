@@ -1,0 +1,74 @@
+"""Runs mutmut over one part, in a copy of the tree: it changes what it mutates, and looks at all that lies about."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from pathlib import Path
+
+from infrastructure.embedded import EmbeddedServers
+from tests.mutation.parts import Part
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("domain", "commands", "projections", "infrastructure", "dora_state")
+LEFT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "htmlcov", "*.egg-info", "results")
+SERVERS = ("DORA_STATE_TEST_DATABASE_URL", "DORA_STATE_TEST_REDIS_URL")
+ENVIRONMENT = {"HYPOTHESIS_PROFILE": "mutation"}
+
+
+class NotRun(Exception):
+    """mutmut did not come to its end; what it told is above."""
+
+
+def run(part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int) -> Path:
+    """Mutates a part and tries its mutants, or those whose names fit. The folder of what became of them.
+
+    Where some are named, a copy that is there is gone on with. Raises NotRun.
+    """
+    if not names:
+        shutil.rmtree(place, ignore_errors=True)
+    _lay_out(part, place, left_out)
+    with _servers(part) as variables:
+        environment = os.environ | ENVIRONMENT | variables
+        mutmut = Path(sys.executable).with_name("mutmut")
+        command: list[str | Path] = [mutmut, "run", "--max-children", str(at_once), *names]
+        if subprocess.run(command, cwd=place, env=environment, check=False).returncode:
+            raise NotRun(part.name)
+    return place / "mutants"
+
+
+def _lay_out(part: Part, place: Path, left_out: Iterable[str]) -> None:
+    shutil.copytree(ROOT, place, ignore=LEFT, dirs_exist_ok=True)
+    config = RawConfigParser()
+    config["mutmut"] = {
+        "source_paths": _lines(CODE),
+        "only_mutate": _lines(part.files),
+        "do_not_mutate_patterns": _lines(left_out),
+        "also_copy": _lines(sorted(entry.name for entry in place.iterdir() if entry.name not in (*CODE, "mutants"))),
+        "pytest_add_cli_args_test_selection": _lines(part.tests),
+        "pytest_add_cli_args": _lines(["-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.fastest_first"]),
+        "use_git_change_detection": "false",
+    }
+    with (place / "setup.cfg").open("w") as file:
+        config.write(file)
+
+
+def _lines(values: Iterable[object]) -> str:
+    return "\n" + "\n".join(str(value) for value in values)
+
+
+@contextmanager
+def _servers(part: Part) -> Iterator[dict[str, str]]:
+    """One pair for all mutants, or the ones that the environment names: otherwise each mutant would start its own."""
+    if not part.on_servers or all(name in os.environ for name in SERVERS):
+        yield {}
+        return
+    home = Path(f"/tmp/dora-state-mutation-{os.getpid()}")  # a short path: there are sockets in it
+    try:
+        with EmbeddedServers(home) as servers:
+            yield dict(zip(SERVERS, (servers.database_url, servers.redis_url), strict=True))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
