@@ -278,13 +278,12 @@ def register(agent: Agent | None, event: AgentRegistered) -> list[Event]:
 
 def _registered_again(agent: Agent, event: AgentRegistered) -> list[Event]:
     """The same agent once more, after a restart say: what is new of it."""
-    events: list[Event] = []
-    if event.configuration_version is not None:
-        events += update_configuration(agent, event.configuration_version, event.config_hash, event.at)
+    version = event.configuration_version
+    events = [] if version is None else update_configuration(agent, version, event.config_hash, event.at)
     if agent.state == "offline":
         events += hear_from(agent, event.at)
     if event.state == "healthy" and agent.health == "registered":
-        events.append(AgentHealthReported(at=event.at, state="healthy", checks=agent.checks))
+        events.append(AgentHealthReported(at=event.at, state="healthy"))
     return events
 
 

@@ -19,9 +19,6 @@ _SORTED = orjson.OPT_SORT_KEYS
 class Personal:
     """Marks a field that can hold personal data, so that a subject's data can be found and erased."""
 
-    def __repr__(self) -> str:
-        return "PERSONAL"
-
 
 PERSONAL = Personal()
 

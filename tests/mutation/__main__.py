@@ -3,16 +3,18 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tests.mutation.mutants import read_mutants
-from tests.mutation.parts import PARTS
+from tests.mutation.parts import PARTS, Part
 from tests.mutation.running import ROOT, NotRun, run
 from tests.mutation.survivors import FILE, Verdict, judge, read_known
 
+Run = Callable[[Part, Path, Iterable[str], Sequence[str], int], Path]
 
-def main(arguments: Sequence[str] | None = None) -> int:
+
+def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
     parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
     parser.add_argument("--only", choices=[part.name for part in PARTS], help="one part")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="how many mutants are tried at once")

@@ -13,6 +13,4 @@ class Part:
     on_servers: bool = False
 
 
-PARTS = (
-    Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),
-)
+PARTS = (Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),)

@@ -22,6 +22,7 @@ from domain.agent import (
     AgentWentOffline,
 )
 from domain.aggregate import Event
+from domain.values import iso
 from tests.support.decider import given
 
 AT = datetime(2024, 1, 17, 10, tzinfo=UTC)
@@ -82,6 +83,17 @@ def test_a_deregistered_agent_may_come_back_and_keeps_its_record() -> None:
     given(AGENT, *events).when(lambda a: agent.register(a, again)).then(again)
     state = fold(*events, again)
     assert (state.completed, state.timed, state.execution_time, state.agent_type) == (1, 1, 5.0, "other")
+
+
+def test_an_agent_that_registers_again_tells_what_is_new_of_it() -> None:
+    again = registered(state="healthy", configuration_version="2", config_hash="sha256:abc")
+    configured = AgentConfigurationUpdated(at=LATER, configuration_version="2", config_hash="sha256:abc")
+    returned, healthy = AgentReturned(at=LATER, state="registered"), AgentHealthReported(at=LATER, state="healthy")
+    given(AGENT, registered(), OFFLINE).when(lambda a: agent.register(a, again.model_copy(update={"at": LATER}))).then(
+        configured, returned, healthy
+    )
+    given(AGENT, registered(), configured, healthy).when(lambda a: agent.register(a, again)).then()
+    given(AGENT, registered(), configured, healthy).when(lambda a: agent.register(a, registered())).then()
 
 
 def test_a_slot_is_taken_once() -> None:
@@ -233,9 +245,20 @@ def test_an_agent_goes_offline_once() -> None:
     given(AGENT, *AT_WORK, OFFLINE).when(lambda a: agent.go_offline(a, "no heartbeat", AT)).then()
 
 
+def test_an_agent_that_was_heard_of_meanwhile_does_not_go_offline_for_its_silence() -> None:
+    given(AGENT, *AT_WORK).when(lambda a: agent.go_offline(a, "no heartbeat", AT, silent_since=AT)).then(OFFLINE)
+    before = AT - timedelta(seconds=1)
+    given(AGENT, *AT_WORK).when(lambda a: agent.go_offline(a, "no heartbeat", AT, silent_since=before)).refused(
+        "agent_not_silent", agent_id="a1", heard_at=iso(AT), silent_since=iso(before)
+    )
+
+
 def test_an_agent_is_deregistered_once() -> None:
     given(AGENT, *AT_WORK).when(lambda a: agent.deregister(a, None, AT)).then(GONE)
     given(AGENT, *AT_WORK, GONE).when(lambda a: agent.deregister(a, None, AT)).then()
+    given(AGENT, *AT_WORK).when(lambda a: agent.deregister(a, "replaced", AT)).then(
+        AgentDeregistered(at=AT, reason="replaced")
+    )
 
 
 def test_a_deregistered_agent_must_register_first() -> None:

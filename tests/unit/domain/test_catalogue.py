@@ -132,19 +132,28 @@ def enlist(payload: dict[str, Any]) -> dict[str, Any]:
     return payload | {"to": [payload["to"]]}
 
 
-MOVES = EventCatalogue([Moved], {("Moved", 1): rename, ("Moved", 2): enlist})
+LIFTS = {("Moved", 1): rename, ("Moved", 2): enlist}
+MOVES = EventCatalogue([Moved], LIFTS)
+OLD_AND_NEW = [
+    (1, b'{"at":"2024-01-17T10:00:00Z","place":"vault"}'),
+    (2, b'{"at":"2024-01-17T10:00:00Z","to":"vault"}'),
+    (3, b'{"at":"2024-01-17T10:00:00Z","to":["vault"]}'),
+]
 
 
-@pytest.mark.parametrize(
-    ("version", "data"),
-    [
-        (1, b'{"at":"2024-01-17T10:00:00Z","place":"vault"}'),
-        (2, b'{"at":"2024-01-17T10:00:00Z","to":"vault"}'),
-        (3, b'{"at":"2024-01-17T10:00:00Z","to":["vault"]}'),
-    ],
-)
+@pytest.mark.parametrize(("version", "data"), OLD_AND_NEW)
 def test_an_old_payload_is_lifted_step_by_step_to_todays_shape(version: int, data: bytes) -> None:
     assert MOVES.decode("Moved", version, data) == Moved(at=AT, to=("vault",))
+
+
+def test_a_decoder_gives_what_decoding_gives() -> None:
+    moves = EventCatalogue([Moved], LIFTS)
+    for version, data in OLD_AND_NEW:
+        assert moves.decoders["Moved", version](data) == Moved(at=AT, to=("vault",))
+    for kind in (("Unheard", 1), ("Moved", 4)):
+        with pytest.raises(UnknownEvent) as caught:
+            moves.decoders[kind](b'{"at":"2024-01-17T10:00:00Z"}')
+        assert (caught.value.facts["event_type"], caught.value.facts["schema_version"]) == kind
 
 
 def test_a_schema_version_that_nothing_lifts_is_named() -> None:
@@ -208,8 +217,9 @@ def test_a_stream_that_does_not_begin_with_its_first_event_is_corrupt(category: 
     for stored in GOLDEN:
         event = CATALOGUE.decode(stored["type"], stored["schema_version"], stored["data"].encode())
         if event.type != first[category]:
-            with pytest.raises(CorruptLog):
+            with pytest.raises(CorruptLog) as caught:
                 aggregate.fold([event])
+            assert caught.value.facts == {"event_type": event.type}
 
 
 @pytest.mark.parametrize("category", sorted(CATEGORIES))
@@ -219,5 +229,6 @@ def test_an_event_of_another_aggregate_is_corrupt(category: str) -> None:
     begun = aggregate.fold([next(event for event in events if isinstance(event, aggregate.events[0]))])
     for event in events:
         if not isinstance(event, aggregate.events):
-            with pytest.raises(CorruptLog):
+            with pytest.raises(CorruptLog) as caught:
                 aggregate.evolve(begun, event)
+            assert caught.value.facts == {"event_type": event.type}

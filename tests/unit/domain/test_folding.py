@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from domain.all_events import AGGREGATES
-from domain.catalogue import UnknownEvent
+from domain.catalogue import EventCatalogue, UnknownEvent
 from domain.errors import CorruptLog
-from domain.folding import FOLDER
+from domain.folding import FOLDER, Folder
 from domain.log import Cut, place_of
 from domain.snapshots import Snapshot, StateCodec
 from domain.task import TASK, Task, TaskProgressed, TaskScheduled
@@ -54,15 +54,30 @@ async def test_an_event_that_contradicts_what_came_before_it_is_named_too() -> N
     log.put("pool-p", "ReservationReleased", b'{"at":"2024-01-17T10:00:00Z","reservation_id":"r","reason":"x"}')
     with pytest.raises(CorruptLog, match=r"^pool-p, version 1: ReservationReleased can't be the first event") as error:
         await FOLDER.at(log, "pool-p")
-    assert "can be asked for" not in error.value.message
+    assert error.value.message == (
+        "pool-p, version 1: ReservationReleased can't be the first event of a stream; restore the log from a backup."
+    )
     log.put(
         "workflow-w",
         "WorkflowCreated",
         b'{"at":"2024-01-17T10:00:00Z","workflow_id":"w","definition_id":"d","definition_version":"1"}',
     )
     log.put("workflow-w", "WorkflowTaskChanged", b'{"at":"2024-01-17T10:00:00Z","task_id":"t","state":"running"}')
-    with pytest.raises(CorruptLog, match="version 2: An event WorkflowTaskChanged does not fit what came before"):
+    with pytest.raises(CorruptLog) as error:
         await FOLDER.at(log, "workflow-w")
+    assert error.value.message == (
+        "workflow-w, version 2: An event WorkflowTaskChanged does not fit what came before it (KeyError: 't');"
+        " restore it from a backup; its states up to version 1 can be asked for."
+    )
+    assert error.value.facts == {"event_type": "WorkflowTaskChanged", "stream_id": "workflow-w", "version": 2}
+
+
+async def test_a_folder_folds_the_aggregates_that_it_is_given() -> None:
+    folder, log = Folder({"task": TASK}, EventCatalogue(TASK.events)), a_task()
+    assert await folder.at(log, STREAM) == await FOLDER.at(log, STREAM)
+    assert folder.stamps == {"task": FOLDER.stamps["task"]}
+    with pytest.raises(KeyError):
+        folder.codec("pool-p")
 
 
 async def task_at(log: ToldLog, version: int) -> Task:

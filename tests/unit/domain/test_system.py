@@ -117,7 +117,13 @@ def test_a_window_with_other_times_or_words_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(AT, AT), (LATER, AT), (AT - timedelta(hours=2), AT), (AT - timedelta(hours=2), AT - timedelta(hours=1))],
+    [
+        (AT, AT),
+        (LATER, LATER),
+        (LATER, AT),
+        (AT - timedelta(hours=2), AT),
+        (AT - timedelta(hours=2), AT - timedelta(hours=1)),
+    ],
 )
 def test_maintenance_that_ends_before_it_starts_or_before_now_is_refused(start: datetime, end: datetime) -> None:
     given(SYSTEM).when(lambda s: system.schedule_maintenance(s, window(start=start, end=end))).refused(

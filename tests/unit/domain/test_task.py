@@ -221,6 +221,11 @@ def test_a_retry_begins_an_attempt_afresh() -> None:
     assert (state.agent_id, state.started_at, state.ended_at, state.last_error) == (None, None, None, "broken")
 
 
+def test_every_retry_is_counted() -> None:
+    again = (*RUNNING, FAILED, RETRIED, ASSIGNED, STARTED, TIMED_OUT, TaskRetried(at=AT, attempt=1))
+    assert (fold(*again).attempt, fold(*again).retry_count) == (1, 2)
+
+
 def test_attempts_end_at_their_maximum() -> None:
     again = (*RUNNING, FAILED, RETRIED, ASSIGNED, STARTED, TIMED_OUT)
     given(TASK, *again).when(lambda t: task.retry(t, AT)).refused("attempts_used_up", task_id="t1", max_attempts=2)

@@ -1,0 +1,119 @@
+"""What `make mutate` reads of a run of mutmut, and what it says to that."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.mutation import __main__ as mutation
+from tests.mutation.mutants import Change, Mutant, read_mutants
+from tests.mutation.parts import PARTS, Part
+from tests.mutation.running import ROOT
+from tests.mutation.survivors import FILE, judge, read_known
+
+MUTATED = """
+def x_room__mutmut_orig(
+    used: int, limit: int = 2
+) -> bool:
+    return used < limit
+def x_room__mutmut_1(
+    used: int, limit: int = 3
+) -> bool:
+    return used < limit
+def x_room__mutmut_2(
+    used: int, limit: int = 2
+) -> bool:
+    return used <= limit
+class Pool:
+    async def xǁPoolǁtake__mutmut_orig(self):
+        return await self.one()
+    async def xǁPoolǁtake__mutmut_1(self):
+        return None
+"""
+LIMIT = Change("domain.pool.room", "used: int, limit: int = 2", "used: int, limit: int = 3")
+ROOM = Change("domain.pool.room", "return used < limit", "return used <= limit")
+TAKE = Change("domain.pool.Pool.take", "return await self.one()", "return None")
+
+
+def ran(place: Path, **codes: int | None) -> Path:
+    (place / "domain").mkdir(exist_ok=True)
+    (place / "domain" / "pool.py").write_text(MUTATED)
+    names = {"limit": "x_room__mutmut_1", "room": "x_room__mutmut_2", "take": "xǁPoolǁtake__mutmut_1"}
+    told = {"exit_code_by_key": {f"domain.pool.{names[name]}": code for name, code in codes.items()}}
+    (place / "domain" / "pool.py.meta").write_text(json.dumps(told))
+    (place / "domain" / "errors.py.meta").write_text(json.dumps({"exit_code_by_key": {}}))
+    return place
+
+
+def mutant(change: Change, fate: str) -> Mutant:
+    return Mutant("domain.pool.x", change, fate)  # type: ignore[arg-type]  # one of the fates, as the test says
+
+
+def test_mutants_are_read_as_the_lines_that_changed_with_what_became_of_them(tmp_path: Path) -> None:
+    found = list(read_mutants(ran(tmp_path, limit=1, room=0, take=36)))
+    assert [(one.change, one.fate) for one in found] == [(LIMIT, "killed"), (ROOM, "survived"), (TAKE, "timed out")]
+
+
+@pytest.mark.parametrize(
+    ("code", "fate"),
+    [
+        *((1, "killed"), (2, "killed"), (3, "killed"), (0, "survived"), (5, "survived"), (33, "survived")),
+        *((-24, "timed out"), (-9, "timed out"), (None, "not tried"), (255, "not tried"), (4, "not tried")),
+    ],
+)
+def test_a_mutant_is_killed_by_a_test_and_by_nothing_else(tmp_path: Path, code: int | None, fate: str) -> None:
+    assert [one.fate for one in read_mutants(ran(tmp_path, room=code))] == [fate]
+
+
+def test_a_survivor_needs_an_explanation_and_an_explanation_a_mutant() -> None:
+    tried = [mutant(ROOM, "survived"), mutant(LIMIT, "survived"), mutant(TAKE, "killed")]
+    gone = Change("domain.pool.Pool.give", "a", "b")
+    elsewhere = Change("commands.bus.submit", "a", "b")
+    verdict = judge(tried, dict.fromkeys((LIMIT, TAKE, gone, elsewhere), "as it should be"))
+    assert [one.change for one in verdict.unexplained] == [ROOM]
+    assert (verdict.explained, verdict.gone, verdict.killed_now) == (1, (gone,), (TAKE,))
+    assert not verdict.is_good
+    assert judge(tried, dict.fromkeys((LIMIT, ROOM), "as it should be")).is_good
+    assert not judge([], {}).is_good
+    assert not judge([*tried[2:], mutant(ROOM, "not tried")], {}).is_good
+
+
+def test_where_some_are_tried_again_nothing_is_said_of_the_others() -> None:
+    tried = [mutant(ROOM, "not tried"), mutant(TAKE, "killed")]
+    assert judge(tried, {LIMIT: "as it should be"}, whole=False).is_good
+
+
+def test_what_may_survive_has_a_reason_and_is_there_once() -> None:
+    entry = '[[survivor]]\nfunction = "a.b"\nwas = "x"\nnow = ["y", "z"]\nwhy = "{}"\n'
+    assert list(read_known(entry.format("both do")).explained) == [Change("a.b", "x", "y"), Change("a.b", "x", "z")]
+    with pytest.raises(ValueError, match="no reason"):
+        read_known(entry.format(""))
+    with pytest.raises(ValueError, match="explained twice"):
+        read_known(entry.format("a") + entry.format("b"))
+
+
+def test_what_is_explained_is_of_a_part_and_every_part_has_its_tests() -> None:
+    known = read_known(FILE.read_text())
+    files = {file.relative_to(ROOT) for part in PARTS for glob in part.files for file in ROOT.glob(glob)}
+    modules = {".".join(file.with_suffix("").parts) for file in files}
+    assert [one for one in known.explained if not any(one.function.startswith(f"{name}.") for name in modules)] == []
+    assert [test for part in PARTS for test in part.tests if not (ROOT / test).exists()] == []
+
+
+@pytest.mark.parametrize(("codes", "exit_code"), [({"room": 1, "limit": 1}, 0), ({"room": 1, "limit": 0}, 1)])
+def test_a_run_fails_for_a_survivor_that_nobody_has_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], codes: dict[str, int], exit_code: int
+) -> None:
+    asked = []
+
+    def run(part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int) -> Path:
+        asked.append((part.name, list(names), at_once))
+        return ran(tmp_path, **codes)
+
+    name = "domain.pool.*"
+    assert mutation.main(["--only", "domain", "--at-once", "3", name], run) == exit_code
+    assert asked == [("domain", [name], 3)]
+    told = capsys.readouterr().out
+    assert "domain: 2 mutants" in told
+    assert ("- used: int, limit: int = 2" in told) is (exit_code == 1)
