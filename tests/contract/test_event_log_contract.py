@@ -343,6 +343,17 @@ async def test_a_stretch_is_what_a_stream_has_up_to_a_cut(any_log: EventLog) -> 
         assert len(rest.events) == len(recorded) - 1
 
 
+async def test_a_long_stream_comes_in_stretches_that_each_say_where_they_end(any_log: EventLog) -> None:
+    for version in range(0, 600, 150):
+        appended((await any_log.append([command({"task-1": version}, {"task-1": 150})]))[0])
+    recorded = [one async for one in any_log.read_stream("task-1")]
+    come = 100
+    async for stretch in any_log.read_stretches("task-1", after_version=100):
+        come += len(stretch.events)
+        assert stretch.last == place_of(recorded[come - 1])
+    assert come == 600
+
+
 async def test_folds_of_many_streams_come_in_the_order_of_the_requests(any_log: EventLog) -> None:
     await some_streams(any_log)
     requests = [FoldRequest("agent-1"), FoldRequest("pool-1"), FoldRequest("task-1", after_version=1, until_version=3)]

@@ -6,7 +6,6 @@ It is no mock: versions, command ids, whole commands and cuts are checked as Pos
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -127,9 +126,14 @@ class MemoryEventLog:
     ) -> AsyncGenerator[Stretch]:
         self._reach()
         whole = self._stretch(stream_id, stamp, after_version, cut)
-        yield replace(whole, events=whole.events[:STRETCH])
-        for first in range(STRETCH, len(whole.events), STRETCH):
-            yield replace(whole, snapshot=None, events=whole.events[first : first + STRETCH])
+        if whole.last is None or not whole.events:
+            yield whole
+            return
+        places = {event.version: place_of(event) for event in self._streams[stream_id]}
+        before = whole.last.version - len(whole.events)
+        for first in range(0, len(whole.events), STRETCH):
+            events = whole.events[first : first + STRETCH]
+            yield Stretch(None if first else whole.snapshot, events, places[before + first + len(events)])
 
     async def read_folds(self, requests: Sequence[FoldRequest], *, up_to_position: int | None = None) -> list[Stretch]:
         self._reach()

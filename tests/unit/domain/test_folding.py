@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from domain.all_events import AGGREGATES
+from domain.all_events import AGGREGATES, CATALOGUE
 from domain.catalogue import EventCatalogue, UnknownEvent
 from domain.errors import CorruptLog
 from domain.folding import FOLDER, Folder
 from domain.log import Cut, place_of
 from domain.snapshots import Snapshot, StateCodec
 from domain.task import TASK, Task, TaskProgressed, TaskScheduled
+from tests.support.memory_log import STRETCH
 from tests.support.stories import at, full_stories, full_task
 from tests.support.told_log import ToldLog
 
@@ -98,6 +99,17 @@ async def test_a_fold_goes_on_from_the_nearest_snapshot_with_its_stamp() -> None
     folded = await FOLDER.at(log, STREAM)
     assert folded.version == len(log.events)
     assert (await task_at(log, folded.version)).scheduled_at == at(900)
+
+
+async def test_a_long_stream_is_folded_stretch_by_stretch() -> None:
+    log = a_task()
+    log.tell_all(*((STREAM, TaskProgressed(at=at(900 + note), note=str(note))) for note in range(2 * STRETCH)))
+    folded = await FOLDER.at(log, STREAM)
+    assert (folded.version, folded.place) == (len(log.events), place_of(log.events[-1]))
+    assert folded.state == TASK.fold([CATALOGUE.decode(one.type, 1, one.data) for one in log.events])
+    log.put(STREAM, "TaskVanished", b"{}")
+    with pytest.raises(UnknownEvent, match=f"^{STREAM}, version {len(log.events)}: "):
+        await FOLDER.at(log, STREAM)
 
 
 async def test_nothing_is_folded_of_a_stream_that_has_not_begun() -> None:

@@ -170,3 +170,5 @@ def test_an_import_is_told_with_its_real_times() -> None:
     ended = LogImportEnded(at=AT, sha256="ab", imported_at=LATER, counts={"traces": 3})
     assert fold(begun).imports == (LogImport("log.xes", "ab", LATER),)
     assert fold(begun, ended).imports == (LogImport("log.xes", "ab", LATER, LATER, {"traces": 3}),)
+    again = (begun.model_copy(update={"sha256": "cd"}), ended.model_copy(update={"sha256": "cd"}))
+    assert [one.sha256 for one in fold(begun, ended, *again).imports] == ["ab", "cd"]

@@ -58,26 +58,26 @@ IN_STATE: dict[str, tuple[Event, ...]] = {
 }
 OPEN = ["assigned", "created", "running", "scheduled"]
 
-STATE_GATES: list[tuple[Decision, list[str], set[str]]] = [
-    (lambda t: task.schedule(t, AT), ["created"], {"scheduled"}),
-    (lambda t: task.assign(t, ASSIGNED), ["scheduled"], {"assigned"}),
-    (lambda t: task.unassign(t, "agent offline", AT), ["assigned"], set()),
-    (lambda t: task.start(t, None, None, AT), ["assigned"], {"running"}),
-    (lambda t: task.report_progress(t, task_progressed(percentage=10)), ["running"], set()),
-    (lambda t: task.complete_phase(t, "parsing", AT), ["running"], set()),
-    (lambda t: task.record_outputs(t, {"gaps": 5}, AT), ["completed", "running"], set()),
-    (lambda t: task.complete(t, None, AT), ["running"], {"completed"}),
-    (lambda t: task.fail(t, "broken", AT), ["running"], {"failed"}),
-    (lambda t: task.time_out(t, LATER), ["running"], {"timed_out"}),
-    (lambda t: task.retry(t, AT), ["failed", "timed_out"], set()),
-    (lambda t: task.cancel(t, "not needed", AT), sorted([*OPEN, "failed", "timed_out"]), {"cancelled"}),
+STATE_GATES: list[tuple[str, Decision, list[str], set[str]]] = [
+    ("scheduled", lambda t: task.schedule(t, AT), ["created"], {"scheduled"}),
+    ("assigned", lambda t: task.assign(t, ASSIGNED), ["scheduled"], {"assigned"}),
+    ("taken from its agent", lambda t: task.unassign(t, "agent offline", AT), ["assigned"], set()),
+    ("started", lambda t: task.start(t, None, None, AT), ["assigned"], {"running"}),
+    ("progressed", lambda t: task.report_progress(t, task_progressed(percentage=10)), ["running"], set()),
+    ("moved to its next phase", lambda t: task.complete_phase(t, "parsing", AT), ["running"], set()),
+    ("given outputs", lambda t: task.record_outputs(t, {"gaps": 5}, AT), ["completed", "running"], set()),
+    ("completed", lambda t: task.complete(t, None, AT), ["running"], {"completed"}),
+    ("failed", lambda t: task.fail(t, "broken", AT), ["running"], {"failed"}),
+    ("timed out", lambda t: task.time_out(t, LATER), ["running"], {"timed_out"}),
+    ("retried", lambda t: task.retry(t, AT), ["failed", "timed_out"], set()),
+    ("cancelled", lambda t: task.cancel(t, "not needed", AT), sorted([*OPEN, "failed", "timed_out"]), {"cancelled"}),
 ]
 
 
 @pytest.mark.parametrize("gate", range(len(STATE_GATES)))
 @pytest.mark.parametrize("state", IN_STATE)
 def test_each_decision_has_its_states_and_elsewhere_is_refused_or_gives_nothing(state: str, gate: int) -> None:
-    decide, allowed, already = STATE_GATES[gate]
+    what, decide, allowed, already = STATE_GATES[gate]
     outcome = given(TASK, *IN_STATE[state]).when(decide)
     if state in allowed:
         assert outcome.events
@@ -85,6 +85,8 @@ def test_each_decision_has_its_states_and_elsewhere_is_refused_or_gives_nothing(
         outcome.then()
     else:
         outcome.refused("task_state", task_id="t1", state=state, allowed=allowed)
+        told = f"Task t1 is {state} and can't be {what}; it must be {' or '.join(allowed)}."
+        assert str(outcome.refusal) == told.replace("timed_out", "timed out")
 
 
 def test_a_task_is_created_once() -> None:
@@ -202,6 +204,7 @@ def test_a_task_that_loses_its_reservation_times_out_whether_it_was_started_or_n
     else:
         assert outcome.refusal is not None
         assert outcome.refusal.facts == {"task_id": "t1", "state": state, "allowed": ["assigned", "running"]}
+        assert "can't be timed out; it must be assigned or running." in outcome.refusal.message
 
 
 def test_a_retry_begins_an_attempt_afresh() -> None:

@@ -59,23 +59,23 @@ def test_a_workflow_is_created_once() -> None:
     )
 
 
-STATE_GATES: list[tuple[Decision, list[str], set[str]]] = [
-    (lambda w: workflow.add_task(w, task_added("t1")), OPEN, set()),
-    (lambda w: workflow.schedule(w, LATER, None, AT), ["created", "scheduled"], set()),
-    (lambda w: workflow.start(w, AT), ["created", "scheduled"], {"running"}),
-    (lambda w: workflow.pause(w, None, AT), ["running"], {"paused"}),
-    (lambda w: workflow.resume(w, AT), ["paused"], {"running"}),
-    (lambda w: workflow.amend(w, {"a": 1}, None, AT), OPEN, set()),
-    (lambda w: workflow.complete(w, AT), ["running"], {"completed"}),
-    (lambda w: workflow.fail(w, "broken", None, AT), OPEN, {"failed"}),
-    (lambda w: workflow.retry(w, AT), ["failed"], set()),
+STATE_GATES: list[tuple[str, Decision, list[str], set[str]]] = [
+    ("given another task", lambda w: workflow.add_task(w, task_added("t1")), OPEN, set()),
+    ("scheduled", lambda w: workflow.schedule(w, LATER, None, AT), ["created", "scheduled"], set()),
+    ("started", lambda w: workflow.start(w, AT), ["created", "scheduled"], {"running"}),
+    ("paused", lambda w: workflow.pause(w, None, AT), ["running"], {"paused"}),
+    ("resumed", lambda w: workflow.resume(w, AT), ["paused"], {"running"}),
+    ("amended", lambda w: workflow.amend(w, {"a": 1}, None, AT), OPEN, set()),
+    ("completed", lambda w: workflow.complete(w, AT), ["running"], {"completed"}),
+    ("failed", lambda w: workflow.fail(w, "broken", None, AT), OPEN, {"failed"}),
+    ("retried", lambda w: workflow.retry(w, AT), ["failed"], set()),
 ]
 
 
 @pytest.mark.parametrize("gate", range(len(STATE_GATES)))
 @pytest.mark.parametrize("state", IN_STATE)
 def test_each_decision_has_its_states_and_elsewhere_is_refused_or_gives_nothing(state: str, gate: int) -> None:
-    decide, allowed, already = STATE_GATES[gate]
+    what, decide, allowed, already = STATE_GATES[gate]
     outcome = given(WORKFLOW, *IN_STATE[state]).when(decide)
     if state in allowed:
         assert outcome.events
@@ -83,6 +83,8 @@ def test_each_decision_has_its_states_and_elsewhere_is_refused_or_gives_nothing(
         outcome.then()
     else:
         outcome.refused("workflow_state", workflow_id="w1", state=state, allowed=allowed)
+        told = f"Workflow w1 is {state} and can't be {what}; it must be {' or '.join(allowed)}."
+        assert str(outcome.refusal) == told
 
 
 @pytest.mark.parametrize("state", IN_STATE)
@@ -95,6 +97,7 @@ def test_an_open_workflow_is_cancelled_once(state: str) -> None:
     elif state == "completed":
         assert outcome.refusal is not None
         assert outcome.refusal.reason == "workflow_state"
+        assert "is completed and can't be cancelled;" in outcome.refusal.message
 
 
 def test_only_a_retry_or_a_rollback_leaves_a_failed_workflow() -> None:
@@ -145,9 +148,9 @@ def test_an_unknown_dependency_is_refused_with_those_that_are_pending() -> None:
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
 def test_an_ended_workflow_takes_no_dependency(state: str) -> None:
-    given(WORKFLOW, *IN_STATE[state]).when(lambda w: workflow.satisfy_dependency(w, "data", AT)).refused(
-        "workflow_state", workflow_id="w1", state=state, allowed=OPEN
-    )
+    outcome = given(WORKFLOW, *IN_STATE[state]).when(lambda w: workflow.satisfy_dependency(w, "data", AT))
+    outcome.refused("workflow_state", workflow_id="w1", state=state, allowed=OPEN)
+    assert f"is {state} and can't be told that a dependency is satisfied;" in str(outcome.refusal)
 
 
 def test_a_completion_before_the_planned_start_is_refused_until_it_was_started() -> None:
@@ -313,6 +316,7 @@ def test_tasks_are_guarded_by_the_state_of_their_workflow(state: str) -> None:
             outcome.then()
         else:
             outcome.refused("workflow_state", workflow_id="w1", state=state, allowed=allowed)
+            assert f"is {state} and can't be changed;" in str(outcome.refusal)
 
 
 @pytest.mark.parametrize(
