@@ -13,4 +13,35 @@ class Part:
     on_servers: bool = False
 
 
-PARTS = (Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),)
+BUS = (
+    *("answers", "bus", "committer", "decider", "deciding", "edge", "groups", "landing", "preparing", "redeciding"),
+    *("sharing", "soundness", "steps", "under_way", "work"),
+)
+LOG_TESTS = ("append", "concurrency", "reading", "following")
+PROJECTOR = ("projector", "runner", "batch", "changes", "folding", "flights")
+
+PARTS = (
+    Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),
+    Part(
+        "bus",
+        tuple(f"commands/{name}.py" for name in BUS),
+        ("tests/unit/commands", "tests/integration/test_bus.py"),
+        on_servers=True,
+    ),
+    Part(
+        "append",
+        ("infrastructure/event_store/*.py",),
+        (
+            *(f"tests/integration/test_log_{name}.py" for name in LOG_TESTS),
+            *(f"tests/integration/test_{name}.py" for name in ("groups", "turns", "direct_connection")),
+            "tests/contract/test_event_log_contract.py",
+        ),
+        on_servers=True,
+    ),
+    Part(
+        "projector",
+        (*(f"projections/{name}.py" for name in PROJECTOR), "infrastructure/read_models.py"),
+        ("tests/unit/projections", "tests/integration/test_projector.py", "tests/integration/test_read_models.py"),
+        on_servers=True,
+    ),
+)

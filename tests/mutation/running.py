@@ -51,6 +51,11 @@ def _lay_out(part: Part, place: Path, left_out: Iterable[str]) -> None:
         "pytest_add_cli_args_test_selection": _lines(part.tests),
         "pytest_add_cli_args": _lines(["-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.fastest_first"]),
         "use_git_change_detection": "false",
+        # A mutant that waits for ever is ended after this; mutmut's own figures are for tests that wait for nobody.
+        "timeout_constant": "2.0",
+        "timeout_multiplier": "8.0",
+        # Tests leave threads and connections behind, which no child must inherit.
+        "process_isolation": "forkserver" if part.on_servers else "fork",
     }
     with (place / "setup.cfg").open("w") as file:
         config.write(file)

@@ -16,12 +16,12 @@ from tests.support.memory_log import STRETCH
 from tests.support.stories import at, full_stories, full_task
 from tests.support.told_log import ToldLog
 
-STREAM = "task-t"
+STREAM = "task-t-1"
 
 
 def a_task() -> ToldLog:
     log = ToldLog()
-    log.tell_all(*full_task("t"))
+    log.tell_all(*full_task("t-1"))
     return log
 
 
@@ -71,6 +71,24 @@ async def test_an_event_that_contradicts_what_came_before_it_is_named_too() -> N
         " restore it from a backup; its states up to version 1 can be asked for."
     )
     assert error.value.facts == {"event_type": "WorkflowTaskChanged", "stream_id": "workflow-w", "version": 2}
+
+
+async def test_a_step_gives_an_event_and_the_state_after_it_and_names_one_that_it_can_not_apply() -> None:
+    log = a_task()
+    state: Any = None
+    for stored in log.events:
+        event, state = FOLDER.step(stored, state)
+        assert event == CATALOGUE.decode(stored.type, stored.schema_version, stored.data)
+    assert state == (await FOLDER.at(log, STREAM)).state
+    for type_name, data, kind in (("TaskVanished", b"{}", UnknownEvent), ("TaskScheduled", b"{}", CorruptLog)):
+        broken = log.put(STREAM, type_name, data)
+        with pytest.raises(kind, match=f"^{STREAM}, version {broken.version}: ") as error:
+            FOLDER.step(broken, state)
+        assert type_name in error.value.message
+        assert (error.value.facts["stream_id"], error.value.facts["version"]) == (STREAM, broken.version)
+    foreign = log.put("workflow-w", "WorkflowStarted", b'{"at":"2024-01-17T10:00:00Z"}')
+    with pytest.raises(CorruptLog, match="workflow-w, version 1: WorkflowStarted can't be the first event"):
+        FOLDER.step(foreign, None)
 
 
 async def test_a_folder_folds_the_aggregates_that_it_is_given() -> None:
