@@ -10,7 +10,7 @@ from domain.catalogue import EventCatalogue, UnknownEvent
 from domain.errors import CorruptLog
 from domain.folding import FOLDER, Folder
 from domain.log import Cut, place_of
-from domain.snapshots import Snapshot, StateCodec
+from domain.snapshots import Place, Snapshot, StateCodec
 from domain.task import TASK, Task, TaskProgressed, TaskScheduled
 from tests.support.memory_log import STRETCH
 from tests.support.stories import at, full_stories, full_task
@@ -122,8 +122,9 @@ async def test_a_fold_goes_on_from_the_nearest_snapshot_with_its_stamp() -> None
 async def test_a_long_stream_is_folded_stretch_by_stretch() -> None:
     log = a_task()
     log.tell_all(*((STREAM, TaskProgressed(at=at(900 + note), note=str(note))) for note in range(2 * STRETCH)))
-    folded = await FOLDER.at(log, STREAM)
-    assert (folded.version, folded.place) == (len(log.events), place_of(log.events[-1]))
+    folded, last = await FOLDER.at(log, STREAM), log.events[-1]
+    assert folded.place == Place(last.version, last.position, last.following, last.recorded_at)
+    assert folded.version == len(log.events)
     assert folded.state == TASK.fold([CATALOGUE.decode(one.type, 1, one.data) for one in log.events])
     log.put(STREAM, "TaskVanished", b"{}")
     with pytest.raises(UnknownEvent, match=f"^{STREAM}, version {len(log.events)}: "):

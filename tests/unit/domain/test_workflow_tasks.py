@@ -89,7 +89,9 @@ def test_open_tasks_that_wait_for_a_requirement_are_named() -> None:
         task_added("t2", requires=("t1",)),
         task_added("t3", requires=("t1",)),
         task_added("t4", awaits=("approval",)),
+        task_added("t5", requires=("t1",)),
         task_changed("t3", "cancelled"),
+        task_changed("t5", "completed"),
     )
     assert workflow.waiting_for(state, "t1") == ["t2"]
     assert workflow.waiting_for(state, "approval") == ["t4"]
