@@ -8,8 +8,8 @@ import pytest
 from domain.all_events import AGGREGATES, CATALOGUE
 from domain.catalogue import EventCatalogue, UnknownEvent
 from domain.errors import CorruptLog
-from domain.folding import FOLDER, Folder
-from domain.log import Cut, place_of
+from domain.folding import FOLDER, Folded, Folder
+from domain.log import Cut, Stretch, place_of
 from domain.snapshots import Place, Snapshot, StateCodec
 from domain.task import TASK, Task, TaskProgressed, TaskScheduled
 from tests.support.memory_log import STRETCH
@@ -117,6 +117,16 @@ async def test_a_fold_goes_on_from_the_nearest_snapshot_with_its_stamp() -> None
     folded = await FOLDER.at(log, STREAM)
     assert folded.version == len(log.events)
     assert (await task_at(log, folded.version)).scheduled_at == at(900)
+
+
+async def test_what_is_asked_of_the_log_begins_at_a_snapshot_and_ends_at_a_version() -> None:
+    log, codec = a_task(), StateCodec(TASK)
+    log.snapshots[STREAM, codec.stamp] = [Snapshot(place_of(log.events[2]), codec.to_bytes(await task_at(log, 3)))]
+    [stretch] = await log.read_folds([FOLDER.request(STREAM, 4)])
+    assert (stretch.snapshot is not None, len(stretch.events)) == (True, 1)
+    assert FOLDER.go_on(STREAM, stretch) == Folded(await task_at(log, 4), place_of(log.events[3]))
+    with pytest.raises(UnknownEvent, match=f"^{STREAM}, version 1: "):
+        FOLDER.go_on(STREAM, Stretch(None, [("TaskVanished", 1, b"{}")], None))
 
 
 async def test_a_long_stream_is_folded_stretch_by_stretch() -> None:
