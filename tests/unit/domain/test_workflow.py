@@ -1,6 +1,5 @@
 """What the decisions of a workflow give, refuse, and leave alone."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -261,27 +260,6 @@ def test_a_failure_names_its_task_and_error_until_a_retry() -> None:
     again = fold(*RUNNING, FAILED, RETRIED)
     assert (again.error, again.failed_task, again.failed_at, again.ended_at) == (None, None, None, None)
     assert (again.state, again.retry_count) == ("running", 1)
-
-
-def test_a_workflow_is_overlong_once_it_was_active_for_that_time() -> None:
-    def overlong(at: datetime) -> Decision:
-        def check(w: Workflow) -> list[Event]:
-            workflow.require_overlong(w, 60, at)
-            return []
-
-        return check
-
-    just_before, then = AT + timedelta(seconds=59), AT + timedelta(seconds=60)
-    facts = {"workflow_id": "w1", "longer_than": 60}
-    for state in ("running", "paused"):
-        given(WORKFLOW, *IN_STATE[state]).when(overlong(then)).then()
-        refused = given(WORKFLOW, *IN_STATE[state]).when(overlong(just_before))
-        refused.refused("workflow_within_limit", state=state, active_since=iso(AT), **facts)
-        assert f"its time counts from {iso(AT)}" in str(refused.refusal)
-    for state in ("created", "scheduled", "completed", "failed", "cancelled"):
-        refused = given(WORKFLOW, *IN_STATE[state]).when(overlong(LATER))
-        refused.refused("workflow_within_limit", state=state, active_since=None, **facts)
-        assert f"it is {state}" in str(refused.refusal)
 
 
 def test_retries_end_at_their_maximum() -> None:
