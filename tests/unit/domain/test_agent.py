@@ -20,6 +20,7 @@ from domain.agent import (
     AgentTaskEstimated,
     AgentTaskStarted,
     AgentWentOffline,
+    Slot,
 )
 from domain.aggregate import Event
 from domain.values import iso
@@ -100,6 +101,11 @@ def test_a_slot_is_taken_once() -> None:
     given(AGENT, *AT_WORK).when(lambda a: agent.take_slot(a, ("parse",), taken("t1"))).then(taken("t1"))
     given(AGENT, *AT_WORK, taken("t1")).when(lambda a: agent.take_slot(a, ("parse",), taken("t1"))).then()
     assert fold(*AT_WORK, taken("t1")).available_slots == 1
+
+
+def test_a_slot_that_a_rollback_gives_back_has_its_times() -> None:
+    given_back = taken("t1").model_copy(update={"started_at": AT, "estimated_completion": LATER, "priority": "high"})
+    assert fold(*AT_WORK, given_back).slots == {"t1": Slot("w1", "high", AT, LATER)}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +220,7 @@ def test_a_heartbeat_is_an_event_only_from_an_agent_thought_to_be_away() -> None
     given(AGENT, registered(), degraded, OFFLINE).when(lambda a: agent.hear_from(a, AT)).then(
         AgentReturned(at=AT, state="degraded")
     )
+    assert fold(*AT_WORK, OFFLINE, AgentReturned(at=LATER, state="healthy")).heard_at == LATER
 
 
 def test_an_agent_that_never_reported_its_health_is_not_healthy_for_having_been_away() -> None:
@@ -238,6 +245,8 @@ def test_configuration_is_recorded_when_it_changes() -> None:
     given(AGENT, *AT_WORK).when(lambda a: agent.update_configuration(a, "1.2", "sha256:abc", AT)).then(event)
     given(AGENT, *AT_WORK, event).when(lambda a: agent.update_configuration(a, "1.2", "sha256:abc", AT)).then()
     assert fold(*AT_WORK, event).configured_at == AT
+    assert fold(registered(configuration_version="1")).configured_at == AT
+    assert fold(registered()).configured_at is None
 
 
 def test_an_agent_goes_offline_once() -> None:
