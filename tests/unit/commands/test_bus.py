@@ -10,9 +10,10 @@ from commands.bus import BusClosed, Busy, CommandBus
 from commands.envelope import Answer
 from commands.groups import Pending
 from commands.messages import workflow as workflows
+from commands.messages.agent import Heartbeat
 from domain.errors import AppendRejected, LogUnavailable
 from domain.log import AppendOutcome, CommandAppend
-from tests.support.command_world import Clock, World, create_workflow, envelope
+from tests.support.command_world import Clock, World, create_workflow, envelope, register_agent
 from tests.support.memory_log import MemoryEventLog
 
 
@@ -228,6 +229,35 @@ async def test_the_bus_outlives_a_fault_in_a_group() -> None:
             await bus.submit(envelope(create_workflow()))
         log.append = append  # type: ignore[method-assign]
         assert (await bus.submit(envelope(create_workflow()))).outcome == "accepted"
+
+
+async def test_after_a_fault_all_that_was_under_way_is_answered_and_may_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus, world, log = make_bus()
+    log.gate.set()
+
+    async def broken(_: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    async with bus:
+        await bus.submit(envelope(register_agent("a1")))
+        monkeypatch.setattr(world.presence, "record", broken)
+        log.gate.clear()
+        beating = [*submissions(bus, "a"), asyncio.create_task(bus.submit(envelope(Heartbeat(agent_id="a1"))))]
+        await settled()
+        given = envelope(create_workflow("b"))
+        decided = [asyncio.create_task(bus.submit(given)) for _ in range(2)]
+        await settled()
+        log.gate.set()
+        assert [one.outcome for one in await asyncio.gather(*beating)] == ["accepted", "accepted"]
+        for one in await asyncio.gather(*decided, return_exceptions=True):
+            assert isinstance(one, LogUnavailable)
+            assert one.message == "The commands could not be committed (of ours); try again."
+        monkeypatch.undo()
+        assert (await bus.submit(given)).outcome == "accepted"
+        assert (await bus.submit(envelope(workflows.StartWorkflow(workflow_id="b")))).outcome == "accepted"
+    assert world.types("workflow-b") == ["WorkflowCreated", "WorkflowStarted"]
 
 
 async def test_a_conflict_is_an_answer_and_no_error() -> None:
