@@ -11,7 +11,7 @@ from commands.envelope import Answer
 from commands.groups import Pending
 from commands.messages import workflow as workflows
 from commands.messages.agent import Heartbeat
-from domain.errors import AppendRejected, LogUnavailable
+from domain.errors import LogUnavailable
 from domain.log import AppendOutcome, CommandAppend
 from tests.support.command_world import Clock, World, create_workflow, envelope, register_agent
 from tests.support.memory_log import MemoryEventLog
@@ -184,24 +184,6 @@ async def test_an_append_whose_answer_is_lost_is_sent_again_and_done_once() -> N
     ]
     assert more.outcome == "accepted"
     assert world.types("workflow-a") == ["WorkflowCreated", "WorkflowStarted"]
-
-
-async def test_a_command_that_the_log_refuses_to_take_harms_no_neighbour() -> None:
-    bus, world, log = make_bus()
-    append = log.append
-
-    async def refuses_c(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
-        if any(stream_id == "workflow-c" for command in commands for stream_id in command.expected):
-            raise AppendRejected("too large")
-        return await append(commands)
-
-    log.append = refuses_c  # type: ignore[method-assign]
-    log.gate.set()
-    async with bus:
-        tasks = submissions(bus, *"abcde")
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(one) for one in outcomes] == [Answer, Answer, AppendRejected, Answer, Answer]
-    assert world.log.events[-1].position == 4
 
 
 async def test_a_submitter_that_went_away_from_a_group_that_failed_leaves_no_noise() -> None:
