@@ -68,6 +68,7 @@ def test_adding_a_task_that_is_there_never_starts_it_over() -> None:
     outcome = given(WORKFLOW, *RUNNING, task_added("t1"), task_changed("t1", "completed")).when(
         lambda w: workflow.add_task(w, task_added("t1"))
     )
+    outcome.refused("task_id_taken", workflow_id="w1", task_id="t1")
     assert WORKFLOW.fold(outcome.events or [], state.copy()) == state
 
 
@@ -174,6 +175,7 @@ def test_no_task_of_a_completed_workflow_opens_or_fails(state: str) -> None:
     events = (*RUNNING, task_added("t1"), task_changed("t1", "completed"), COMPLETED)
     outcome = given(WORKFLOW, *events).when(lambda w: workflow.change_task(w, task_changed("t1", state)))
     assert not outcome.events
+    assert "is completed and can't be given another state of task t1;" in str(outcome.refusal)
 
 
 def test_other_tasks_bring_counts_to_match() -> None:
