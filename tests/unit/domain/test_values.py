@@ -1,5 +1,7 @@
 """The bounds of the small types: what they take, keep and refuse."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +23,7 @@ from domain.values import (
     Seconds,
     Text,
     Time,
+    iso,
     parse_quantity,
 )
 
@@ -78,10 +81,10 @@ def test_free_text_is_refused_that_is_empty_too_long_or_has_control_characters(t
     ],
 )
 def test_a_time_is_kept_in_utc_to_the_microsecond(given: object, utc: datetime) -> None:
-    time = TIME.validate_python(given)
-    assert time == utc
-    assert time.tzinfo is UTC  # and not the zone of this machine, which may happen to be equal to it
-    assert TIME.validate_json(TIME.dump_json(time)) == utc
+    kept = TIME.validate_python(given)
+    assert kept == utc
+    assert kept.utcoffset() == timedelta(0)
+    assert TIME.validate_json(TIME.dump_json(kept)) == utc
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,23 @@ def test_a_time_is_kept_in_utc_to_the_microsecond(given: object, utc: datetime) 
 def test_a_time_without_a_zone_or_out_of_range_and_nonsense_are_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         TIME.validate_python(value)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine is nine hours ahead."""
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_time_is_kept_and_told_in_utc_wherever_the_machine_is() -> None:
+    kept = TIME.validate_python("2024-01-17T12:00:00+02:00")
+    assert (kept.hour, kept.utcoffset()) == (10, timedelta(0))
+    assert iso(datetime(2024, 1, 17, 12, tzinfo=timezone(timedelta(hours=2)))) == "2024-01-17T10:00:00Z"
 
 
 @pytest.mark.parametrize("number", [0, 1705485600, 1705485600.5, -1, 10**18])
