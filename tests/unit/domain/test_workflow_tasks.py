@@ -30,11 +30,13 @@ def fold(*events: Event) -> Workflow:
 
 
 def test_a_task_is_added_with_what_it_requires_and_awaits() -> None:
-    event = task_added("t2", requires=("t1",), awaits=("approval",), inputs={"depth": 2})
-    outcome = given(WORKFLOW, workflow_created(dependencies=("approval",)), task_added("t1")).when(
-        lambda w: workflow.add_task(w, event)
-    )
+    event = task_added("t2", requires=("t1",), awaits=("approval",), inputs={"depth": 2}, attempts_left=1)
+    before = (workflow_created(dependencies=("approval",)), task_added("t1"))
+    outcome = given(WORKFLOW, *before).when(lambda w: workflow.add_task(w, event))
     outcome.then(event)
+    assert fold(*before, event).tasks["t2"] == TaskView(
+        "analysis", requires=("t1",), awaits=("approval",), inputs={"depth": 2}, attempts_left=1
+    )
 
 
 def test_a_task_may_await_a_dependency_that_is_satisfied_already() -> None:
