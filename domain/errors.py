@@ -14,7 +14,8 @@ class DoraStateError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str | None = None, **facts: object) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        # No docstring is there to be told under `python -OO`.
+        self.message = message or (type(self).__doc__ or self.code).strip().splitlines()[0]
         self.facts = facts
         super().__init__(self.message)
 

@@ -187,7 +187,7 @@ def test_bytes_that_do_not_fit_their_type_are_corrupt(data: bytes) -> None:
     with pytest.raises(CorruptLog) as caught:
         CATALOGUE.decode(TaskPhaseCompleted.type, 1, data)
     assert caught.value.code == "corrupt_log"
-    assert caught.value.facts["event_type"] == "TaskPhaseCompleted"
+    assert caught.value.facts == {"event_type": "TaskPhaseCompleted", "detail": str(caught.value.__cause__)}
 
 
 @pytest.mark.parametrize(
