@@ -25,7 +25,8 @@ PARTS = (
     Part(
         "bus",
         tuple(f"commands/{name}.py" for name in BUS),
-        ("tests/unit/commands", "tests/integration/test_bus.py"),
+        # What processes do that share streams is tried with real ones only, in test_turns.
+        ("tests/unit/commands", "tests/integration/test_bus.py", "tests/integration/test_turns.py"),
         on_servers=True,
     ),
     Part(

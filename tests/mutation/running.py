@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import RawConfigParser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infrastructure.embedded import EmbeddedServers
@@ -35,9 +36,19 @@ def run(part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], 
         environment = os.environ | ENVIRONMENT | variables
         mutmut = Path(sys.executable).with_name("mutmut")
         command: list[str | Path] = [mutmut, "run", "--max-children", str(at_once), *names]
-        if subprocess.run(command, cwd=place, env=environment, check=False).returncode:
+        if run_alone(command, place, environment):
             raise NotRun(part.name)
     return place / "mutants"
+
+
+def run_alone(command: Sequence[str | Path], place: Path, environment: Mapping[str, str]) -> int:
+    """The exit code. A mutant may hang where no signal of mutmut's reaches it: nothing outlives the run."""
+    with subprocess.Popen(command, cwd=place, env=environment, start_new_session=True) as running:
+        try:
+            return running.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def _lay_out(part: Part, place: Path, left_out: Iterable[str]) -> None:

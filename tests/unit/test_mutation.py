@@ -1,6 +1,9 @@
 """What `make mutate` reads of a run of mutmut, and what it says to that."""
 
+import fcntl
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from tests.mutation import __main__ as mutation
 from tests.mutation.mutants import Change, Mutant, read_mutants
 from tests.mutation.parts import PARTS, Part
-from tests.mutation.running import ROOT
+from tests.mutation.running import ROOT, run_alone
 from tests.mutation.survivors import FILE, judge, read_known
 
 MUTATED = """
@@ -64,6 +67,15 @@ def test_mutants_are_read_as_the_lines_that_changed_with_what_became_of_them(tmp
 )
 def test_a_mutant_is_killed_by_a_test_and_by_nothing_else(tmp_path: Path, code: int | None, fate: str) -> None:
     assert [one.fate for one in read_mutants(ran(tmp_path, room=code))] == [fate]
+
+
+def test_nothing_outlives_a_run(tmp_path: Path) -> None:
+    """Who is left behind would keep the lock."""
+    hangs = "import fcntl, os, signal; held = open('held', 'w'); fcntl.flock(held, fcntl.LOCK_EX)\n"
+    hangs += "if os.fork() == 0: signal.pause()\nos._exit(3)"
+    assert run_alone([sys.executable, "-c", hangs], tmp_path, os.environ) == 3
+    with (tmp_path / "held").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
 
 
 def test_a_survivor_needs_an_explanation_and_an_explanation_a_mutant() -> None:
