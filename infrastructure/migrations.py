@@ -8,7 +8,7 @@ A later release may have been here: where all that it ran says that this one can
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from infrastructure.database import (
 from infrastructure.rebuilds import schemas_beside
 
 LOCK_SECONDS = 60
+DROPS = 3
+"""Tries more, where whoever drops a tenant and whoever works in it wait for each other."""
 _FUNCTIONS = "functions"
 _CONTROL: tuple[str, tuple[str, ...]] = ("control", ())
 _TENANT: tuple[str, tuple[str, ...]] = ("migrations", ("functions", "views"))
@@ -109,8 +111,17 @@ async def drop_tenant(database_url: str, tenant: str) -> None:
             await _lock(connection)
             await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
             for name in (schema, *schemas_beside(tenant)):
-                await connection.execute(sql.named("setup/drop_schema", schema=name))
+                await _drop(connection, name)
             await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
+
+
+async def _drop(connection: Connection, schema: str) -> None:
+    """Whoever still reads and writes there may have locked tables in another order: then once more, some times."""
+    for _ in range(DROPS):
+        with suppress(psycopg.errors.DeadlockDetected):
+            await connection.execute(sql.named("setup/drop_schema", schema=schema))
+            return
+    await connection.execute(sql.named("setup/drop_schema", schema=schema))
 
 
 @contextmanager

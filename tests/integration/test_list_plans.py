@@ -18,7 +18,7 @@ from projections.documents.agent import Presence
 from projections.lists import Lists
 from projections.lists import tasks as task_lists
 from projections.lists import workflows as workflow_lists
-from projections.ports import NO_WORDS
+from projections.ports import NO_WORDS, StoredDocument
 from projections.rates import RateHistory
 from tests.support.postgres import connected
 
@@ -86,13 +86,22 @@ class Explained(PostgresReadModels):
     async def _rows(
         self, name: str, facts: dict[str, Any], words: Mapping[str, str] = NO_WORDS, *, prepare: bool = False
     ) -> list[Any]:
+        await self._explain(name, facts, words)
+        return await super()._rows(name, facts, words)
+
+    async def documents(
+        self, kind: str, question: str, words: Mapping[str, str] = NO_WORDS, /, **facts: Any
+    ) -> list[StoredDocument]:
+        await self._explain(question, facts, words)
+        return await super().documents(kind, question, words, **facts)
+
+    async def _explain(self, name: str, facts: dict[str, Any], words: Mapping[str, str]) -> None:
         explain = b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + read_models._query(name, words)
         async with self.pool.connection() as connection:
             ((told,),) = await (await connection.execute(explain, facts, prepare=False)).fetchall()
         plan = Plan(name, told[0]["Plan"])
         self.plans.append(plan)
         self.used |= {node["Index Name"] for node in plan.nodes() if "Index Name" in node}
-        return await super()._rows(name, facts, words)
 
     def told(self) -> list[Plan]:
         plans, self.plans = self.plans, []

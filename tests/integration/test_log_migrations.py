@@ -210,3 +210,23 @@ async def test_a_tenant_that_is_not_set_up_is_told_apart(database_url: str, tena
             await log.head()
         with pytest.raises(LogUnavailable, match="dora-state init"):
             await log.append([command({"task-1": 0})])
+
+
+async def test_a_tenant_is_dropped_though_somebody_locks_its_tables_in_another_order(
+    database_url: str, tenant: str
+) -> None:
+    """PostgreSQL ends the one of two that wait for each other who waited first."""
+    locked = (
+        "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+        " WHERE l.pid <> pg_backend_pid() AND l.granted AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'r'"
+        " AND c.relnamespace = current_schema()::regnamespace LIMIT 1"
+    )
+    async with connected(database_url, tenant) as other, connected(database_url, tenant) as watch:
+        async with other.transaction():
+            await other.execute("LOCK TABLE agents IN ACCESS SHARE MODE")
+            dropping = asyncio.create_task(drop_tenant(database_url, tenant))
+            while not (found := await rows(watch, locked)):  # noqa: ASYNC110  # PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+            await other.execute(f"LOCK TABLE {found[0][0]} IN ACCESS SHARE MODE")  # only once the drop has let go of it
+        await dropping
+        assert await value(watch, "SELECT to_regnamespace(%s)", tenant_schema(tenant)) is None
