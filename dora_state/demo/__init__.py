@@ -16,7 +16,6 @@ from dora_state.demo.scenario import story
 from dora_state.demo.stage import Audience, DemoStopped, Nobody, play
 from dora_state.demo.teller import Teller
 from dora_state.platform import now
-from dora_state.servers import Say
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
 
@@ -62,7 +61,10 @@ async def _curtain(settings: Settings, console: Console, watched: bool) -> Async
             yield manager
         return
     status = console.status("Starting PostgreSQL and Valkey ...")
-    show: Say = lambda word: status.update(Text(word))  # noqa: E731  one word on the screen, no more
+
+    def show(word: str) -> None:
+        status.update(Text(word))
+
     status.start()
     try:
         async with open_state_manager(settings, say=show) as manager:

@@ -118,17 +118,14 @@ def test_all_roles_of_workers_are_there_and_the_queue_is_one() -> None:
 
 
 PROMETHEUS = ROOT / "deploy" / "prometheus" / "prometheus.yml"
-is_watched = pytest.mark.skipif(not PROMETHEUS.exists(), reason="deploy/prometheus is not there")
 
 
-@is_watched
 def test_what_is_mounted_is_in_the_repository() -> None:
     mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", ()) if volume[0] == "."]
     assert len(mounted) == 3
     assert [one for one in mounted if not (ROOT / one.partition(":")[0]).is_dir()] == []
 
 
-@is_watched
 def test_prometheus_asks_every_process_that_runs_ours() -> None:
     scraped = {
         (name, found["port"])
