@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from dora_state.testing.checker import Counts, Fault
 from tests.torture.faults import Happened
-from tests.torture.watch import Recoveries, Stop
+from tests.torture.watch import Recovery, Span
 
 LOST, TWICE, OUT_OF_ORDER = ("lost",), ("twice", "invented"), ("positions", "versions", "times", "divided", "followers")
+
+JUST_BEFORE = 1.0
+"""Seconds in which what had ended may still have been the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Report:
     counted: int
     """How far clients counted that took turns by a lock."""
     found: Sequence[Fault]
-    recoveries: Recoveries
-    stops: Sequence[Stop]
+    writes: Recovery
+    projections: Recovery
+    stops: Sequence[Span]
     errands: Counter[tuple[str, int]]
     begun: Counter[str]
     stuck: Sequence[str]
@@ -35,10 +39,10 @@ class Report:
     def is_good(self) -> bool:
         return not (self.found or self.stuck or self.crashed or self.replay)
 
-    def _faults_about(self, stop: Stop) -> list[str]:
-        """Those that went on then, or had just ended."""
-        end = stop.began + stop.lasted
-        return [one.name for one in self.happened if one.at < end and one.at + one.lasted > stop.began - 1]
+    def _felt(self, span: Span, before: float = 0.0) -> list[str]:
+        """The faults of that time, and of seconds before it."""
+        end, begin = span.began + span.lasted, span.began - before
+        return [one.name for one in self.happened if one.began < end and one.began + one.felt > begin]
 
     def lines(self) -> Iterator[str]:
         kinds = Counter(one.name for one in self.happened)
@@ -57,11 +61,11 @@ class Report:
         yield f"Errands, with how they ended: {done}."
         begun = ", ".join(f"{name} {count}" for name, count in sorted(self.begun.items()))
         yield f"Processes were begun: {begun}."
-        yield _recovered("Writes went on", self.recoveries.writes)
-        yield _recovered("Read models had what was there", self.recoveries.projections)
+        yield from self._recovered("Writes went on", self.writes)
+        yield from self._recovered("Read models had what was there", self.projections)
         yield "Longest times without a new event while PostgreSQL answered, with the faults of the time:"
-        for stop in sorted(self.stops, key=lambda one: -one.lasted)[:5]:
-            yield f"  {stop.lasted:.1f} s ({', '.join(self._faults_about(stop)) or 'none'})"
+        for stop in sorted(self.stops, key=_lasted, reverse=True)[:5]:
+            yield f"  {stop.lasted:.1f} s ({', '.join(self._felt(stop, JUST_BEFORE)) or 'none'})"
         by_promise = Counter(one.promise for one in self.found)
         lost, twice, order = (sum(by_promise[name] for name in names) for names in (LOST, TWICE, OUT_OF_ORDER))
         others = by_promise.total() - lost - twice - order
@@ -72,10 +76,23 @@ class Report:
             yield f"  {one}"
         yield self.replay or "replay --check: all that is kept agrees with the log."
 
+    def _recovered(self, what: str, recovery: Recovery) -> Iterator[str]:
+        spans = sorted(recovery.done, key=_lasted, reverse=True)
+        if spans:
+            alone = [span for span in spans if not self._felt(span)]
+            middle, longest = spans[len(spans) // 2].lasted, f"{alone[0].lasted:.2f} s" if alone else "none"
+            yield (
+                f"{what} after PostgreSQL was there again ({len(spans)} times): {middle:.2f} s (median),"
+                f" {longest} (longest of {len(alone)} without another fault meanwhile)."
+            )
+            for span in [one for one in spans if one not in alone][:3]:
+                yield f"  {span.lasted:.2f} s with others ({', '.join(self._felt(span))})"
+        else:
+            yield f"{what}: PostgreSQL was never there again."
+        if recovery.broken_off:
+            most = max(map(_lasted, recovery.broken_off))
+            yield f"  {len(recovery.broken_off)} times it went away before that, after {most:.2f} s at most"
 
-def _recovered(what: str, seconds: Sequence[float]) -> str:
-    if not seconds:
-        return f"{what}: PostgreSQL was never away."
-    ordered = sorted(seconds)
-    middle, longest = ordered[len(ordered) // 2], ordered[-1]
-    return f"{what} after PostgreSQL was there again: {middle:.2f} s (median), {longest:.2f} s (longest)."
+
+def _lasted(span: Span) -> float:
+    return span.lasted

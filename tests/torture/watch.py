@@ -16,36 +16,49 @@ LOOK_SECONDS = 0.05
 _LOOK = "SELECT (SELECT last_position FROM log_head()), (SELECT min(position) FROM checkpoints)"
 
 
-@dataclass(slots=True)
-class Recoveries:
-    """Seconds from when PostgreSQL took connections again."""
-
-    writes: list[float] = field(default_factory=list)
-    projections: list[float] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Nothing was recorded for a while, while PostgreSQL answered; `began` is Unix time."""
+class Span:
+    """`began` is Unix time, `lasted` in seconds."""
 
     began: float
     lasted: float
 
 
+@dataclass(slots=True)
+class Recovery:
+    """From when PostgreSQL took connections again until something had come to a position."""
+
+    done: list[Span] = field(default_factory=list)
+    broken_off: list[Span] = field(default_factory=list)
+    """Those in which PostgreSQL went away once more."""
+    _from: tuple[float, int] | None = None
+
+    def begin(self, at: float, position: int, *, went_away: float) -> None:
+        if self._from is not None:
+            self.broken_off.append(Span(self._from[0], went_away - self._from[0]))
+        self._from = at, position
+
+    def see(self, at: float, position: int) -> None:
+        if self._from is not None and position >= self._from[1]:
+            self.done.append(Span(self._from[0], at - self._from[0]))
+            self._from = None
+
+
 class Watch:
-    """What was seen; `stops` are those of more than a second."""
+    """What was seen. `stops` are times of more than a second without a new event, while PostgreSQL answered."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self.recoveries = Recoveries()
-        self.stops: list[Stop] = []
+        self.writes = Recovery()
+        """Until there is an event more than there were."""
+        self.projections = Recovery()
+        """Until all read models have the events that there were."""
+        self.stops: list[Span] = []
         self.counts_stops = False
         """Not before all is at work, nor when all is to be quiet."""
         self.head = 0
         self.checkpoint = 0
-        self._moved_at = time.time()
-        self._writes_from: tuple[float, int] | None = None
-        self._projections_from: tuple[float, int] | None = None
+        self._moved_at = self._seen_at = time.time()
 
     async def look(self) -> None:
         """For ever."""
@@ -74,22 +87,19 @@ class Watch:
         head, _ = await self._ask(connection)
         self._moved_at = now = time.time()
         if was_away:
-            self._writes_from, self._projections_from = (now, head), (now, head)
+            self.writes.begin(now, head + 1, went_away=self._seen_at)
+            self.projections.begin(now, head, went_away=self._seen_at)
 
     async def _see(self, connection: Connection) -> None:
         head, checkpoint = await self._ask(connection)
         now = time.time()
         if head > self.head:
             if self.counts_stops and now - self._moved_at > 1:
-                self.stops.append(Stop(self._moved_at, now - self._moved_at))
+                self.stops.append(Span(self._moved_at, now - self._moved_at))
             self._moved_at = now
-        self.head, self.checkpoint = head, checkpoint
-        if self._writes_from is not None and head > self._writes_from[1]:
-            self.recoveries.writes.append(now - self._writes_from[0])
-            self._writes_from = None
-        if self._projections_from is not None and checkpoint >= self._projections_from[1]:
-            self.recoveries.projections.append(now - self._projections_from[0])
-            self._projections_from = None
+        self.head, self.checkpoint, self._seen_at = head, checkpoint, now
+        self.writes.see(now, head)
+        self.projections.see(now, checkpoint)
 
     async def _ask(self, connection: Connection) -> tuple[int, int]:
         ((head, checkpoint),) = await rows(connection, _LOOK)
