@@ -13,8 +13,8 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -32,6 +32,7 @@ SILENT_SECONDS = 30.0
 """How long nothing moves before the server is asked: so long may what was sent be on its way."""
 LOOK_SECONDS = 1.0
 ASK_SECONDS = 3
+SET_UP_SECONDS = 10.0
 RV = TypeVar("RV")
 Key = tuple[int, datetime]
 Asking = psycopg.AsyncConnection[TupleRow]
@@ -174,6 +175,17 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
             wait.end()
         self.heard_at = time.monotonic()
         return answer
+
+    @contextmanager
+    def setting_up(self) -> Iterator[None]:
+        """While the session is not known, nobody can ask whether the server works for it: it is cut if that takes long,
+        as it does where nothing comes any more.
+        """
+        late = asyncio.get_running_loop().call_later(SET_UP_SECONDS, self.cut)
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def cut(self) -> None:
         """Who waits hears that it was lost."""

@@ -18,9 +18,10 @@ import pytest
 from infrastructure.database import Role
 from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, PostgresEventLog
-from infrastructure.migrations import drop_tenant, migrate
+from infrastructure.migrations import drop_tenant
 from infrastructure.pools import Pool, open_pool
 from tests.support.postgres import tenants_of
+from tests.support.tenants import drop_idle, lent
 
 
 def _home(run: str) -> Path:
@@ -56,9 +57,10 @@ def servers(home: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     given = os.environ.get("DORA_STATE_TEST_DATABASE_URL")
-    return given or str(request.getfixturevalue("servers")[0])
+    yield given or str(request.getfixturevalue("servers")[0])
+    drop_idle()
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +71,9 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def tenant(database_url: str) -> AsyncIterator[str]:
-    """A fresh tenant, dropped afterwards."""
-    name = f"test_{uuid4().hex[:16]}"
-    await migrate(database_url, name)
-    yield name
-    await drop_tenant(database_url, name)
+    """A fresh tenant, gone afterwards."""
+    async with lent(database_url) as name:
+        yield name
 
 
 @pytest.fixture

@@ -40,17 +40,15 @@ async def any_log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
     # The fixture `log` is asynchronous, and can't be asked for from within a running loop: it is made here.
     from infrastructure.database import Role
     from infrastructure.event_store import PostgresEventLog
-    from infrastructure.migrations import drop_tenant, migrate
     from infrastructure.pools import open_pool
+    from tests.support.tenants import lent
 
     database_url: str = request.getfixturevalue("database_url")
-    tenant = f"test_{uuid4().hex[:16]}"
-    await migrate(database_url, tenant)
-    async with await open_pool(database_url, tenant, Role.WRITER, min_size=1, max_size=4) as pool:
-        try:
-            yield PostgresEventLog(pool)
-        finally:
-            await drop_tenant(database_url, tenant)
+    async with (
+        lent(database_url) as tenant,
+        await open_pool(database_url, tenant, Role.WRITER, min_size=1, max_size=4) as pool,
+    ):
+        yield PostgresEventLog(pool)
 
 
 async def places(log: EventLog, cut: Cut = NOW, stream_id: str = "task-1", **how: bool | int) -> list[int]:

@@ -19,6 +19,7 @@ from infrastructure.access_keys import GoodKey, PostgresKeys, create_key, list_k
 from infrastructure.control import open_control_pool
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.postgres import controlled, value
+from tests.support.tenants import lent
 
 
 async def made(database_url: str, tenant: str, role: str = "reader", life: timedelta = timedelta(days=1)) -> ApiKey:
@@ -29,10 +30,8 @@ async def made(database_url: str, tenant: str, role: str = "reader", life: timed
 
 @pytest.fixture
 async def other_tenant(database_url: str) -> AsyncIterator[str]:
-    name = f"test_{uuid4().hex[:16]}"
-    await migrate(database_url, name)
-    yield name
-    await drop_tenant(database_url, name)
+    async with lent(database_url) as name:
+        yield name
 
 
 async def is_refused(asking: Awaitable[Caller]) -> bool:

@@ -21,7 +21,6 @@ from dora_state.http.serving import address, listening
 from dora_state.refusals import TransactionEnded
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.migrations import drop_tenant
 from tests.support.serving import served
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +45,6 @@ async def manager(settings: Settings, database_url: str, tenant: str) -> AsyncIt
             await txn.submit("StartTask", task_id="t")
         await manager.catch_up()
         yield manager
-    await drop_tenant(database_url, tenant)
 
 
 @pytest.fixture

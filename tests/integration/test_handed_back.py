@@ -10,7 +10,7 @@ from domain.errors import InvalidInput
 from dora_state import EditableState
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from tests.support.http import fresh_tenant
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Change = Callable[[EditableState], object]
@@ -18,7 +18,7 @@ Change = Callable[[EditableState], object]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def manager(database_url: str, redis_url: str) -> AsyncIterator[StateManager]:
-    async with fresh_tenant(database_url) as tenant:
+    async with lent(database_url) as tenant:
         settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
         async with open_state_manager(settings, default_actor="test") as manager:
             async with manager.transaction() as txn:

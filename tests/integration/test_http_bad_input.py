@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from dora_state.http.limits import Limits, RateLimit
 from dora_state.http.problems import RequestError
-from tests.support.http import Asked, asked_by_port, fresh, fresh_tenant
+from tests.support.http import Asked, asked_by_port, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMITS = Limits(body_bytes=20_000, body_seconds=0.3)
@@ -18,7 +19,7 @@ LIMITS = Limits(body_bytes=20_000, body_seconds=0.3)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
     async with (
-        fresh_tenant(database_url) as tenant,
+        lent(database_url) as tenant,
         asked_by_port(database_url, redis_url, tenant, limits=LIMITS) as asked,
     ):
         yield asked

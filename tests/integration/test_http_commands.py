@@ -15,14 +15,15 @@ from commands.bus import Busy
 from commands.envelope import Envelope
 from domain.errors import LogUnavailable
 from dora_state.http.limits import Limits
-from tests.support.http import Asked, ByRole, a_workflow, asked_directly, fresh, fresh_tenant
+from tests.support.http import Asked, ByRole, a_workflow, asked_directly, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         yield asked
 
 

@@ -12,14 +12,15 @@ from commands.messages import COMMANDS
 from dora_state.http.api import OPERATIONS
 from dora_state.http.problems import SORTS
 from tests.support.described import Described, objects
-from tests.support.http import Asked, asked_directly, fresh_tenant
+from tests.support.http import Asked, asked_directly
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         yield asked
 
 

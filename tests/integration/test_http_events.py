@@ -19,14 +19,15 @@ from dora_state.http.limits import Limits
 from dora_state.http.wanted import Wanted
 from tests.support.between import Between
 from tests.support.event_source import EventSource
-from tests.support.http import Asked, a_workflow, asked_by_port, fresh, fresh_tenant
+from tests.support.http import Asked, a_workflow, asked_by_port, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tenant_of_all(database_url: str) -> AsyncIterator[str]:
-    async with fresh_tenant(database_url) as tenant:
+    async with lent(database_url) as tenant:
         yield tenant
 
 
@@ -201,7 +202,7 @@ async def test_the_database_may_go_away_and_come_back(
     acknowledged = []
     async with (
         Between(database_url, tmp_path).serving() as between,
-        fresh_tenant(database_url) as tenant,
+        lent(database_url) as tenant,
         asked_by_port(between.url, redis_url, tenant, limits=Limits(answer_seconds=0.7)) as asked,
     ):
         source = EventSource(asked.client, "/v1/events?after_position=0")

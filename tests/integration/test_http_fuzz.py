@@ -27,7 +27,8 @@ from dora_state.http.api import OPERATIONS
 from dora_state.http.description import openapi_document
 from dora_state.http.locking import LockBody
 from dora_state.http.operations import Operation
-from tests.support.http import a_workflow, asked_by_port, fresh_tenant
+from tests.support.http import a_workflow, asked_by_port
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 """schemathesis asks Python's own random numbers now and then."""
@@ -49,7 +50,7 @@ def served(database_url: str, redis_url: str) -> Iterator[str]:
     address = []
 
     async def serve() -> None:
-        async with fresh_tenant(database_url) as tenant, asked_by_port(database_url, redis_url, tenant) as asked:
+        async with lent(database_url) as tenant, asked_by_port(database_url, redis_url, tenant) as asked:
             await a_workflow(asked, "wf", tasks=2)
             await asked.catch_up()
             address.append(str(asked.client.base_url))

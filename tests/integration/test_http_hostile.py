@@ -20,7 +20,8 @@ from dora_state.http.api import OPERATIONS
 from dora_state.http.operations import Operation
 from dora_state.testing.commands import any_command
 from tests.support.hostile import ANY_JSON, TEXTS, replaced, spoilt, written
-from tests.support.http import Asked, asked_directly, fresh_tenant
+from tests.support.http import Asked, asked_directly
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LATER = datetime.fromisoformat("2040-01-01T00:00:00Z")
@@ -60,7 +61,7 @@ many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, Heal
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
     """With one of each kind."""
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         async with asked.manager.transaction() as txn:
             await txn.submit("ConfigureSystem", environment="test")
             await txn.submit("ScheduleMaintenance", **WINDOW)

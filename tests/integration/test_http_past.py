@@ -15,7 +15,8 @@ from dora_state.access.caller import Permission, Reading
 from dora_state.access.refusals import Refusals
 from dora_state.http.api import OPERATIONS
 from dora_state.http.limits import Limits
-from tests.support.http import Asked, ByRole, a_workflow, asked_by_port, fresh, fresh_tenant
+from tests.support.http import Asked, ByRole, a_workflow, asked_by_port, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVERYTHING_IS_LONG_AGO, NOTHING_IS = Limits(resume_seconds=0.0), Limits()
@@ -26,7 +27,7 @@ AUDITOR = {"Authorization": "Bearer auditor"}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def of_all(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
-    async with fresh_tenant(database_url) as tenant, asked_by_port(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_by_port(database_url, redis_url, tenant) as asked:
         asked.server.authenticator = ByRole(tenant)
         yield asked
 

@@ -15,7 +15,8 @@ from domain.log import Cut
 from dora_state.access.caller import PERMISSIONS, CallerRole
 from dora_state.http.api import OPERATIONS
 from dora_state.http.operations import Operation
-from tests.support.http import Asked, ByRole, a_workflow, asked_directly, fresh, fresh_tenant
+from tests.support.http import Asked, ByRole, a_workflow, asked_directly, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 POOL = {"pool_id": "pool", "total": {"cpu": "8", "memory": "16Gi"}}
@@ -25,7 +26,7 @@ AGENT = {"agent_id": "agent", "agent_type": "checker", "max_concurrent_tasks": 4
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
     """With a workflow `wf` of three tasks, of which the first runs, an agent, a pool, a configured system."""
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         await asked.give("CreatePool", POOL)
         await asked.give("RegisterAgent", AGENT)
         await asked.give("ConfigureSystem", {"environment": "test", "version": "1", "deployment_id": "d"})

@@ -17,7 +17,8 @@ from dora_state.http.app import make_app
 from dora_state.http.encoded import EncodedDocuments, encoded
 from dora_state.http.serving import OPEN_FILES, address, allow_many_connections, listening, origins, run
 from projections.documents.frozen import frozen
-from tests.support.http import Asked, a_workflow, asked_by_port, asked_directly, fresh, fresh_tenant
+from tests.support.http import Asked, a_workflow, asked_by_port, asked_directly, fresh
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ORIGIN = "https://console.example"
@@ -25,7 +26,7 @@ ORIGIN = "https://console.example"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asked(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         yield asked
 
 

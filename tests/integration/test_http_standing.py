@@ -23,7 +23,8 @@ from dora_state.http.serving import address, listening, make_server, run
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from projections.history import History
-from tests.support.http import ByRole, asked_directly, fresh_tenant
+from tests.support.http import ByRole, asked_directly
+from tests.support.tenants import lent
 from tests.support.tokens import AUDIENCE, ISSUER, FakeIssuer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,7 +39,7 @@ PATHS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def manager(database_url: str, redis_url: str) -> AsyncIterator[StateManager]:
-    async with fresh_tenant(database_url) as tenant:
+    async with lent(database_url) as tenant:
         settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
         async with open_state_manager(settings, default_actor="test") as manager:
             data = {"workflow_id": "w", "definition_id": "d"}
@@ -186,7 +187,7 @@ async def test_a_token_that_expires_ends_every_answer_that_goes_on(
 async def test_the_first_key_ends_what_was_begun_without_one(
     database_url: str, redis_url: str, endless: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with fresh_tenant(database_url) as tenant:
+    async with lent(database_url) as tenant:
         settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
         async with open_state_manager(settings, default_actor="test") as manager, served(manager) as client:
             data = {"workflow_id": "w", "definition_id": "d"}

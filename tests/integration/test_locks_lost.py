@@ -218,7 +218,7 @@ async def test_who_came_into_the_database_after_he_had_gone_is_found_there(
     with monkeypatch.context() as patched:
         patched.setattr(place, "ask", ask)
         with pytest.raises(LogUnavailable):
-            await wait_for(one)
+            await wait_for(one, timeout=2.0)
     await say(one.platform.writer_pool, "ask", **late[0])
     assert len(await one.locks()) == 1
     async with another.exclusive_lock(WORKFLOW, timeout=20.0):

@@ -13,7 +13,6 @@ from dora_state import AgentState, CommandRefused, OptimisticLockException, Task
 from dora_state.refusals import TransactionEnded
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.migrations import drop_tenant
 from projections.reading import Consistency
 
 
@@ -31,7 +30,6 @@ async def manager(database_url: str, redis_url: str, tenant: str) -> AsyncIterat
                 await txn.submit("AddTask", workflow_id="w", task_id=task_id, definition_id="d", phases=["one"])
             await txn.submit("ScheduleTask", task_id="t")
         yield manager
-    await drop_tenant(database_url, tenant)
 
 
 def done(answer: Answer | None) -> Answer:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
+from domain.errors import LogUnavailable
 from dora_state.health.readiness import KNOWN_SECONDS
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure import silence
-from infrastructure.database import Role, connect
+from infrastructure.database import Role, connect, tenant_schema
 from infrastructure.pools import Pool, schema_pool
 from tests.support.postgres import value
 from tests.support.postgres_proxy import Proxy
@@ -58,6 +60,22 @@ async def test_who_waits_on_a_silent_connection_is_told_and_the_next_one_is_answ
         with pytest.raises(psycopg.OperationalError):
             await ask(pool)
         assert await ask(pool) == 1
+
+
+async def test_one_that_falls_silent_while_it_is_set_up_is_given_up(
+    proxy: Proxy, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which session nobody knows yet, so that the server can't be asked."""
+    monkeypatch.setattr(silence, "SET_UP_SECONDS", 1.0)
+    proxy.mutes_new = True
+    async with asyncio.timeout(SOON):
+        with pytest.raises(LogUnavailable):
+            await connect(proxy.url)
+        async with schema_pool(proxy.url, tenant_schema(tenant), Role.WRITER, 1, 2, name="x", timeout=3.0) as pool:
+            with pytest.raises(PoolTimeout):
+                await ask(pool)
+            proxy.mutes_new = False
+            assert await ask(pool) == 1
 
 
 async def test_a_statement_that_takes_long_is_waited_for(proxy: Proxy, pool: Pool) -> None:

@@ -12,7 +12,6 @@ import pytest
 from dora_state import DoraStateError, OptimisticLockException, TaskState, WorkflowState
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.migrations import drop_tenant
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 ROW = re.compile(r"^\| `(?P<line>.+?)` \| (?P<happens>.+) \|$", re.MULTILINE)
@@ -32,7 +31,6 @@ async def state_manager(database_url: str, redis_url: str, tenant: str) -> Async
         await run(manager, "t1")
         await manager.catch_up()
         yield manager
-    await drop_tenant(database_url, tenant)
 
 
 async def give(manager: StateManager, type: str, **data: object) -> None:

@@ -1,6 +1,5 @@
 """The StateManager of those who have no event loop."""
 
-import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,7 +10,6 @@ import pytest
 from dora_state import CommandRefused, LockTimeout, TaskState
 from dora_state.settings import load_settings
 from dora_state.sync import SyncStateManager, open_state_manager
-from infrastructure.migrations import drop_tenant
 
 
 @pytest.fixture
@@ -21,7 +19,6 @@ def state_manager(database_url: str, redis_url: str, tenant: str) -> Iterator[Sy
         answer = manager.submit({"type": "CreateWorkflow", "data": {"workflow_id": "w", "definition_id": "d"}})
         assert answer.outcome == "accepted"
         yield manager
-    asyncio.run(drop_tenant(database_url, tenant))
 
 
 def test_states_are_read_changed_and_handed_back(state_manager: SyncStateManager) -> None:

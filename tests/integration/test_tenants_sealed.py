@@ -20,8 +20,9 @@ from dora_state.settings import load_settings
 from infrastructure.command_queue import open_broker
 from infrastructure.database import tenant_schema
 from tests.support.command_line import CommandLine, Ended, lines
-from tests.support.http import Asked, asked_by_port, asked_directly, fresh_tenant
+from tests.support.http import Asked, asked_by_port, asked_directly
 from tests.support.queueing import PlainProducer, consuming, own_broker
+from tests.support.tenants import lent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MARK = "only-theirs-to-know"
@@ -66,7 +67,7 @@ async def tell_a_story(asked: Asked, mark: str, **more: Any) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ours(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         await tell_a_story(asked, "ours")
         yield asked
 
@@ -74,7 +75,7 @@ async def ours(database_url: str, redis_url: str) -> AsyncIterator[Asked]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def other(database_url: str, redis_url: str) -> AsyncIterator[Other]:
     """It has recorded more than we have, so that its positions and versions are none of ours."""
-    async with fresh_tenant(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
+    async with lent(database_url) as tenant, asked_directly(database_url, redis_url, tenant) as asked:
         command_id = await tell_a_story(asked, MARK, correlation_id="their-conversation")
         create = {"workflow_id": "their-workflow", "definition_id": MARK}
         for number in range(5):

@@ -16,7 +16,6 @@ from dora_state.http.limits import Limits
 from dora_state.http.serving import address, listening, run
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.migrations import drop_tenant, migrate
 
 
 @dataclass
@@ -138,17 +137,6 @@ async def _manager(database_url: str, redis_url: str, tenant: str) -> AsyncItera
     settings = load_settings(database_url=database_url, redis_url=redis_url, tenant=tenant)
     async with open_state_manager(settings) as manager:
         yield manager
-
-
-@asynccontextmanager
-async def fresh_tenant(database_url: str) -> AsyncIterator[str]:
-    """For tests that share one: what each makes has names of its own."""
-    name = f"test_{uuid4().hex[:16]}"
-    await migrate(database_url, name)
-    try:
-        yield name
-    finally:
-        await drop_tenant(database_url, name)
 
 
 def fresh(word: str) -> str:

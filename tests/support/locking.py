@@ -11,7 +11,6 @@ from commands.envelope import Answer
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.locks.place import Place
-from infrastructure.migrations import drop_tenant
 from tests.support.postgres import connected, rows, value
 
 Two = tuple[StateManager, StateManager]
@@ -30,7 +29,6 @@ async def two_managers(database_url: str, redis_url: str, tenant: str) -> AsyncI
             answer = await one.submit({"type": "CreateWorkflow", "data": {"workflow_id": id, "definition_id": "d"}})
             assert answer.outcome == "accepted"
         yield one, another
-    await drop_tenant(database_url, tenant)
 
 
 async def amend(manager: StateManager, value: object, id: str = "w") -> Answer:

@@ -9,6 +9,8 @@ from typing import Literal, Self
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 Where = Literal["asking", "answering"]
+READY = b"Z\0\0\0\5"
+"""What PostgreSQL says when it is ready for a query, and then in which state."""
 LONG = 400
 """Bytes of a piece that is worth cutting: what an append sends, or rows that it gives back."""
 
@@ -22,6 +24,8 @@ class Proxy:
         self._socket = directory / ".s.PGSQL.5432"
         self.url = make_conninfo(database_url, host=str(directory), port=5432)
         self.delay = 0.0
+        self.mutes_new = False
+        """Connections can be made, and then nothing passes any more."""
         self._silent: set[asyncio.Task[None]] = set()
         self._passing: set[asyncio.Task[None]] = set()
         self._trap: tuple[Where, asyncio.Event] | None = None
@@ -103,3 +107,5 @@ class Proxy:
                 return
             writer.write(data)
             await writer.drain()
+            if self.mutes_new and where == "answering" and data[-6:-1] == READY:
+                self._silent.add(of)

@@ -6,17 +6,19 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import LiteralString
 
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import read_history
+from tests.support.postgres import connected, rows
 from tests.support.whole_log import whole_log
 from tests.torture.counters import miscounted
 from tests.torture.errands import Errands
 from tests.torture.faults import Faults
 from tests.torture.report import Report
-from tests.torture.stage import Part, Stage, open_stage
+from tests.torture.stage import TENANT, Part, Stage, open_stage
 from tests.torture.watch import Watch, watching
 
 AT_ONCE = 3
@@ -27,6 +29,13 @@ BEGIN_SECONDS = 120.0
 UP_SECONDS = 180.0
 """For the read models to be up with the log once all is quiet."""
 FOLLOWERS = ("follower", "listener")
+_ASKED: tuple[LiteralString, ...] = (
+    "SELECT * FROM checkpoints",
+    "SELECT *, held_until - clock_timestamp() FROM leads",
+    "SELECT * FROM halts",
+    "SELECT pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid), now() - state_change,"
+    " query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+)
 SYSTEM = ("dora-state",)
 """Who gives the commands that time asks for."""
 
@@ -119,11 +128,22 @@ async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:
             while watch.checkpoint < watch.head:  # noqa: ASYNC110  # other processes see to it
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        stuck.append(f"The read models stand at {watch.checkpoint} of {watch.head}.")
+        stuck.append(f"The read models stand at {watch.checkpoint} of {watch.head}: {await _standing(stage)}")
     rest, stage.parts = stage.all_parts, {}
     await _leave(rest, stuck)
     stage.parts = {"client": clients, "rest": rest}
     return followed_to, stuck
+
+
+async def _standing(stage: Stage) -> str:
+    """Who has the lead, what sessions do, and what workers said last."""
+    told = []
+    async with connected(stage.servers.database_url, TENANT) as connection:
+        for asked in _ASKED:
+            told += [str(row) for row in await rows(connection, asked)]
+    for part in stage.parts["worker"]:
+        told += (stage.errors / part.name).read_text(errors="replace").splitlines()[-10:]
+    return "\n    ".join(told)
 
 
 async def _leave(parts: Sequence[Part], stuck: list[str]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Protocol
-from uuid import uuid4
 
 from psycopg import sql
 
@@ -12,11 +11,11 @@ from domain.log import EventLog
 from domain.snapshots import TakenSnapshot
 from infrastructure.database import Connection, Role
 from infrastructure.event_store import Appender, PostgresEventLog
-from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.pools import Held, Pool, open_pool
 from infrastructure.snapshots import PostgresSnapshots
 from tests.support.memory_log import MemoryEventLog
 from tests.support.postgres import connected
+from tests.support.tenants import lent
 
 
 class Store(Protocol):
@@ -48,15 +47,13 @@ class PostgresStore:
     def __init__(self, database_url: str) -> None:
         self.logs: Sequence[EventLog] = ()
         self._database_url = database_url
-        self._tenant = f"test_{uuid4().hex[:16]}"
         self._left = AsyncExitStack()
         self._pool: Pool
         self._admin: Connection
 
     async def open(self, clock: datetime) -> None:
-        url, tenant = self._database_url, self._tenant
-        await migrate(url, tenant)
-        self._left.push_async_callback(drop_tenant, url, tenant)
+        url = self._database_url
+        tenant = await self._left.enter_async_context(lent(url))
         first, second = [await self._left.enter_async_context(connected(url, tenant, Role.WRITER)) for _ in range(2)]
         self._admin = await self._left.enter_async_context(connected(url, tenant, Role.MIGRATOR))
         self._pool = await self._left.enter_async_context(await open_pool(url, tenant, Role.PROJECTOR, max_size=1))
