@@ -5,7 +5,7 @@ import contextlib
 import random
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -43,6 +43,7 @@ class Faults:
     chance: random.Random
     happened: list[Happened] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def kinds(self) -> dict[str, Callable[[], Awaitable[bool]]]:
         """By name; each tells whether it hit anything."""
@@ -139,9 +140,10 @@ class Faults:
         return await self._begin_again(self.stage.broker)
 
     async def _begin_again(self, server: RedisServer) -> bool:
-        await asyncio.to_thread(server.kill)
-        await asyncio.sleep(self.chance.choice([0.0, 1.0]))
-        await asyncio.to_thread(server.start)
+        async with self._turns[server.url]:  # two at once would begin two, of which one stayed for ever
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(self.chance.choice([0.0, 1.0]))
+            await asyncio.to_thread(server.start)
         return True
 
     async def _kill(self, group: str) -> bool:
