@@ -5,6 +5,7 @@ It ends when its stdin does.
 
 import asyncio
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.torture import counters, readers
 from tests.torture.writers import Place, Writer, way
 
 WRITERS = ("python", "http", "queue", "counter", "distant-counter")
+TELL = signal.SIGUSR1
 READERS = ("follower", "listener", "own-writes", "moments")
 
 
@@ -29,6 +31,7 @@ async def run(kind: str, name: str, seed: int, path: Path) -> None:
         stop.set()
 
     loop.add_reader(sys.stdin.fileno(), leave)
+    loop.add_signal_handler(TELL, tell)
     with Recorder(path) as record:
         match kind:
             case "follower":
@@ -46,6 +49,12 @@ async def run(kind: str, name: str, seed: int, path: Path) -> None:
             case _:
                 async with way(kind, place) as chosen:
                     await Writer(name, chosen, record, chance).write(stop)
+
+
+def tell() -> None:
+    """What it waits for, where it does not leave."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=8)
 
 
 def main(arguments: list[str]) -> int:

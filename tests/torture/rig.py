@@ -14,6 +14,7 @@ from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import read_history
 from tests.support.postgres import connected, rows
 from tests.support.whole_log import whole_log
+from tests.torture.client import TELL
 from tests.torture.counters import miscounted
 from tests.torture.errands import Errands
 from tests.torture.faults import Faults
@@ -119,10 +120,10 @@ async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:
     stuck: list[str] = []
     clients = stage.parts.pop("client")
     followers = [part for part in clients if part.name.startswith(FOLLOWERS)]
-    await _leave([part for part in clients if part not in followers], stuck)
+    await _leave(stage, [part for part in clients if part not in followers], stuck)
     await asyncio.sleep(1)
     followed_to = watch.head
-    await _leave(followers, stuck)
+    await _leave(stage, followers, stuck)
     try:
         async with asyncio.timeout(UP_SECONDS):
             while watch.checkpoint < watch.head:  # noqa: ASYNC110  # other processes see to it
@@ -130,7 +131,7 @@ async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:
     except TimeoutError:
         stuck.append(f"The read models stand at {watch.checkpoint} of {watch.head}: {await _standing(stage)}")
     rest, stage.parts = stage.all_parts, {}
-    await _leave(rest, stuck)
+    await _leave(stage, rest, stuck)
     stage.parts = {"client": clients, "rest": rest}
     return followed_to, stuck
 
@@ -146,7 +147,7 @@ async def _standing(stage: Stage) -> str:
     return "\n    ".join(told)
 
 
-async def _leave(parts: Sequence[Part], stuck: list[str]) -> None:
+async def _leave(stage: Stage, parts: Sequence[Part], stuck: list[str]) -> None:
     for part in parts:
         part.ask_to_leave()
     for part in parts:
@@ -154,8 +155,11 @@ async def _leave(parts: Sequence[Part], stuck: list[str]) -> None:
             if code := await part.leave():
                 stuck.append(f"{part.name} ended with {code}.")
         except TimeoutError:
-            stuck.append(f"{part.name} did not leave.")
+            if part.is_client:
+                part.send(TELL)
+                await asyncio.sleep(1)
             part.kill()
+            stuck.append(f"{part.name} did not leave: {(stage.errors / part.name).read_text(errors='replace')[-5000:]}")
 
 
 @asynccontextmanager

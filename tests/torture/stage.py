@@ -35,9 +35,9 @@ LEAVE_SECONDS = 60.0
 class Part:
     """A process that goes on until it is told to stop: whoever kills it has it begun again."""
 
-    def __init__(self, name: str, begin: Callable[[], subprocess.Popen[bytes]], *, by_stdin: bool = False) -> None:
+    def __init__(self, name: str, begin: Callable[[], subprocess.Popen[bytes]], *, is_client: bool = False) -> None:
         self.name = name
-        self._by_stdin = by_stdin
+        self.is_client = is_client
         self._begin = begin
         self._process: subprocess.Popen[bytes] | None = None
         self.begun = 0
@@ -66,7 +66,7 @@ class Part:
     def ask_to_leave(self) -> None:
         """Clients leave at the end of their stdin, all others by a signal."""
         assert self._process is not None
-        if self._by_stdin:
+        if self.is_client:
             assert self._process.stdin is not None
             self._process.stdin.close()
         else:
@@ -142,7 +142,7 @@ class Stage:
             process.stdin.flush()
             return process
 
-        self._start("client", Part(name, begin, by_stdin=True))
+        self._start("client", Part(name, begin, is_client=True))
 
     def _start(self, group: str, part: Part) -> None:
         part.start()
