@@ -30,6 +30,9 @@ from infrastructure import sql
 
 SILENT_SECONDS = 30.0
 """How long nothing moves before the server is asked: so long may what was sent be on its way."""
+DOUBT_SECONDS = 5.0
+"""The same, for a connection that was not heard of since another one to the same server had to be given up: what made
+that one silent may have met all, and who waits for one after the other would wait long."""
 LOOK_SECONDS = 1.0
 ASK_SECONDS = 3
 SET_UP_SECONDS = 10.0
@@ -51,10 +54,13 @@ class Session:
 
 @dataclass(eq=False, slots=True)
 class Wait:
-    """For one answer; `since` is when something last moved, `suspect` once the server said that it works on none."""
+    """For one answer; `since` is when something last moved, and after `patience` seconds more the server is asked;
+    `suspect` once it said that it works on none.
+    """
 
     connection: "WatchedConnection"
     since: float
+    patience: float
     suspect: bool = False
 
     def moved(self) -> None:
@@ -79,7 +85,8 @@ class Silences:
         return cls._of_loops.setdefault(asyncio.get_running_loop(), cls())
 
     def begin(self, connection: "WatchedConnection") -> Wait:
-        wait = Wait(connection, time.monotonic())
+        patience = DOUBT_SECONDS if self.is_doubtful(connection) else SILENT_SECONDS
+        wait = Wait(connection, time.monotonic(), patience)
         self._waits.add(wait)
         if self._watching is None:
             # What is known of who asks, such as his locks, is none of its business.
@@ -106,7 +113,7 @@ class Silences:
     async def _look(self) -> None:
         now, late = time.monotonic(), defaultdict[str, list[Wait]](list)
         for wait in self._waits:
-            if now - wait.since > SILENT_SECONDS and wait.connection.is_asked:
+            if now - wait.since > wait.patience and wait.connection.is_asked:
                 late[wait.connection.address].append(wait)
         for address, waits in late.items():
             await self._ask(address, waits)
@@ -173,8 +180,12 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
             answer = await super().wait(_moving(gen, wait), interval, timeout)
         finally:
             wait.end()
-        self.heard_at = time.monotonic()
+        self.heard()
         return answer
+
+    def heard(self) -> None:
+        """An answer came."""
+        self.heard_at = time.monotonic()
 
     @contextmanager
     def setting_up(self) -> Iterator[None]:

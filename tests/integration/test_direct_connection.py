@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ async def test_who_waits_no_more_when_it_is_closed_leaves_no_error_that_nobody_h
     assert gone.pop().done()
     gc.collect()
     assert told == []
+
+
+async def test_each_answer_tells_that_it_is_not_silent(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    connection = direct._connection
+    assert connection is not None
+    before = time.monotonic()
+    assert connection.heard_at < before
+    assert await direct.execute("fast", (b"2",), _text) == "2"
+    assert connection.heard_at > before
 
 
 async def test_who_goes_away_in_a_call_gets_no_others_answer(direct: DirectConnection) -> None:

@@ -17,6 +17,7 @@ from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure import silence
 from infrastructure.database import Role, connect, tenant_schema
 from infrastructure.pools import Pool, schema_pool
+from infrastructure.silence import Silences, WatchedConnection
 from tests.support.postgres import value
 from tests.support.postgres_proxy import Proxy
 
@@ -26,6 +27,7 @@ SOON = 20.0
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(silence, "DOUBT_SECONDS", 0.5)
     monkeypatch.setattr(silence, "LOOK_SECONDS", 0.3)
 
 
@@ -60,6 +62,27 @@ async def test_who_waits_on_a_silent_connection_is_told_and_the_next_one_is_answ
         with pytest.raises(psycopg.OperationalError):
             await ask(pool)
         assert await ask(pool) == 1
+
+
+def patience(connection: WatchedConnection) -> float:
+    wait = Silences.here().begin(connection)
+    wait.end()
+    return wait.patience
+
+
+async def test_where_one_was_given_up_others_that_were_not_heard_of_since_are_doubted_sooner(proxy: Proxy) -> None:
+    one, another = await connect(proxy.url), await connect(proxy.url)
+    async with one, another, asyncio.timeout(SOON):
+        await asyncio.sleep(silence.SILENT_SECONDS)
+        assert patience(another) == silence.SILENT_SECONDS
+        proxy.silence_all()
+        with pytest.raises(psycopg.OperationalError):
+            await one.execute("SELECT 1")
+        assert patience(another) == silence.DOUBT_SECONDS
+        with pytest.raises(psycopg.OperationalError):
+            await another.execute("SELECT 1")
+        async with await connect(proxy.url) as heard:
+            assert patience(heard) == silence.SILENT_SECONDS
 
 
 async def test_one_that_falls_silent_while_it_is_set_up_is_given_up(
