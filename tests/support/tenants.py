@@ -33,19 +33,22 @@ _EMPTY = """
 DO $$
 DECLARE
     ours regclass;
-    guard record;
+    guards text[];
+    guard text;
 BEGIN
     FOR ours IN SELECT oid FROM pg_class
         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' ORDER BY relname
     LOOP
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', ours);  -- nobody is still at work
         IF pg_relation_size(ours) > 0 THEN
-            FOR guard IN SELECT tgname FROM pg_trigger WHERE tgrelid = ours AND tgenabled = 'A' LOOP
-                EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', ours, guard.tgname);
-                EXECUTE format('DELETE FROM %s', ours);
-                EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', ours, guard.tgname);
+            guards := ARRAY(SELECT tgname FROM pg_trigger WHERE tgrelid = ours AND tgenabled = 'A');
+            FOREACH guard IN ARRAY guards LOOP
+                EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', ours, guard);
             END LOOP;
             EXECUTE format('DELETE FROM %s', ours);
+            FOREACH guard IN ARRAY guards LOOP
+                EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', ours, guard);
+            END LOOP;
         END IF;
     END LOOP;
     PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence
@@ -197,12 +200,13 @@ async def _emptied(database_url: str, tenant: str, made: _Made) -> bool:
     """Whether a tenant is now as it was made; its name is free then."""
     async with _owned(database_url, tenant) as connection, connection.transaction():
         await connection.execute(_EMPTY)
-        await connection.execute(f"SET LOCAL ROLE {Role.MIGRATOR}")
-        await connection.execute(made.clock)
-        await connection.execute("RESET ROLE")
         for name, kept in made.rows.items():
             restored = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, %s)"
             await connection.execute(restored, (kept,))
+        await connection.execute(f"SET LOCAL ROLE {Role.MIGRATOR}")
+        await connection.execute(made.clock)
+        await connection.execute("SELECT point_to_open_month()")
+        await connection.execute("RESET ROLE")
         if await _look(connection) != made:
             return False
         for beside in schemas_beside(tenant):
