@@ -6,8 +6,6 @@ PostgreSQL; DORA_STATE_TEST_REDIS_SERVER is the program of those that a test sta
 
 import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,12 +18,9 @@ from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, PostgresEventLog
 from infrastructure.migrations import drop_tenant
 from infrastructure.pools import Pool, open_pool
+from tests.support.homes import home_of_run, remove_homes_of_run
 from tests.support.postgres import tenants_of
 from tests.support.tenants import drop_idle, lent
-
-
-def _home(run: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"dora-state-tests-{run}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,19 +29,19 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whatever the environment says, a test that names no home must not touch a person's.
     for name in [name for name in os.environ if name.startswith("DORA_STATE_") and "_TEST_" not in name]:
         del os.environ[name]
-    os.environ["DORA_STATE_HOME"] = str(_home(os.environ["DORA_STATE_TEST_RUN"]))
+    os.environ["DORA_STATE_HOME"] = str(home_of_run())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The controller goes last; by then the workers have left the servers and those are stopped."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(_home(os.environ["DORA_STATE_TEST_RUN"]), ignore_errors=True)
+        remove_homes_of_run()
 
 
 @pytest.fixture(scope="session")
 def home() -> Path:
     """The home of the embedded servers, shared by all workers of this run."""
-    return _home(os.environ["DORA_STATE_TEST_RUN"])
+    return home_of_run()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 
 from infrastructure.embedded import EmbeddedServers
 from tests.support.command_line import CommandLine, Ended, finish, lines
+from tests.support.homes import furnish
 
 COMMANDS: list[dict[str, Any]] = [
     {
@@ -58,7 +59,7 @@ XES = """<?xml version="1.0" encoding="UTF-8"?>
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fresh home whose servers stay up from test to test, as they would beside a worker."""
-    path = tmp_path_factory.mktemp("cli") / "h"
+    path = furnish(tmp_path_factory.mktemp("cli") / "h")
     with EmbeddedServers(path):
         yield path
 

@@ -8,6 +8,7 @@ import pytest
 
 from infrastructure.embedded import EmbeddedServers
 from tests.support.command_line import CommandLine
+from tests.support.homes import furnish
 
 ROOT = Path(__file__).parents[2]
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z|\d+\.\d s, \d+ a second")
@@ -34,7 +35,7 @@ def told(line: str) -> str:
 def test_every_command_of_the_page_says_what_it_says(tmp_path: Path) -> None:
     assert len(examples()) >= 9
     dora_state = CommandLine(tmp_path / "h", directory=tmp_path)
-    with EmbeddedServers(tmp_path / "h"):
+    with EmbeddedServers(furnish(tmp_path / "h")):
         assert dora_state("submit", str(ROOT / "docs" / "examples" / "assessment.jsonl")).code == 1
         for command, lines in examples():
             program, *arguments = shlex.split(command)

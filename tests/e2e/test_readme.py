@@ -15,6 +15,7 @@ import pytest
 
 from infrastructure.embedded import EmbeddedServers
 from tests.e2e.test_import_real_log import LOG, part_of
+from tests.support.homes import furnish
 
 ROOT = Path(__file__).parents[2]
 TRACES = 30
@@ -81,7 +82,7 @@ def test_every_line_of_the_walk_does_what_the_page_says(clone: Path) -> None:
     lines = walk()
     assert len(lines) > 15
     port = free_port()
-    with EmbeddedServers(home), ExitStack() as running:
+    with EmbeddedServers(furnish(home)), ExitStack() as running:
         for command, expected in lines:
             if "--tenant bank" in command and not LOG.exists():
                 continue

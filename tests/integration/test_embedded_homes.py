@@ -22,6 +22,7 @@ import redis
 
 from infrastructure.embedded import EmbeddedServerError, EmbeddedServers
 from infrastructure.embedded.home import Home
+from tests.support.homes import furnish
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -153,6 +154,13 @@ def fresh_home() -> Iterator[Path]:
 def home() -> Iterator[Path]:
     with fresh_home() as path:
         yield path
+
+
+@pytest.fixture
+def made_home() -> Iterator[Path]:
+    """One of which the data is made already."""
+    with fresh_home() as path:
+        yield furnish(path)
 
 
 def test_a_home_that_is_too_long_for_a_socket_is_refused_with_the_limit(tmp_path: Path) -> None:

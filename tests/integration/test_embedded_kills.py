@@ -17,7 +17,8 @@ import pytest
 from infrastructure.embedded import EmbeddedServerError, EmbeddedServers
 from tests.integration.test_embedded_homes import (
     User,
-    home,
+    fresh_home,
+    made_home,
     part,
     processes_of,
     read,
@@ -26,7 +27,12 @@ from tests.integration.test_embedded_homes import (
     write,
 )
 
-__all__ = ["home"]
+__all__ = ["made_home"]
+
+
+@pytest.fixture
+def home(made_home: Path) -> Path:
+    return made_home
 
 
 def kill(pid: int) -> None:
@@ -113,17 +119,18 @@ def test_a_backend_that_outlives_its_killed_postmaster_does_not_stop_the_next_st
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.25, 0.4])
-def test_a_start_that_is_killed_while_the_data_is_made_is_done_anew(home: Path, seconds: float) -> None:
-    user = User(home)
-    wait_until((home / "pgdata.new").exists)
-    time.sleep(seconds)
-    for pid in [user.process.pid, *processes_of(home)]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    user.kill()
-    with EmbeddedServers(home) as servers:
-        write(servers, "kept")
-        assert not (home / "pgdata.new").exists()
+def test_a_start_that_is_killed_while_the_data_is_made_is_done_anew(seconds: float) -> None:
+    with fresh_home() as home:
+        user = User(home)
+        wait_until((home / "pgdata.new").exists)
+        time.sleep(seconds)
+        for pid in [user.process.pid, *processes_of(home)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        user.kill()
+        with EmbeddedServers(home) as servers:
+            write(servers, "kept")
+            assert not (home / "pgdata.new").exists()
 
 
 def test_a_pid_that_was_reused_fools_nobody(home: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 from dora_state.settings import load_settings
 from dora_state.state_manager import open_state_manager
 from infrastructure.embedded import EmbeddedServers
-from tests.integration.test_embedded_homes import REPOSITORY, home, part, processes_of, wait_until
+from tests.integration.test_embedded_homes import REPOSITORY, part, processes_of, wait_until
+from tests.integration.test_embedded_homes import made_home as home
 from tests.integration.test_embedded_kills import kill
 
 __all__ = ["home"]

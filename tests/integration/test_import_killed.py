@@ -26,6 +26,7 @@ from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.xes.sort import sort_xes
 from tests.integration.test_embedded_homes import part, processes_of
 from tests.support.command_line import ROOT, CommandLine, finish
+from tests.support.homes import furnish
 from tests.support.importing import Tenant, facts
 from tests.support.log import command
 from tests.support.postgres import connected, value
@@ -355,8 +356,7 @@ async def test_two_imports_at_once_do_not_touch_each_other(into: Tenant, whole: 
 
 def test_the_embedded_servers_killed_the_next_run_goes_on(whole: tuple[Tenant, ImportReport]) -> None:
     with tempfile.TemporaryDirectory(prefix="dora-state-killed-") as directory:
-        home = Path(directory) / "home"
-        home.mkdir()
+        home = furnish(Path(directory) / "home")
         path = whole[0].home / "log.xes"
         command_line = CommandLine(home)
         process = command_line.start("import", "xes", str(path))

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from infrastructure.event_store import PostgresEventLog
 from infrastructure.migrations import migrate
 from projections import traces
 from tests.support.command_line import ROOT
+from tests.support.homes import furnished_home
 from tests.support.http import Asked, asked_directly
 from tests.support.importing import Tenant
 from tests.support.postgres import Connection, connected
@@ -219,8 +219,8 @@ async def take_all_locks(connection: Connection) -> None:
 
 @pytest.fixture
 def own_home() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="dora-state-limits-") as directory:
-        yield Path(directory) / "home"
+    with furnished_home("dora-state-limits-") as home:
+        yield home
 
 
 async def test_a_server_without_room_for_locks_is_told_what_to_raise_and_goes_on_afterwards(own_home: Path) -> None:

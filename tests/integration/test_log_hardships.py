@@ -30,6 +30,7 @@ from infrastructure.pools import Pool, open_pool
 from projections.following import follow
 from projections.signal import ProcessSignal
 from tests.support.file_limits import limit_files
+from tests.support.homes import furnished_home
 from tests.support.log import command, event
 from tests.support.postgres import connected
 
@@ -113,8 +114,8 @@ async def test_many_large_commands_at_once_go_in_groups_that_the_server_can_take
 
 @pytest.fixture
 def own_home() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="dora-state-hard-") as directory:
-        yield Path(directory) / "home"
+    with furnished_home("dora-state-hard-") as home:
+        yield home
 
 
 def manager_on(servers: EmbeddedServers) -> AbstractAsyncContextManager[StateManager]:
