@@ -1,7 +1,6 @@
 """Connections, what each is pinned to, and one sentence when there is no server."""
 
 import re
-from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
 
@@ -143,8 +142,7 @@ async def connect(database_url: str, application_name: str = "dora-state") -> Wa
     except (psycopg.Error, UnicodeError) as error:
         raise unreachable(database_url, error) from None
     try:
-        with connection.setting_up():
-            await connection.learn_session(await connection.execute(sql.load("setup/isolation")))
+        await connection.set_up(sql.load("setup/isolation"))
     except psycopg.Error as error:
         await connection.close()
         raise refused(database_url, error) from None
@@ -169,11 +167,8 @@ def parameters(database_url: str, application_name: str) -> dict[str, Any]:
 async def assume(connection: Connection, schema: str, role: Role) -> None:
     """Give a connection the rights of a role, and sight of one schema only. Raises LogUnavailable."""
     try:
-        watched = connection if isinstance(connection, WatchedConnection) else None
-        with watched.setting_up() if watched else nullcontext():
-            told = await connection.execute(sql.load("session"), (role.value, search_path(schema)))
-            if watched is not None:
-                await watched.learn_session(told)
+        execute = connection.set_up if isinstance(connection, WatchedConnection) else connection.execute
+        await execute(sql.load("session"), (role.value, search_path(schema)))
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         raise LogUnavailable(
             f"The database is not set up for the role {role.value} ({str(error).splitlines()[0]}):"

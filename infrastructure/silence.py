@@ -13,8 +13,8 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -163,9 +163,15 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
         connection.silences = Silences.here()
         return connection
 
-    async def learn_session(self, told: psycopg.AsyncCursor[TupleRow]) -> None:
-        """From an answer whose first columns it is; what a pooler says at first is not the server's word."""
-        row = await told.fetchone()
+    async def set_up(self, query: bytes, parameters: Sequence[object] | None = None) -> None:
+        """Execute a quick statement, and learn the session from the first columns of its answer; what a pooler says at
+        first is not the server's word. Nobody can ask about a session that is not known: it is cut if that takes long.
+        """
+        late = asyncio.get_running_loop().call_later(SET_UP_SECONDS, self.cut)
+        try:
+            row = await (await self.execute(query, parameters)).fetchone()
+        finally:
+            late.cancel()
         if row is not None and None not in row[:3]:
             self.session = Session(*row[:3])
 
@@ -186,17 +192,6 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
     def heard(self) -> None:
         """An answer came."""
         self.heard_at = time.monotonic()
-
-    @contextmanager
-    def setting_up(self) -> Iterator[None]:
-        """While the session is not known, nobody can ask whether the server works for it: it is cut if that takes long,
-        as it does where nothing comes any more.
-        """
-        late = asyncio.get_running_loop().call_later(SET_UP_SECONDS, self.cut)
-        try:
-            yield
-        finally:
-            late.cancel()
 
     def cut(self) -> None:
         """Who waits hears that it was lost."""

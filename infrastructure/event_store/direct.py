@@ -190,11 +190,10 @@ class DirectConnection:
 class _Call(Generic[T]):
     """What was sent, and will be answered."""
 
-    __slots__ = ("_connection", "_over", "_read", "_wait", "answer", "results")
+    __slots__ = ("_over", "_read", "_wait", "answer", "results")
 
     def __init__(self, read: Callable[[Results], T], connection: WatchedConnection | None = None) -> None:
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._connection = connection
         self.results: Results = []
         self._read = read
         self._over: asyncio.Event | None = None
@@ -220,8 +219,8 @@ class _Call(Generic[T]):
     def finish(self) -> None:
         """All results are here; one may be an error."""
         self.end()
-        if self._connection is not None:
-            self._connection.heard()
+        if self._wait is not None:
+            self._wait.connection.heard()
         if self.answer.done():
             return  # whoever asked went away
         try:

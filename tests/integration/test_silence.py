@@ -64,6 +64,22 @@ async def test_who_waits_on_a_silent_connection_is_told_and_the_next_one_is_answ
         assert await ask(pool) == 1
 
 
+async def test_one_that_falls_silent_in_the_midst_of_what_is_sent_is_given_up(
+    proxy: Proxy, pool: Pool, database_url: str
+) -> None:
+    """The server is at work on the statement, as it tells, and waits for its parameters."""
+    async with pool.connection() as connection, asyncio.timeout(SOON):
+        pid = await value(connection, "SELECT pg_backend_pid()")
+        cutting = asyncio.create_task(proxy.cut_within("asking", silently=True))
+        await asyncio.sleep(0)
+        with pytest.raises(psycopg.OperationalError):
+            await connection.execute("SELECT %s::text", ("x" * 50_000,))
+        assert await cutting
+    async with await connect(database_url) as admin, asyncio.timeout(SOON):
+        while await value(admin, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid):  # noqa: ASYNC110  # nobody is told
+            await asyncio.sleep(0.05)
+
+
 def patience(connection: WatchedConnection) -> float:
     wait = Silences.here().begin(connection)
     wait.end()

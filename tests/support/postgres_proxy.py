@@ -28,7 +28,7 @@ class Proxy:
         """Connections can be made, and then nothing passes any more."""
         self._silent: set[asyncio.Task[None]] = set()
         self._passing: set[asyncio.Task[None]] = set()
-        self._trap: tuple[Where, asyncio.Event] | None = None
+        self._trap: tuple[Where, asyncio.Event, bool] | None = None
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
@@ -48,10 +48,13 @@ class Proxy:
         """Connections that there are stay, and nothing passes any more; new ones are as before."""
         self._silent |= self._passing
 
-    async def cut_within(self, where: Where, seconds: float = 5.0) -> bool:
-        """The next long piece that passes is cut in its middle, and its connection with it; whether one came."""
+    async def cut_within(self, where: Where, seconds: float = 5.0, *, silently: bool = False) -> bool:
+        """The next long piece that passes is cut in its middle, and its connection with it; whether one came.
+
+        Silently: the connection stays, and nothing passes any more.
+        """
         sprung = asyncio.Event()
-        self._trap = where, sprung
+        self._trap = where, sprung, silently
         try:
             async with asyncio.timeout(seconds):
                 await sprung.wait()
@@ -100,11 +103,14 @@ class Proxy:
             if self.delay:
                 await asyncio.sleep(self.delay)
             if self._trap is not None and self._trap[0] == where and len(data) >= LONG:
-                sprung, self._trap = self._trap[1], None
+                (_, sprung, silently), self._trap = self._trap, None
                 writer.write(data[: len(data) // 2])
                 sprung.set()
                 await asyncio.sleep(0)
-                return
+                if not silently:
+                    return
+                self._silent.add(of)
+                continue
             writer.write(data)
             await writer.drain()
             if self.mutes_new and where == "answering" and data[-6:-1] == READY:

@@ -22,7 +22,8 @@ from tests.torture.stage import TENANT, Part, Stage
 
 LONGEST_STOP = 7.0
 """Longer than it takes others to hold a process for dead."""
-LINGERS = {"silence all connections": SILENT_SECONDS + ASK_SECONDS + 2 * LOOK_SECONDS}
+_FOUND_OUT = SILENT_SECONDS + ASK_SECONDS + 2 * LOOK_SECONDS
+LINGERS = {"silence all connections": _FOUND_OUT, "fall silent within an append": _FOUND_OUT}
 """For how many seconds after a fault was made something may wait for what will not come: so soon it is found out."""
 
 
@@ -60,6 +61,7 @@ class Faults:
             "kill PostgreSQL twice": self._kill_postgres_twice,
             "cut within an append": lambda: self.stage.proxy.cut_within("asking"),
             "cut within an answer": lambda: self.stage.proxy.cut_within("answering"),
+            "fall silent within an append": lambda: self.stage.proxy.cut_within("asking", silently=True),
             "cut all connections": self._cut_all,
             "delay all connections": self._delay,
             "silence all connections": self._silence,

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import LiteralString
 
+import psycopg
+
+from domain.errors import LogError
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
@@ -30,7 +33,7 @@ BEGIN_SECONDS = 120.0
 UP_SECONDS = 180.0
 """For the read models to be up with the log once all is quiet."""
 FOLLOWERS = ("follower", "listener")
-_ASKED: tuple[LiteralString, ...] = (
+_STANDING: tuple[LiteralString, ...] = (
     "SELECT * FROM checkpoints",
     "SELECT *, held_until - clock_timestamp() FROM leads",
     "SELECT * FROM halts",
@@ -139,9 +142,12 @@ async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:
 async def _standing(stage: Stage) -> str:
     """Who has the lead, what sessions do, and what workers said last."""
     told = []
-    async with connected(stage.servers.database_url, TENANT) as connection:
-        for asked in _ASKED:
-            told += [str(row) for row in await rows(connection, asked)]
+    try:
+        async with connected(stage.servers.database_url, TENANT) as connection:
+            for asked in _STANDING:
+                told += [str(row) for row in await rows(connection, asked)]
+    except (psycopg.Error, LogError) as error:
+        told.append(f"PostgreSQL does not tell more: {error}")
     for part in stage.parts["worker"]:
         told += (stage.errors / part.name).read_text(errors="replace").splitlines()[-10:]
     return "\n    ".join(told)
