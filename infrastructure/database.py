@@ -142,7 +142,7 @@ async def connect(database_url: str, application_name: str = "dora-state") -> Wa
     except (psycopg.Error, UnicodeError) as error:
         raise unreachable(database_url, error) from None
     try:
-        await connection.set_up(sql.load("setup/isolation"))
+        await connection.set_up(connection.execute(sql.load("setup/isolation")))
     except psycopg.Error as error:
         await connection.close()
         raise refused(database_url, error) from None
@@ -167,8 +167,8 @@ def parameters(database_url: str, application_name: str) -> dict[str, Any]:
 async def assume(connection: Connection, schema: str, role: Role) -> None:
     """Give a connection the rights of a role, and sight of one schema only. Raises LogUnavailable."""
     try:
-        execute = connection.set_up if isinstance(connection, WatchedConnection) else connection.execute
-        await execute(sql.load("session"), (role.value, search_path(schema)))
+        answer = connection.execute(sql.load("session"), (role.value, search_path(schema)))
+        await (connection.set_up(answer) if isinstance(connection, WatchedConnection) else answer)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         raise LogUnavailable(
             f"The database is not set up for the role {role.value} ({str(error).splitlines()[0]}):"

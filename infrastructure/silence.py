@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,13 +163,14 @@ class WatchedConnection(psycopg.AsyncConnection[TupleRow]):
         connection.silences = Silences.here()
         return connection
 
-    async def set_up(self, query: bytes, parameters: Sequence[object] | None = None) -> None:
-        """Execute a quick statement, and learn the session from the first columns of its answer; what a pooler says at
-        first is not the server's word. Nobody can ask about a session that is not known: it is cut if that takes long.
+    async def set_up(self, answer: Awaitable[psycopg.AsyncCursor[TupleRow]]) -> None:
+        """Wait for the answer to a quick statement, and learn the session from its first columns; what a pooler says
+        at first is not the server's word. Nobody can ask about a session that is not known: it is cut if that takes
+        long.
         """
         late = asyncio.get_running_loop().call_later(SET_UP_SECONDS, self.cut)
         try:
-            row = await (await self.execute(query, parameters)).fetchone()
+            row = await (await answer).fetchone()
         finally:
             late.cancel()
         if row is not None and None not in row[:3]:
