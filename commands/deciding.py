@@ -93,6 +93,7 @@ class Deciding:
         except Exception as error:  # a fault of ours must not take others down
             if pending.losses < PATIENCE:
                 # What is known of one stream may be older than what is known of another: decide on one moment.
+                logger.debug("%s %s is decided again", envelope.command.type, envelope.command_id, exc_info=True)
                 pending.losses = PATIENCE
                 return await self._decide(pending)
             told = {"command_id": envelope.command_id, "correlation_id": envelope.correlation_id}

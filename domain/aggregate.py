@@ -12,7 +12,8 @@ from domain.errors import CorruptLog
 class Event(BaseModel):
     """Something that happened. `type` is the stored name and never changes; `at` is when it was decided."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What validates is built when it is first needed: a process meets some of the types only, and starts sooner.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: ClassVar[str]
     schema_version: ClassVar[int] = 1

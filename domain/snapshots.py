@@ -5,6 +5,7 @@ the state looked like and how it was folded, and where either is different today
 """
 
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Generic, TypeVar
 
@@ -60,12 +61,22 @@ class TakenSnapshot:
 
 
 class StateCodec(Generic[S]):
-    """The states of one aggregate as bytes (JSON) and back, exactly."""
+    """The states of one aggregate as bytes (JSON) and back, exactly.
+
+    What it takes is made when it is first asked for: many a process never folds.
+    """
 
     def __init__(self, aggregate: Aggregate[S]) -> None:
-        self._adapter: TypeAdapter[S] = TypeAdapter(aggregate.state)
+        self._aggregate = aggregate
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[S]:
+        return TypeAdapter(self._aggregate.state)
+
+    @cached_property
+    def stamp(self) -> Stamp:
         shape = orjson.dumps(self._adapter.json_schema(mode="serialization"), option=orjson.OPT_SORT_KEYS)
-        self.stamp = Stamp(sha256(shape).hexdigest()[:16], aggregate.fold_version)
+        return Stamp(sha256(shape).hexdigest()[:16], self._aggregate.fold_version)
 
     def to_bytes(self, state: S) -> bytes:
         return self._adapter.dump_json(state)

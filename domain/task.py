@@ -6,6 +6,7 @@ state; failed and timed_out go back to scheduled by a retry.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
@@ -181,16 +182,18 @@ class Task:
         return self.max_attempts - self.attempt
 
 
-_ADAPTER = TypeAdapter(Task)
+@cache
+def _adapter() -> TypeAdapter[Task]:
+    return TypeAdapter(Task)
 
 
 def to_json(task: Task) -> JsonObject:
     """The whole state as plain JSON, for a rollback's event."""
-    return _ADAPTER.dump_python(task, mode="json")  # type: ignore[no-any-return]  # pydantic types it as Any
+    return _adapter().dump_python(task, mode="json")  # type: ignore[no-any-return]  # pydantic types it as Any
 
 
 def from_json(data: JsonObject) -> Task:
-    return _ADAPTER.validate_python(data)
+    return _adapter().validate_python(data)
 
 
 _copy = shallow_copier(Task)

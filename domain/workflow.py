@@ -8,6 +8,7 @@ of a workflow is a fold of one stream.
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import TypeAdapter
@@ -207,16 +208,18 @@ class Workflow:
         return self.count("failed", "timed_out")
 
 
-_ADAPTER = TypeAdapter(Workflow)
+@cache
+def _adapter() -> TypeAdapter[Workflow]:
+    return TypeAdapter(Workflow)
 
 
 def to_json(workflow: Workflow) -> JsonObject:
     """The whole state as plain JSON, for a rollback's event."""
-    return _ADAPTER.dump_python(workflow, mode="json", exclude={"size"})  # type: ignore[no-any-return]  # pydantic types it as Any
+    return _adapter().dump_python(workflow, mode="json", exclude={"size"})  # type: ignore[no-any-return]  # pydantic types it as Any
 
 
 def from_json(data: JsonObject) -> Workflow:
-    workflow = _ADAPTER.validate_python(data)
+    workflow = _adapter().validate_python(data)
     workflow.size = _size(workflow.context, workflow.tasks)
     return workflow
 

@@ -20,7 +20,7 @@ from infrastructure.migrations import drop_tenant
 from infrastructure.pools import Pool, open_pool
 from tests.support.homes import home_of_run, remove_homes_of_run
 from tests.support.postgres import tenants_of
-from tests.support.tenants import drop_idle, lent
+from tests.support.tenants import drop_idle, lent, new_name
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,7 +89,7 @@ async def log(pool: Pool, database_url: str, tenant: str) -> AsyncIterator[Postg
 @pytest.fixture
 def library(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Applications of the library eventsourcing run on our store: the tenant of which each gets a fresh schema."""
-    tenant = f"test_{uuid4().hex[:16]}"
+    tenant = new_name()
     monkeypatch.setenv("PERSISTENCE_MODULE", "infrastructure.persistence")
     monkeypatch.setenv("DORA_STATE_DATABASE_URL", database_url)
     monkeypatch.setenv("DORA_STATE_TENANT", tenant)

@@ -21,7 +21,8 @@ class Command(BaseModel):
     `aggregate` and `key` say which aggregate the command names: an envelope's expected version is its.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Of the few that a process is given, what validates is built when they first come.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     type: ClassVar[str]
     aggregate: ClassVar[Aggregate[Any]]

@@ -26,7 +26,7 @@ from infrastructure.process_memory import process_name
 from infrastructure.schedules import PostgresSchedules
 from projections.lists import Lists
 
-LEAVING_SECONDS = 15.0
+ENDING_SECONDS = 15.0
 """How long what is in hand may take when the worker is told to stop; what is broken off then is undone."""
 SERVERS_SECONDS = 1.0
 """How often the embedded servers are looked at."""
@@ -40,7 +40,7 @@ Part = Callable[[asyncio.Event], Awaitable[None]]
 async def run_worker(
     settings: Settings, stop: asyncio.Event, say: Say = quiet, roles: Collection[WorkerRole] = EVERY_ROLE
 ) -> None:
-    """Work in these roles until told to stop; what is in hand is finished first, within `LEAVING_SECONDS`.
+    """Work in these roles until told to stop; what is in hand is finished first, within `ENDING_SECONDS`.
 
     Raises LogUnavailable or EmbeddedServerError when there is no server at the beginning; later it is waited for.
     """
@@ -102,9 +102,9 @@ async def _keep_servers(embedded: EmbeddedServers, stop: asyncio.Event) -> None:
 
 async def _leave(tasks: Collection["asyncio.Task[None]"]) -> None:
     """Wait for what is in hand, and break off what takes too long."""
-    _, left = await asyncio.wait(tasks, timeout=LEAVING_SECONDS)
+    _, left = await asyncio.wait(tasks, timeout=ENDING_SECONDS)
     for task in left:
-        logger.warning("The %s was broken off: it took longer than %g s to end.", task.get_name(), LEAVING_SECONDS)
+        logger.warning("The %s was broken off: it took longer than %g s to end.", task.get_name(), ENDING_SECONDS)
     while left:
         # More than once: `asyncio.wait_for`, which the driver's pool uses, loses a cancellation now and then on 3.11.
         for task in left:

@@ -7,19 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.support.command_line import ROOT
 from tests.support.serving import ServerProcess, Serving
+from tests.support.tenants import new_name
 
 WALK = (ROOT / "docs" / "http.md").read_text().partition("## A walk")[2].partition("\n## ")[0]
 
 
 @pytest.fixture
 def serving(home: Path, database_url: str, redis_url: str) -> Serving:
-    return Serving(home, database_url, redis_url, f"test_{uuid4().hex[:16]}")
+    return Serving(home, database_url, redis_url, new_name())
 
 
 @pytest.fixture

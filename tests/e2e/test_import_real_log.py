@@ -6,10 +6,8 @@ A part of it, since the whole takes minutes: that is in tests/long.
 import asyncio
 import gzip
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +19,13 @@ import pytest
 from dora_state import Cut, DoraStateError, open_state_manager
 from dora_state.importing import ImportReport, import_xes
 from dora_state.settings import Settings, load_settings
+from infrastructure.embedded import EmbeddedServers
 from tests.oracle import raw_xes
+from tests.support.homes import furnished_home
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = Path(os.environ.get("DORA_STATE_TEST_XES") or ROOT.parent / "shared" / "data" / "bpic2012.xes.gz")
-TRACES = 500
+TRACES = 250
 PAIRS = 200
 BY_COMMAND_LINE = 5
 
@@ -66,12 +66,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def imported(log: Path) -> Iterator[tuple[Settings, ImportReport]]:
     """A home of its own: this test must not slow down the servers that others share."""
-    home = Path(tempfile.mkdtemp(prefix="dora-state-import-"))
-    try:
+    with furnished_home("dora-state-import-") as home:
         settings = load_settings(home=home, tenant="bank", database_url=None, redis_url=None)
-        yield settings, asyncio.run(import_xes(settings, log, progress=Quiet()))
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        report = asyncio.run(import_xes(settings, log, progress=Quiet()))
+        with EmbeddedServers(home):  # so that nobody who asks has to start them
+            yield settings, report
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -19,7 +18,7 @@ from infrastructure.access_keys import GoodKey, PostgresKeys, create_key, list_k
 from infrastructure.control import open_control_pool
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.postgres import controlled, value
-from tests.support.tenants import lent
+from tests.support.tenants import lent, new_name
 
 
 async def made(database_url: str, tenant: str, role: str = "reader", life: timedelta = timedelta(days=1)) -> ApiKey:
@@ -123,7 +122,7 @@ async def test_a_tenant_has_no_more_good_keys_than_a_server_can_know(
 
 
 async def test_a_tenant_that_gets_the_name_of_one_that_was_dropped_takes_none_of_its_keys(database_url: str) -> None:
-    tenant = f"test_{uuid4().hex[:16]}"
+    tenant = new_name()
     await migrate(database_url, tenant)
     key = await made(database_url, tenant)
     await revoke_keys(database_url, tenant, "root")

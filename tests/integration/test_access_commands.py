@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -22,6 +21,7 @@ from dora_state.cli.setup import init
 from dora_state.cli.tenants import drop, list_tenants
 from dora_state.servers import Servers
 from dora_state.settings import Settings
+from tests.support.tenants import new_name
 
 JSON, TEXT = Output(as_json=True), Output(as_json=False)
 LATER = datetime.now(UTC) + timedelta(days=30)
@@ -78,7 +78,7 @@ async def test_a_key_is_made_and_revoked_only_in_its_own_tenant(
 async def test_tenants_are_made_listed_and_dropped_with_their_keys(
     settings: Settings, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = settings.model_copy(update={"tenant": f"test_{uuid4().hex[:16]}"})
+    other = settings.model_copy(update={"tenant": new_name()})
     await init(other, TEXT)
     capsys.readouterr()
     await new_key(other, capsys)
@@ -102,7 +102,7 @@ async def test_tenants_are_made_listed_and_dropped_with_their_keys(
 async def test_who_looked_is_listed_page_by_page_of_a_tenant_that_is_gone_too(
     settings: Settings, database_url: str, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gone = settings.model_copy(update={"tenant": f"test_{uuid4().hex[:16]}"})
+    gone = settings.model_copy(update={"tenant": new_name()})
     ann = Caller("ann", CallerRole.AUDITOR, gone.tenant, "key abc")
     async with open_readings(Servers(database_url, None, None)) as readings:
         for number in range(3):

@@ -19,13 +19,14 @@ from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.pools import open_pool, schema_pool
 from tests.support.log import appended, command
 from tests.support.postgres import connected, value
+from tests.support.tenants import new_name
 
 READ_ONLY = "-c default_transaction_read_only=on"
 
 
 @pytest.fixture
 def new_tenant() -> str:
-    return f"test_{uuid4().hex[:16]}"
+    return new_name()
 
 
 @pytest.fixture

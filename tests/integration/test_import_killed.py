@@ -30,6 +30,7 @@ from tests.support.homes import furnish
 from tests.support.importing import Tenant, facts
 from tests.support.log import command
 from tests.support.postgres import connected, value
+from tests.support.tenants import new_name
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
 
 pytestmark = pytest.mark.timeout(240)
@@ -62,7 +63,7 @@ def into(tenant: str, tmp_path: Path, database_url: str, redis_url: str) -> Tena
 @pytest.fixture(scope="module")
 def whole(database_url: str, redis_url: str) -> Iterator[tuple[Tenant, ImportReport]]:
     """The same log imported without interruption."""
-    name = f"test_{uuid4().hex[:16]}"
+    name = new_name()
     with tempfile.TemporaryDirectory(prefix="dora-state-whole-") as home:
         tenant = Tenant(name, Path(home), database_url, redis_url)
         asyncio.run(migrate(database_url, name))

@@ -18,6 +18,7 @@ from infrastructure.pools import open_pool
 from infrastructure.sql import Script
 from tests.support.log import appended, command
 from tests.support.postgres import connected, rows, value
+from tests.support.tenants import new_name
 
 MIGRATE = """
 import asyncio, json, sys
@@ -38,7 +39,7 @@ async def test_migrating_again_runs_nothing(database_url: str, tenant: str) -> N
 
 
 async def test_sixteen_processes_migrate_a_new_tenant_at_once(database_url: str) -> None:
-    tenant = f"test_{uuid4().hex[:16]}"
+    tenant = new_name()
     root = Path(__file__).parents[2]
     processes = [
         await asyncio.create_subprocess_exec(
@@ -166,7 +167,7 @@ async def test_everything_of_a_tenant_is_owned_by_the_role_that_migrates(databas
 
 async def test_an_ordinary_login_with_the_roles_can_migrate_and_append(database_url: str) -> None:
     """As on a managed server: no superuser, an administrator made the roles and granted them."""
-    tenant, login = f"test_{uuid4().hex[:16]}", f"login_{uuid4().hex[:12]}"
+    tenant, login = new_name(), f"login_{uuid4().hex[:12]}"
     await migrate(database_url, tenant)  # so that the roles exist
     await drop_tenant(database_url, tenant)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +23,7 @@ from projections.projector import Projector
 from tests.support.busy_world import happened
 from tests.support.command_world import BEGINNING
 from tests.support.memory_log import MemoryEventLog
+from tests.support.tenants import new_name
 
 AHEAD = st.sampled_from([1, 1, 1, 60, 600])
 """Seconds that pass after a command."""
@@ -32,7 +32,7 @@ AHEAD = st.sampled_from([1, 1, 1, 60, 600])
 @pytest.fixture(scope="module")
 def own_tenant(database_url: str) -> Iterator[str]:
     """One for all examples; each begins with empty tables."""
-    name = f"test_{uuid4().hex[:16]}"
+    name = new_name()
     with ThreadPoolExecutor(max_workers=1) as thread:  # apart from any loop of the tests
         thread.submit(asyncio.run, migrate(database_url, name)).result()
         yield name

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -19,6 +18,7 @@ from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.pools import open_pool
 from infrastructure.replica import Replica, Sight, open_replica
 from tests.support.replica import Pair, pair
+from tests.support.tenants import new_name
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -31,7 +31,7 @@ def both() -> Iterator[Pair]:
 
 @pytest.fixture
 async def bank(both: Pair) -> AsyncIterator[str]:
-    name = f"test_{uuid4().hex[:16]}"
+    name = new_name()
     await migrate(both.primary_url, name)
     yield name
     await drop_tenant(both.primary_url, name)

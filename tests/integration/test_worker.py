@@ -266,7 +266,7 @@ async def test_two_workers_give_what_is_due_once(settings: Settings, manager: St
 async def test_what_takes_too_long_to_end_is_broken_off_and_undone(
     settings: Settings, manager: StateManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(running, "LEAVING_SECONDS", 0.3)
+    monkeypatch.setattr(running, "ENDING_SECONDS", 0.3)
     stop, waiting = (
         asyncio.Event(),
         "SELECT FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'relation'",

@@ -19,6 +19,7 @@ from infrastructure.migrations import drop_tenant
 from tests.support.command_line import CommandLine
 from tests.support.earlier_release import checked_out, newest_release, run_by
 from tests.support.serving import Serving
+from tests.support.tenants import new_name
 from tests.support.whole_log import whole_log
 
 pytestmark = pytest.mark.timeout(900)
@@ -52,7 +53,7 @@ class Deployed:
 
 @pytest.fixture
 def fresh(database_url: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:16]}"
+    name = new_name()
     yield name
     asyncio.run(drop_tenant(database_url, name))
 

@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from infrastructure.migrations import drop_tenant, migrate
 from tests.support.importing import Tenant
+from tests.support.tenants import new_name
 from tests.support.xes_logs import HEAD, TAIL, LoggedEvent, LoggedTrace, at
 
 pytestmark = pytest.mark.timeout(1_200)
@@ -63,7 +63,7 @@ def write(path: Path, traces: int) -> Path:
 
 
 def peaks(tmp_path: Path, database_url: str, redis_url: str, traces: int) -> dict[str, int]:
-    tenant = Tenant(f"test_{uuid4().hex[:16]}", tmp_path / "home", database_url, redis_url)
+    tenant = Tenant(new_name(), tmp_path / "home", database_url, redis_url)
     asyncio.run(migrate(database_url, tenant.name))
     try:
         chosen = {"DORA_STATE_HOME": str(tenant.home), "DORA_STATE_CACHE_SIZE": str(CACHE_SIZE)}

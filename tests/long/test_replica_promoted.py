@@ -1,7 +1,6 @@
 """A replica that was made a primary of its own goes its own way, and is read no more."""
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 
@@ -10,12 +9,13 @@ from infrastructure.migrations import migrate
 from infrastructure.pools import open_pool
 from infrastructure.replica import open_replica
 from tests.support.replica import pair
+from tests.support.tenants import new_name
 
 pytestmark = pytest.mark.timeout(240)
 
 
 async def test_a_replica_that_was_promoted_is_read_no_more() -> None:
-    bank = f"test_{uuid4().hex[:16]}"
+    bank = new_name()
     with pair() as both:
         await migrate(both.primary_url, bank)
         async with (

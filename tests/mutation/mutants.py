@@ -3,7 +3,7 @@
 import ast
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,8 +39,19 @@ class Mutant:
     fate: Fate
 
 
-def read_mutants(place: Path) -> Iterator[Mutant]:
-    """All that mutmut made in a folder, from what it keeps there beside the mutated files."""
+def read_mutants(places: Iterable[Path]) -> list[Mutant]:
+    """All that mutmut made, and what became of each: what survived in one folder is as it was found in the next, if it
+    was tried there."""
+    found: dict[str, Mutant] = {}
+    for place in places:
+        for one in _read(place):
+            if one.name not in found or (found[one.name].fate == "survived" and one.fate != "not tried"):
+                found[one.name] = one
+    return list(found.values())
+
+
+def _read(place: Path) -> Iterator[Mutant]:
+    """From what mutmut keeps beside the mutated files."""
     for meta in sorted(place.rglob("*.py.meta")):
         fates = json.loads(meta.read_text())["exit_code_by_key"]
         if fates:

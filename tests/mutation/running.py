@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infrastructure.embedded import EmbeddedServers
-from tests.mutation.parts import Part
+from tests.mutation.mutants import read_mutants
+from tests.mutation.parts import Part, Round
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("domain", "commands", "projections", "infrastructure", "dora_state")
@@ -24,21 +25,36 @@ class NotRun(Exception):
     """mutmut did not come to its end; what it told is above."""
 
 
-def run(part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int) -> Path:
-    """Mutates a part and tries its mutants, or those whose names fit. The folder of what became of them.
+def run(
+    part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int, goes_on: bool = False
+) -> list[Path]:
+    """Mutates a part and tries its mutants, or those whose names fit. The folder of each round with what became of
+    them there.
 
-    Where some are named, a copy that is there is gone on with. Raises NotRun.
+    Where some are named, or it `goes_on`, a copy that is there is gone on with. Raises NotRun.
     """
-    if not names:
+    if not names and not goes_on:
         shutil.rmtree(place, ignore_errors=True)
-    _lay_out(part, place, left_out)
-    with _servers(part) as variables:
-        environment = os.environ | ENVIRONMENT | variables
-        mutmut = Path(sys.executable).with_name("mutmut")
-        command: list[str | Path] = [mutmut, "run", "--max-children", str(at_once), *names]
-        if run_alone(command, place, environment):
-            raise NotRun(part.name)
-    return place / "mutants"
+    tried: list[Path] = []
+    for each in part.rounds():
+        folder = place / each.name
+        if tried:
+            names = _survivors(tried, but_not=folder / "mutants" if goes_on else None)
+        if names or not tried:
+            _lay_out(part, each, folder, left_out)
+            with _servers(each) as variables:
+                mutmut = Path(sys.executable).with_name("mutmut")
+                command: list[str | Path] = [mutmut, "run", "--max-children", str(at_once), *names]
+                if run_alone(command, folder, os.environ | ENVIRONMENT | variables):
+                    raise NotRun(part.name)
+        tried.append(folder / "mutants")
+    return tried
+
+
+def _survivors(places: Sequence[Path], but_not: Path | None) -> list[str]:
+    """Those of which a later round has not told yet."""
+    told = {one.name for one in read_mutants([but_not]) if one.fate != "not tried"} if but_not is not None else set()
+    return [one.name for one in read_mutants(places) if one.fate == "survived" and one.name not in told]
 
 
 def run_alone(command: Sequence[str | Path], place: Path, environment: Mapping[str, str]) -> int:
@@ -51,7 +67,7 @@ def run_alone(command: Sequence[str | Path], place: Path, environment: Mapping[s
                 os.killpg(running.pid, signal.SIGKILL)
 
 
-def _lay_out(part: Part, place: Path, left_out: Iterable[str]) -> None:
+def _lay_out(part: Part, each: Round, place: Path, left_out: Iterable[str]) -> None:
     shutil.copytree(ROOT, place, ignore=LEFT, dirs_exist_ok=True)
     config = RawConfigParser()
     config["mutmut"] = {
@@ -59,14 +75,14 @@ def _lay_out(part: Part, place: Path, left_out: Iterable[str]) -> None:
         "only_mutate": _lines(part.files),
         "do_not_mutate_patterns": _lines(left_out),
         "also_copy": _lines(sorted(entry.name for entry in place.iterdir() if entry.name not in (*CODE, "mutants"))),
-        "pytest_add_cli_args_test_selection": _lines(part.tests),
+        "pytest_add_cli_args_test_selection": _lines(each.tests),
         "pytest_add_cli_args": _lines(["-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.fastest_first"]),
         "use_git_change_detection": "false",
         # A mutant that waits for ever is ended after this; mutmut's own figures are for tests that wait for nobody.
         "timeout_constant": "2.0",
         "timeout_multiplier": "8.0",
         # Tests leave threads and connections behind, which no child must inherit.
-        "process_isolation": "forkserver" if part.on_servers else "fork",
+        "process_isolation": "forkserver" if each.on_servers else "fork",
     }
     with (place / "setup.cfg").open("w") as file:
         config.write(file)
@@ -77,9 +93,9 @@ def _lines(values: Iterable[object]) -> str:
 
 
 @contextmanager
-def _servers(part: Part) -> Iterator[dict[str, str]]:
+def _servers(each: Round) -> Iterator[dict[str, str]]:
     """One pair for all mutants, or the ones that the environment names: otherwise each mutant would start its own."""
-    if not part.on_servers or all(name in os.environ for name in SERVERS):
+    if not each.on_servers or all(name in os.environ for name in SERVERS):
         yield {}
         return
     home = Path(f"/tmp/dora-state-mutation-{os.getpid()}")  # a short path: there are sockets in it

@@ -17,6 +17,7 @@ class WorkerProcess:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.said: list[str] = []
+        self._is_silent = False
         self._told = threading.Condition()
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
@@ -27,21 +28,24 @@ class WorkerProcess:
             with self._told:
                 self.said.append(line.decode().rstrip())
                 self._told.notify_all()
+        with self._told:
+            self._is_silent = True
+            self._told.notify_all()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def wait_for(self, words: str, seconds: float = 60.0) -> str:
-        """The line that has these words, once it was told."""
+        """The line that has these words, once it was told; who has ended will not tell it."""
 
         def found() -> str | None:
             return next((line for line in self.said if words in line), None)
 
         with self._told:
-            assert self._told.wait_for(found, seconds), self.said
+            self._told.wait_for(lambda: found() or self._is_silent, seconds)
             line = found()
-        assert line is not None
+        assert line is not None, self.said
         return line
 
     def has_ended(self) -> bool:

@@ -65,6 +65,8 @@ def main(arguments: list[str]) -> int:
         asyncio.run(run(kind, name, int(seed), Path(path)))
     except* DoraStateError as group:
         ended += group.exceptions
+    for error in ended:
+        sys.stderr.write(f"It ends for this: {error!r}\n")
     return 1 if ended else 0
 
 

@@ -158,14 +158,23 @@ async def _leave(stage: Stage, parts: Sequence[Part], stuck: list[str]) -> None:
         part.ask_to_leave()
     for part in parts:
         try:
-            if code := await part.leave():
-                stuck.append(f"{part.name} ended with {code}.")
+            code = await part.leave()
+            if code and part.is_client:  # among the last faults it could not begin: now it can
+                part.start()
+                part.ask_to_leave()
+                code = await part.leave()
+            if code:
+                stuck.append(f"{part.name} ended with {code}: {_last_words(stage, part)}")
         except TimeoutError:
             if part.is_client:
                 part.send(TELL)
                 await asyncio.sleep(1)
             part.kill()
-            stuck.append(f"{part.name} did not leave: {(stage.errors / part.name).read_text(errors='replace')[-5000:]}")
+            stuck.append(f"{part.name} did not leave: {_last_words(stage, part)}")
+
+
+def _last_words(stage: Stage, part: Part) -> str:
+    return (stage.errors / part.name).read_text(errors="replace")[-5000:]
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ TAKE = Change("domain.pool.Pool.take", "return await self.one()", "return None")
 
 
 def ran(place: Path, **codes: int | None) -> Path:
-    (place / "domain").mkdir(exist_ok=True)
+    (place / "domain").mkdir(exist_ok=True, parents=True)
     (place / "domain" / "pool.py").write_text(MUTATED)
     names = {"limit": "x_room__mutmut_1", "room": "x_room__mutmut_2", "take": "xǁPoolǁtake__mutmut_1"}
     told = {"exit_code_by_key": {f"domain.pool.{names[name]}": code for name, code in codes.items()}}
@@ -54,8 +54,13 @@ def mutant(change: Change, fate: str) -> Mutant:
 
 
 def test_mutants_are_read_as_the_lines_that_changed_with_what_became_of_them(tmp_path: Path) -> None:
-    found = list(read_mutants(ran(tmp_path, limit=1, room=0, take=36)))
+    found = read_mutants([ran(tmp_path, limit=1, room=0, take=36)])
     assert [(one.change, one.fate) for one in found] == [(LIMIT, "killed"), (ROOM, "survived"), (TAKE, "timed out")]
+
+
+def test_what_survives_one_round_is_what_the_next_makes_of_it(tmp_path: Path) -> None:
+    rounds = [ran(tmp_path / "1", limit=1, room=0, take=33), ran(tmp_path / "2", limit=0, room=1, take=None)]
+    assert [one.fate for one in read_mutants(rounds)] == ["killed", "killed", "survived"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_mutants_are_read_as_the_lines_that_changed_with_what_became_of_them(tmp
     ],
 )
 def test_a_mutant_is_killed_by_a_test_and_by_nothing_else(tmp_path: Path, code: int | None, fate: str) -> None:
-    assert [one.fate for one in read_mutants(ran(tmp_path, room=code))] == [fate]
+    assert [one.fate for one in read_mutants([ran(tmp_path, room=code)])] == [fate]
 
 
 def test_nothing_outlives_a_run(tmp_path: Path) -> None:
@@ -110,7 +115,8 @@ def test_what_is_explained_is_of_a_part_and_every_part_has_its_tests() -> None:
     files = {file.relative_to(ROOT) for part in PARTS for glob in part.files for file in ROOT.glob(glob)}
     modules = {".".join(file.with_suffix("").parts) for file in files}
     assert [one for one in known.explained if not any(one.function.startswith(f"{name}.") for name in modules)] == []
-    assert [test for part in PARTS for test in part.tests if not (ROOT / test).exists()] == []
+    rounds = [one for part in PARTS for one in part.rounds()]
+    assert [test for one in rounds for test in one.tests if not (ROOT / test).exists()] == []
 
 
 @pytest.mark.parametrize(("codes", "exit_code"), [({"room": 1, "limit": 1}, 0), ({"room": 1, "limit": 0}, 1)])
@@ -119,13 +125,15 @@ def test_a_run_fails_for_a_survivor_that_nobody_has_explained(
 ) -> None:
     asked = []
 
-    def run(part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int) -> Path:
-        asked.append((part.name, list(names), at_once))
-        return ran(tmp_path, **codes)
+    def run(
+        part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int, goes_on: bool
+    ) -> list[Path]:
+        asked.append((part.name, list(names), at_once, goes_on))
+        return [ran(tmp_path, **codes)]
 
     name = "domain.pool.*"
     assert mutation.main(["--only", "domain", "--at-once", "3", name], run) == exit_code
-    assert asked == [("domain", [name], 3)]
+    assert asked == [("domain", [name], 3, False)]
     told = capsys.readouterr().out
     assert "domain: 2 mutants" in told
     assert ("- used: int, limit: int = 2" in told) is (exit_code == 1)

@@ -293,7 +293,7 @@ class Commands(Purposes):
 
 TestCommands = Commands.TestCase
 TestCommands.settings = settings(
-    max_examples=round(settings().max_examples * 0.8),
+    max_examples=round(settings().max_examples * 0.4),
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow],
 )
