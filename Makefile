@@ -17,6 +17,8 @@ MUTATION := .venv-mutation
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# Each of hundreds of processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage test-long interop lint bench bench-append bench-growth bench-projections bench-queue bench-reads bench-time lock clean bench-tracing bench-http bench-limits fuzz torture audit sbom versions mutate FORCE
