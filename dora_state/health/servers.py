@@ -34,12 +34,14 @@ async def check_servers(
     settings: Settings, database_url: str, redis_url: str | None, broker_url: str | None
 ) -> HealthReport:
     """Connects anew: that is a check too. Never raises for a server that is away."""
-    database, cache = await asyncio.gather(
-        _told(partial(database_vitals, database_url, settings.tenant)),
-        _told(partial(_cache, settings, redis_url)) if redis_url is not None else _none(),
-    )
+    async with asyncio.TaskGroup() as group:  # who is cancelled waits until both have closed what they opened
+        asked = group.create_task(_told(partial(database_vitals, database_url, settings.tenant)))
+        asked_cache = group.create_task(
+            _told(partial(_cache, settings, redis_url)) if redis_url is not None else _none()
+        )
+    database = asked.result()
     checks = dict(_judged_database(database, settings.tenant))
-    checks["cache"] = judge_cache(cache)
+    checks["cache"] = judge_cache(asked_cache.result())
     checks["queue"] = await check_queue(settings, broker_url)
     if settings.read_database_url is not None:
         url = settings.read_database_url.get_secret_value()

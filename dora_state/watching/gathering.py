@@ -34,7 +34,9 @@ class Gathered:
     ) -> None:
         """For ever, from when it is wanted on."""
         await self.wanted.wait()
-        await asyncio.gather(self._keep_health(health), self._keep_storage(storage))
+        async with asyncio.TaskGroup() as group:  # whose end is the end of both: they have connections
+            group.create_task(self._keep_health(health))
+            group.create_task(self._keep_storage(storage))
 
     async def _keep_health(self, ask: AskHealth) -> None:
         while True:

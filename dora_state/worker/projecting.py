@@ -20,12 +20,10 @@ logger = logging.getLogger(__name__)
 
 async def project(platform: Platform, stop: asyncio.Event) -> None:
     """Keep all projections up, each by itself: what holds up one holds up no other."""
-    await asyncio.gather(
-        *(
-            keep_going(f"projection {runner.projection.name}", partial(keep_up, platform, runner), stop)
-            for runner in platform.runners
-        )
-    )
+    async with asyncio.TaskGroup() as group:
+        for runner in platform.runners:
+            name = f"projection {runner.projection.name}"
+            group.create_task(keep_going(name, partial(keep_up, platform, runner), stop))
 
 
 async def keep_up(platform: Platform, runner: Runner[Any], stop: asyncio.Event) -> None:

@@ -35,12 +35,12 @@ from tests.support.xes_logs import LoggedEvent, LoggedTrace, at
 
 pytestmark = pytest.mark.timeout(240)
 
-TRACES = 200
+TRACES = 64
 SOON = 120.0
 
 
 def traces() -> list[LoggedTrace]:
-    """Some 3,200 events in an interleaved order, with something to skip and to infer early and late."""
+    """Some 1,000 events in an interleaved order, with something to skip and to infer early and late."""
     steps = ["schedule", "start", "suspend", "resume", "complete", "complete", "withdraw", "odd"]
     return [
         LoggedTrace(

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from domain.errors import LockTimeout
+from dora_state.health import servers
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager
@@ -157,6 +158,44 @@ async def test_health_that_can_not_be_asked_for_is_asked_again(
         async with gathering.gathering(held, health, lambda: storage(platform.projector_pool)):  # type: ignore[arg-type]
             await again.wait()
     assert held.health is None
+
+
+class Slow:
+    """Asked for something, and takes a moment to leave."""
+
+    def __init__(self) -> None:
+        self.asked, self.has_left = asyncio.Event(), False
+
+    async def __call__(self, *_: object, **__: object) -> None:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            self.has_left = True
+
+
+async def test_who_ends_while_figures_are_gathered_leaves_nothing_open() -> None:
+    async def sizes() -> None:
+        await asyncio.Event().wait()
+
+    health, held = Slow(), gathering.Gathered()
+    held.wanted.set()
+    async with gathering.gathering(held, health, sizes):  # type: ignore[arg-type]
+        await health.asked.wait()
+    assert health.has_left
+
+
+async def test_who_ends_while_health_is_asked_for_leaves_nothing_open(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Slow()
+    monkeypatch.setattr(servers, "cache_vitals", cache)
+    asking = asyncio.create_task(platform.health.check())
+    await cache.asked.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert cache.has_left
 
 
 async def test_a_process_without_an_http_server_serves_its_metrics_itself(platform: Platform) -> None:
