@@ -228,6 +228,7 @@ async def test_the_command_line_is_in_one_tenant_at_a_time(
     ours: Asked, other: Other, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     tenant = ours.manager.platform.settings.tenant
+    await ours.catch_up()  # commands would wait for that, as it is ours to do
     before = await other.state()
     line = CommandLine(tmp_path, DORA_STATE_DATABASE_URL=database_url, DORA_STATE_REDIS_URL=redis_url)
 
