@@ -11,12 +11,16 @@ from commands.edge import MAX_BYTES, Edge
 from commands.messages import COMMANDS
 from commands.messages import pool as pools
 from commands.messages import workflow as workflows
+from commands.tracing import TRACEPARENT
 from domain.errors import InvalidInput
 
 NOW = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)
-EDGE = Edge(tenant="bank", new_id=uuid4, clock=lambda: NOW)
 WORKFLOW = {"workflow_id": "wf", "definition_id": "d"}
 TASK = {"workflow_id": "wf", "task_id": "t", "definition_id": "d"}
+
+
+def edge() -> Edge:
+    return Edge(tenant="bank", new_id=uuid4, clock=lambda: NOW)
 
 
 def submission(type: str = "CreateWorkflow", data: object = None, **more: Any) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def submission(type: str = "CreateWorkflow", data: object = None, **more: Any) -
 def refused(raw: bytes | dict[str, Any]) -> InvalidInput:
     """It is refused, in one sentence that ends with what to do."""
     with pytest.raises(InvalidInput) as caught:
-        EDGE.parse(raw if isinstance(raw, bytes) else json.dumps(raw).encode())
+        edge().parse(raw if isinstance(raw, bytes) else json.dumps(raw).encode())
     assert caught.value.code == "invalid_input"
     assert caught.value.message.endswith((".", "?"))
     assert "\n" not in caught.value.message
@@ -35,7 +39,7 @@ def refused(raw: bytes | dict[str, Any]) -> InvalidInput:
 
 def test_a_submission_becomes_an_envelope() -> None:
     command_id = uuid4()
-    given = EDGE.parse(
+    given = edge().parse(
         json.dumps(
             submission(
                 command_id=str(command_id),
@@ -53,7 +57,7 @@ def test_a_submission_becomes_an_envelope() -> None:
 
 
 def test_ids_that_are_not_given_are_made() -> None:
-    given = EDGE.check(submission())
+    given = edge().check(submission())
     assert isinstance(given.command_id, UUID)
     assert given.correlation_id == str(given.command_id)
 
@@ -78,7 +82,32 @@ def test_what_is_no_command_is_refused(name: str) -> None:
 
 
 def test_a_name_that_is_almost_right_gets_a_hint() -> None:
-    assert "did you mean CreateWorkflow" in refused(submission("CreateWorkfow")).message
+    alike = "did you mean CreateWorkflow or CompleteWorkflow or CancelWorkflow?"
+    assert refused(submission("CreateWorkfow")).message == f'type: there is no command "CreateWorkfow"; {alike}'
+    assert refused(submission("?")).message == 'type: there is no command "?"; docs/rules.md lists the commands.'
+
+
+def test_a_refusal_tells_which_command_it_is_of() -> None:
+    """So that an answer can be matched with what was asked."""
+    command_id = str(uuid4())
+    error = refused(submission("y" * 61, command_id=command_id))
+    assert error.facts == {"field": "type", "type": "y" * 60, "command_id": command_id}
+    assert refused(submission("?")).facts["command_id"] is None
+    assert refused(submission(data={}, command_id=command_id)).facts["command_id"] == command_id
+    within = submission("Transaction", {"commands": [{"type": "Heartbeat", "data": {"agent_id": "a"}}]})
+    assert refused(within).facts["field"] == "data.commands.0"
+    elsewhere = refused(submission(tenant="other"))
+    assert (elsewhere.facts["field"], elsewhere.facts["tenant"]) == ("tenant", "other")
+
+
+def test_an_envelope_names_the_request_that_is_being_served() -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    token = TRACEPARENT.set(parent)
+    try:
+        assert edge().check(submission()).traceparent == parent
+    finally:
+        TRACEPARENT.reset(token)
+    assert edge().check(submission()).traceparent is None
 
 
 @pytest.mark.parametrize("bad", ["", " ", "a\x00", "a\nb", "x" * 256, " a", 7, None, ["a"], "\u2028", "\x85"])
@@ -99,7 +128,7 @@ def test_ids_that_are_none_are_refused_with_their_field(field: str, bad: object)
 
 
 def test_the_longest_id_is_fine() -> None:
-    assert EDGE.check(submission(data={**WORKFLOW, "workflow_id": "ü" * 255}))
+    assert edge().check(submission(data={**WORKFLOW, "workflow_id": "ü" * 255}))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +222,7 @@ def test_numbers_that_are_none_are_refused(number: str) -> None:
     refused((raw % number).encode())
     for value in (float("nan"), float("inf")):
         with pytest.raises(InvalidInput, match="context"):
-            EDGE.check(submission(data={**WORKFLOW, "context": {"deep": [{"n": value}]}}))
+            edge().check(submission(data={**WORKFLOW, "context": {"deep": [{"n": value}]}}))
 
 
 def test_json_that_is_cut_off_anywhere_is_refused() -> None:
@@ -207,6 +236,11 @@ def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
     refused(raw)
 
 
+def test_what_is_json_and_no_object_is_told_what_a_command_is() -> None:
+    says = 'A command is a JSON object with "type" and "data"; this is something else.'
+    assert refused(b"[]").message == says
+
+
 @pytest.mark.parametrize("depth", [33, 300, 1000, 100_000])
 def test_nesting_without_end_is_refused(depth: int) -> None:
     head = b'{"type":"CreateWorkflow","actor":"me","data":{"workflow_id":"wf","definition_id":"d","context":{"a":'
@@ -218,18 +252,22 @@ def test_nesting_without_end_is_refused(depth: int) -> None:
 def test_a_command_that_is_too_large_is_refused() -> None:
     error = refused(b" " * (MAX_BYTES + 1))
     assert error.facts == {"bytes": MAX_BYTES + 1, "limit": MAX_BYTES}
+    assert edge().parse(json.dumps(submission()).encode().ljust(MAX_BYTES))
 
 
 def test_the_future_is_refused_but_for_a_clock_that_is_a_little_ahead() -> None:
     def said(at: datetime) -> dict[str, Any]:
         return submission(occurred_at=at.isoformat())
 
-    assert refused(said(NOW + timedelta(minutes=1, microseconds=1))).facts["field"] == "occurred_at"
-    assert EDGE.check(said(NOW + timedelta(minutes=1))).occurred_at == NOW + timedelta(minutes=1)
+    facts = refused(said(NOW + timedelta(minutes=1, microseconds=1))).facts
+    assert (facts["field"], facts["occurred_at"]) == ("occurred_at", "2024-01-17T10:01:00.000001Z")
+    assert edge().check(said(NOW + timedelta(minutes=1))).occurred_at == NOW + timedelta(minutes=1)
 
 
 def test_numbers_of_policies_are_taken_as_they_are_written() -> None:
-    given = EDGE.parse(json.dumps(submission("ChangePolicies", {"pool_id": "p", "overcommit": {"cpu": 1.1}})).encode())
+    given = edge().parse(
+        json.dumps(submission("ChangePolicies", {"pool_id": "p", "overcommit": {"cpu": 1.1}})).encode()
+    )
     assert isinstance(given.command, pools.ChangePolicies)
     assert str(given.command.overcommit["cpu"]) == "1.1"
 
@@ -276,6 +314,6 @@ def test_a_key_that_comes_twice_is_refused_by_its_name(raw: bytes, key: str) -> 
 
 def test_texts_that_look_like_keys_are_none() -> None:
     context = {"a": 'x":y":', "b": ':"', "c": [{"a": 1}, {"a": 2}], "d": {"a": '\\":'}}
-    given = EDGE.parse(json.dumps(submission(data={**WORKFLOW, "context": context}), indent=1).encode())
+    given = edge().parse(json.dumps(submission(data={**WORKFLOW, "context": context}), indent=1).encode())
     assert isinstance(given.command, workflows.CreateWorkflow)
     assert given.command.context == context
