@@ -4,7 +4,7 @@ The write side, the projector, states at a cut and differences come to their sta
 here and goes on event by event, as it tells of each. Only `replay --check` folds apart from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from operator import length_hint
 from typing import Any, Generic, TypeVar
@@ -35,6 +35,22 @@ class Folded(Generic[S]):
 NOT_BEGUN: Folded[Any] = Folded(None, None)
 
 
+class _Stamps(Mapping[str, Stamp]):
+    """Each is made when it is asked for, which takes milliseconds: many a process asks for none."""
+
+    def __init__(self, codecs: Mapping[str, StateCodec[Any]]) -> None:
+        self._codecs = codecs
+
+    def __getitem__(self, category: str) -> Stamp:
+        return self._codecs[category].stamp
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._codecs)
+
+    def __len__(self) -> int:
+        return len(self._codecs)
+
+
 class Folder:
     """Folds streams of the aggregates it knows. A state that is handed in is changed and handed back."""
 
@@ -44,15 +60,12 @@ class Folder:
         self.aggregates = aggregates
         self.catalogue = catalogue
         self._codecs = {category: StateCodec(aggregate) for category, aggregate in aggregates.items()}
+        self.stamps: Mapping[str, Stamp] = _Stamps(self._codecs)
+        """What a snapshot made today is stamped with, by category."""
 
     def codec(self, stream_id: str) -> StateCodec[Any]:
         """How states of a stream's aggregate are kept. Raises KeyError for a kind of stream that is unknown."""
         return self._codecs[stream_id.partition("-")[0]]
-
-    @property
-    def stamps(self) -> dict[str, Stamp]:
-        """What a snapshot made today is stamped with, by category."""
-        return {category: codec.stamp for category, codec in self._codecs.items()}
 
     def request(self, stream_id: str, until_version: int | None = None) -> FoldRequest:
         """What to ask of the log for a fold from the nearest snapshot on."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -32,8 +33,12 @@ class Snapshotter:
         self._store = store
         self._folder = folder
         self._spacing = spacing
-        stamps = sorted((category, stamp.schema, stamp.fold_version) for category, stamp in folder.stamps.items())
-        self._name = f"snapshots {sha256(repr((stamps, spacing)).encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def _name(self) -> str:
+        """Of the checkpoint."""
+        found = sorted((category, one.schema, one.fold_version) for category, one in self._folder.stamps.items())
+        return f"snapshots {sha256(repr((found, self._spacing)).encode()).hexdigest()[:16]}"
 
     async def catch_up(self, stop: asyncio.Event | None = None, *, again: bool = False) -> int:
         """Take all that are due; gives how many were taken, 0 also where another process is at it.

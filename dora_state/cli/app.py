@@ -1,6 +1,7 @@
 """The commands and their options. What a command does is imported when it runs: help is to be quick."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,8 +43,9 @@ app.add_typer(tenants_app, name="tenants")
 app.add_typer(queue_app, name="queue")
 
 
+@cache
 def command() -> Any:
-    """The whole as one callable, as typer makes it."""
+    """The whole as one callable, as typer makes it, which takes a while."""
     return typer.main.get_command(app)
 
 

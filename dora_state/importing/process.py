@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from infrastructure.xes.sorted_log import SortedLog, clear
 from infrastructure.xes.source import sha256_of
 
 COLLECT_EVERY = 50_000
+WORTH_A_PROCESS = 1_500
+"""Events of a file: fewer are imported before another process has begun."""
 
 
 async def import_xes(
@@ -103,7 +105,7 @@ async def _import(
     importer = Importer(platform, sorted_log, ids.import_id(file.sha256), file_name, progress)
     try:
         with _timed(seconds, "importing"):
-            async with project_meanwhile(platform.servers, platform.settings):
+            async with _projected(platform, file.events_sorted):
                 await importer.run()
     except (InvalidInput, ImportRefused):
         sorted_log.remove()
@@ -122,6 +124,12 @@ async def _import(
         "recorded_events_per_second": round(report.events_recorded / total, 1),
     }
     return replace(report, rates=rates)
+
+
+def _projected(platform: Platform, events: int) -> AbstractAsyncContextManager[None]:
+    if events < WORTH_A_PROCESS:
+        return nullcontext()
+    return project_meanwhile(platform.servers, platform.settings)
 
 
 async def _catch_up(platform: Platform, progress: Progress) -> None:

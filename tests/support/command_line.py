@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.warm_line import warm_line
+from tests.support.warm_line import Forked, warm_line
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0
@@ -53,7 +53,7 @@ class CommandLine:
 
     def __call__(self, *arguments: str, given: str = "") -> Ended:
         """Run to the end; `given` comes in by stdin."""
-        if self.is_warm and self.program == PROGRAM and warm_line().fits(self._environment):
+        if self._may_be_warm:
             code, out, err = warm_line().run(arguments, given.encode(), self.directory, self._environment, PATIENCE)
             return Ended(code, out.decode(), err.decode())
         done = subprocess.run(
@@ -79,6 +79,16 @@ class CommandLine:
             cwd=self.directory,
             env=self._environment,
         )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes] | Forked:
+        """The same, forked where it may be."""
+        if self._may_be_warm:
+            return warm_line().start(arguments, self.directory, self._environment)
+        return self.start(*arguments)
+
+    @property
+    def _may_be_warm(self) -> bool:
+        return self.is_warm and self.program == PROGRAM and warm_line().fits(self._environment)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return [self.python, *self.program, *arguments]

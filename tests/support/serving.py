@@ -50,7 +50,7 @@ class Serving:
     @contextmanager
     def __call__(self, *options: str) -> Iterator[ServerProcess]:
         """A server that listens when the block begins, and at its end is gone in any case."""
-        server = ServerProcess(self.line.start("serve", *options))
+        server = ServerProcess(self.line.begin("serve", *options))
         try:
             server.wait_for("Listening on")
             yield server
@@ -59,7 +59,7 @@ class Serving:
 
     @contextmanager
     def worker(self) -> Iterator[WorkerProcess]:
-        worker = WorkerProcess(self.line.start("worker", "--role", "projector"))
+        worker = WorkerProcess(self.line.begin("worker", "--role", "projector"))
         try:
             worker.wait_for("is running")
             yield worker

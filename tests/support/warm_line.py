@@ -6,6 +6,7 @@ that `CommandLine.start` begins, and by the walk-through of the README.
 """
 
 import atexit
+import gc
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -26,6 +28,44 @@ LARGEST = 1 << 17
 _STATUS = struct.Struct("i")
 _DECIDES = ("PYTHON", "LC_", "LANG")
 """What the environment must say when a Python starts; later it is too late."""
+
+
+class Forked:
+    """A command that goes on beside its test. What is here of `subprocess.Popen` is as it is there."""
+
+    def __init__(self, arguments: Sequence[str], told: socket.socket, stdin: int, stdout: int, stderr: int) -> None:
+        self.args = arguments
+        self.returncode: int | None = None
+        self.stdin = os.fdopen(stdin, "wb", buffering=0)
+        self.stdout: IO[bytes] = os.fdopen(stdout, "rb")
+        self.stderr: IO[bytes] = os.fdopen(stderr, "rb")
+        (self.pid,) = _STATUS.unpack(told.recv(_STATUS.size))
+        self._listening = threading.Thread(target=self._listen, args=(told,), daemon=True)
+        self._listening.start()
+
+    def _listen(self, told: socket.socket) -> None:
+        with told:
+            (status,) = _STATUS.unpack(told.recv(_STATUS.size))
+        self.returncode = os.waitstatus_to_exitcode(status)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._listening.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class WarmLine:
@@ -48,30 +88,32 @@ class WarmLine:
         """Whether a Python that starts there would be as the one that is forked."""
         return _decisive(environment) == self._decided
 
+    def start(self, arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Forked:
+        """It goes on by itself; whoever starts it sees to its end, and closes its streams."""
+        ours, theirs = socket.socketpair()
+        (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = [os.pipe() for _ in range(3)]
+        told = json.dumps([list(arguments), str(directory), dict(environment)]).encode()
+        with self._turn:
+            socket.send_fds(self._control, [told], [theirs.fileno(), stdin, stdout, stderr])
+        theirs.close()
+        for end in (stdin, stdout, stderr):
+            os.close(end)
+        return Forked(arguments, ours, to_stdin, from_stdout, from_stderr)
+
     def run(
         self, arguments: Sequence[str], given: bytes, directory: Path, environment: Mapping[str, str], patience: float
     ) -> tuple[int, bytes, bytes]:
-        """Its exit code, stdout and stderr. Raises TimeoutError where it has not ended in time; then it is killed."""
-        ours, theirs = socket.socketpair()
-        pipes = [os.pipe() for _ in range(3)]
-        (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = pipes
-        told = json.dumps([list(arguments), str(directory), dict(environment)]).encode()
-        with ours, ThreadPoolExecutor(3) as threads:
-            ours.settimeout(patience)
-            with self._turn:
-                socket.send_fds(self._control, [told], [theirs.fileno(), stdin, stdout, stderr])
-            theirs.close()
-            for end in (stdin, stdout, stderr):
-                os.close(end)
-            threads.submit(_write, to_stdin, given)
-            said = [threads.submit(_read, end) for end in (from_stdout, from_stderr)]
-            (pid,) = _STATUS.unpack(ours.recv(_STATUS.size))
+        """Its exit code, stdout and stderr. Raises TimeoutExpired where it has not ended in time; then it is killed."""
+        command = self.start(arguments, directory, environment)
+        with ThreadPoolExecutor(3) as threads:
+            threads.submit(_write, command.stdin, given)
+            said = [threads.submit(_read, stream) for stream in (command.stdout, command.stderr)]
             try:
-                (status,) = _STATUS.unpack(ours.recv(_STATUS.size))
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
+                code = command.wait(patience)
+            except subprocess.TimeoutExpired:
+                command.kill()
                 raise
-            return os.waitstatus_to_exitcode(status), said[0].result(), said[1].result()
+            return code, said[0].result(), said[1].result()
 
     def close(self) -> None:
         self._control.close()
@@ -90,16 +132,15 @@ def _decisive(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(_DECIDES)}
 
 
-def _write(end: int, given: bytes) -> None:
-    try:
-        with open(end, "wb") as stream:
-            stream.write(given)
-    except BrokenPipeError:
-        pass  # it wanted no more
+def _write(stream: io.FileIO, given: bytes) -> None:
+    with suppress(BrokenPipeError), stream:  # it may want no more
+        left = memoryview(given)
+        while left:
+            left = left[stream.write(left) :]
 
 
-def _read(end: int) -> bytes:
-    with open(end, "rb") as stream:
+def _read(stream: IO[bytes]) -> bytes:
+    with stream:
         return stream.read()
 
 
@@ -156,18 +197,24 @@ def _text(stream: IO[bytes], like: io.TextIOWrapper) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, like.encoding, like.errors, line_buffering=like.line_buffering)
 
 
-def _import_all() -> None:
+def _prepare() -> None:
+    """All that each command would begin with. What is there by then is nobody's to collect: to look for garbage in it
+    would copy it."""
     import pkgutil
     from importlib import import_module
 
     import dora_state.cli
+    from domain.folding import FOLDER
     from dora_state.cli.app import command
 
     command()
     for module in pkgutil.walk_packages(dora_state.cli.__path__, "dora_state.cli."):
         import_module(module.name)
+    dict(FOLDER.stamps)
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
-    _import_all()
+    _prepare()
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.command_line import ROOT, CommandLine, Ended
+from tests.support.warm_line import Forked
 
 
 class WorkerProcess:
     """One `dora-state worker`. `said` is what it told so far, a line each."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked) -> None:
         self._process = process
         self.said: list[str] = []
         self._is_silent = False
@@ -85,7 +86,7 @@ class Workers:
     def __call__(self, *roles: str) -> Iterator[WorkerProcess]:
         """A worker that runs when the block begins, and at its end is gone in any case."""
         chosen = [argument for role in roles for argument in ("--role", role)]
-        worker = WorkerProcess(self.line.start("worker", *chosen))
+        worker = WorkerProcess(self.line.begin("worker", *chosen))
         try:
             worker.wait_for("is running")
             yield worker
