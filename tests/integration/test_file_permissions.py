@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from infrastructure.xes.sort import sort_xes
-from tests.support.command_line import CommandLine, finish, lines
+from tests.support.command_line import CommandLine, lines
+from tests.support.serving import ServerProcess
 from tests.support.xes_logs import LoggedEvent, LoggedTrace, xes
 
 OTHERS = 0o077
-UNDER_ANY_UMASK = """
-import os, sys
-os.umask(0)
-from dora_state.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def others_may(directory: Path) -> list[str]:
@@ -54,23 +48,21 @@ def no_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_everything_under_a_home_is_for_its_owner_alone(place: Path) -> None:
+def test_everything_under_a_home_is_for_its_owner_alone(place: Path, no_umask: None) -> None:
     home = place / "h"
     line = CommandLine(home)
-    line.program = ["-c", UNDER_ANY_UMASK]
-    server = line.start("serve", "--port", "0")
+    server = ServerProcess(line.begin("serve", "--port", "0"))
     try:
-        assert server.stderr is not None
-        while b"Listening on" not in (said := server.stderr.readline()):
-            assert said
+        assert server.url
         register = {"type": "RegisterAgent", "data": {"agent_id": "a", "agent_type": "t"}}
         assert line("submit", "-", given=lines(register)).code == 0
         (place / "log.xes").write_text(xes(LoggedTrace("case", (LoggedEvent(),))))
         imported = line("--tenant", "bank", "import", "xes", str(place / "log.xes"))
         assert imported.code == 0, imported.err
         assert others_may(home) == []
+        assert server.end().code == 0
     finally:
-        assert finish(server, signal.SIGTERM).code == 0
+        server.leave_nothing()
     kinds = {path.name for path in home.iterdir()}
     assert kinds > {"pgdata", "valkey", "log", "run", "imports", "supervisor.json", "users.lock"}
     assert others_may(home) == []
@@ -85,9 +77,10 @@ def test_what_an_import_has_sorted_is_for_its_owner_alone(place: Path, no_umask:
         assert sum(1 for _ in found) == 200
 
 
-def test_what_commands_write_about_the_past_is_for_its_owner_alone(place: Path, database_url: str, tenant: str) -> None:
+def test_what_commands_write_about_the_past_is_for_its_owner_alone(
+    place: Path, database_url: str, tenant: str, no_umask: None
+) -> None:
     line = CommandLine(place / "h", DORA_STATE_DATABASE_URL=database_url, DORA_STATE_TENANT=tenant)
-    line.program = ["-c", UNDER_ANY_UMASK]
     create = {"type": "CreateWorkflow", "data": {"workflow_id": "w", "definition_id": "d"}}
     assert line("submit", "-", given=lines(create)).code == 0
     (place / "out").mkdir(mode=0o700)

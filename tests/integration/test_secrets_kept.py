@@ -5,6 +5,7 @@ import base64
 import contextlib
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -195,7 +196,7 @@ async def test_passwords_in_files_are_told_to_the_processes_that_we_start_and_to
         (tmp_path / name).write_text(house.settings.pop(name))
         files[f"{name}_FILE"] = str(tmp_path / name)
     del house.settings["READ_DATABASE_URL"]
-    (tmp_path / "log.xes").write_text(xes(*(LoggedTrace(f"case {n}", (LoggedEvent(),) * 5) for n in range(40))))
+    (tmp_path / "log.xes").write_text(xes(*(LoggedTrace(f"case {n}", (LoggedEvent(),) * 16) for n in range(100))))
     line = house.with_settings(**files, LOG_LEVEL="warning")
     process = line.start("import", "xes", str(tmp_path / "log.xes"))
     seen = await asyncio.to_thread(watched, house, process.pid)
@@ -215,6 +216,7 @@ def watched(house: House, pid: int) -> int:
             for what, text in of_process(pid):
                 house.secrets.hear(what, text)
             pids |= {pid, *(child.pid for child in process.children(recursive=True))}
+            time.sleep(0.02)  # it is to get on
     return len(pids)
 
 

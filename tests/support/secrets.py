@@ -2,6 +2,7 @@
 
 import base64
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,18 +24,19 @@ class Secrets:
 
     passwords: dict[str, str] = field(default_factory=lambda: {name: _password(name) for name in NAMES})
     keys: list[str] = field(default_factory=list)
-    told: dict[str, str] = field(default_factory=dict)
+    told: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def in_url(self, name: str) -> str:
         return quote(self.passwords[name], safe="")
 
     def hear(self, who: str, what: str) -> str:
-        self.told[who] = self.told.get(who, "") + what
+        self.told[who].append(what)
         return what
 
     def heard(self) -> list[str]:
         """Each secret that was told, and by whom."""
-        return [f"{who} told {name}" for who, text in self.told.items() for name, one in self._forms() if one in text]
+        said = {who: "".join(texts) for who, texts in self.told.items()}
+        return [f"{who} told {name}" for who, text in said.items() for name, one in self._forms() if one in text]
 
     def _forms(self) -> Iterator[tuple[str, str]]:
         for name, password in self.passwords.items():

@@ -1,8 +1,8 @@
 """Commands in processes of their own that need not start: each is forked from one that has imported the program.
 
 A command imports for longer than it works, and tests run hundreds of them. What is forked is the program from its
-`main` on, with its own arguments, environment, directory and standard streams; how it starts is tried by those
-that `CommandLine.start` begins, and by the walk-through of the README.
+`main` on, with its own arguments, environment, directory and standard streams, and the umask of whoever runs it; how
+it starts is tried by those that `CommandLine.start` begins, and by the walk-through of the README.
 """
 
 import atexit
@@ -92,7 +92,7 @@ class WarmLine:
         """It goes on by itself; whoever starts it sees to its end, and closes its streams."""
         ours, theirs = socket.socketpair()
         (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = [os.pipe() for _ in range(3)]
-        told = json.dumps([list(arguments), str(directory), dict(environment)]).encode()
+        told = json.dumps([list(arguments), str(directory), dict(environment), _umask()]).encode()
         with self._turn:
             socket.send_fds(self._control, [told], [theirs.fileno(), stdin, stdout, stderr])
         theirs.close()
@@ -130,6 +130,11 @@ def warm_line() -> WarmLine:
 
 def _decisive(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(_DECIDES)}
+
+
+def _umask() -> int:
+    os.umask(now := os.umask(0o077))
+    return now
 
 
 def _write(stream: io.FileIO, given: bytes) -> None:
@@ -179,7 +184,8 @@ def _keep(asker: socket.socket, told: bytes, streams: Sequence[int]) -> None:
 def _command(told: bytes, streams: Sequence[int]) -> int:
     from dora_state.cli import main
 
-    arguments, directory, environment = json.loads(told)
+    arguments, directory, environment, umask = json.loads(told)
+    os.umask(umask)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
