@@ -7,22 +7,21 @@ caches and processes that outlive their test know the old one), and not in the s
 """
 
 import asyncio
+import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
 import psycopg
 import psycopg.sql
 
-from domain.errors import LogError
 from infrastructure import sql
-from infrastructure.database import CONTROL_SCHEMA, Role, assume, connect, tenant_schema
+from infrastructure.database import CONTROL_SCHEMA, Role, parameters, search_path, tenant_schema
 from infrastructure.migrations import drop_tenant, migrate
 from infrastructure.rebuilds import schemas_beside
-from tests.support.postgres import Connection, rows, value
 
 _TABLES = """
     SELECT quote_ident(relname) FROM pg_class
@@ -131,21 +130,20 @@ async def lend(database_url: str) -> str:
     name = new_name()
     if idle := _idle[database_url]:
         before = idle.pop()
-        await _rename(database_url, before, name)
+        await asyncio.to_thread(_rename, database_url, before, name)
         _made[name] = _made.pop(before)
     else:
         await migrate(database_url, name)
-        async with _owned(database_url, name) as connection:
-            _made[name] = await _look(connection)
+        _made[name] = await asyncio.to_thread(_look, database_url, name)
     return name
 
 
 async def give_back(database_url: str, tenant: str) -> None:
     try:
-        if await _emptied(database_url, tenant, _made[tenant]):
+        if await asyncio.to_thread(_emptied, database_url, tenant, _made[tenant]):
             _idle[database_url].append(tenant)
             return
-    except (psycopg.Error, LogError):
+    except psycopg.Error:
         pass  # somebody holds it, or the login may not: then it is dropped
     del _made[tenant]
     await drop_tenant(database_url, tenant)
@@ -175,56 +173,85 @@ def drop_idle() -> None:
     with ThreadPoolExecutor(max_workers=1) as thread:
         thread.submit(asyncio.run, drop()).result()
     _idle.clear()
+    for connection in _kept.values():
+        connection.close()
+    _kept.clear()
 
 
-@asynccontextmanager
-async def _owned(database_url: str, tenant: str) -> AsyncIterator[Connection]:
-    """With the login's rights, of which triggers take no notice."""
-    async with await connect(database_url, f"dora-state tests {tenant}") as connection:
-        await assume(connection, tenant_schema(tenant), Role.MIGRATOR)
-        await connection.execute("RESET ROLE")
-        await connection.execute("SET session_replication_role = replica")
-        await connection.execute("SET lock_timeout = '1s'")
-        yield connection
+_kept: dict[str, psycopg.Connection] = {}
+"""By the server. It knows the catalogues of tenants by heart, which a new one would have to read for each test."""
+_turn = threading.Lock()
 
 
-async def _look(connection: Connection) -> _Made:
-    look, clock = await value(connection, _LOOK), await value(connection, _CLOCK)
-    tables = [str(name) for (name,) in await rows(connection, _TABLES)]
+@contextmanager
+def _owned(database_url: str, tenant: str) -> Iterator[psycopg.Connection]:
+    """A transaction with the login's rights, of which triggers take no notice."""
+    with _turn:
+        kept = _kept.get(database_url)
+        if kept is None or kept.broken or kept.closed:
+            kept = psycopg.connect(database_url, **parameters(database_url, "dora-state tests"))
+            _kept[database_url] = kept
+        with kept.transaction():
+            kept.execute("SET LOCAL session_replication_role = replica")
+            kept.execute("SET LOCAL lock_timeout = '1s'")
+            kept.execute("SET LOCAL jit = off")
+            _see(kept, tenant_schema(tenant))
+            yield kept
+
+
+def _see(connection: psycopg.Connection, schema: str) -> None:
+    connection.execute("SELECT set_config('search_path', %s, true)", (search_path(schema),))
+
+
+@contextmanager
+def _as_migrator(connection: psycopg.Connection) -> Iterator[None]:
+    """What is made or altered there is the migrator's."""
+    connection.execute(f"SET LOCAL ROLE {Role.MIGRATOR}")
+    yield
+    connection.execute("RESET ROLE")
+
+
+def _look(database_url: str, tenant: str) -> _Made:
+    with _owned(database_url, tenant) as connection:
+        return _seen(connection)
+
+
+def _seen(connection: psycopg.Connection) -> _Made:
+    ((look,),) = connection.execute(_LOOK).fetchall()
+    ((clock,),) = connection.execute(_CLOCK).fetchall()
+    tables = [str(name) for (name,) in connection.execute(_TABLES).fetchall()]
     asked = " UNION ALL ".join(f"SELECT '{name}', json_agg(t)::text FROM {name} AS t" for name in tables)
-    found = await rows(connection, asked)
+    found = connection.execute(asked).fetchall()
     return _Made(str(look), str(clock), {str(name): str(kept) for name, kept in found if kept is not None})
 
 
-async def _emptied(database_url: str, tenant: str, made: _Made) -> bool:
+def _emptied(database_url: str, tenant: str, made: _Made) -> bool:
     """Whether a tenant is now as it was made; its name is free then."""
-    async with _owned(database_url, tenant) as connection, connection.transaction():
-        await connection.execute(_EMPTY)
+    with _owned(database_url, tenant) as connection:
+        connection.execute(_EMPTY)
         for name, kept in made.rows.items():
-            restored = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, %s)"
-            await connection.execute(restored, (kept,))
-        await connection.execute(f"SET LOCAL ROLE {Role.MIGRATOR}")
-        await connection.execute(made.clock)
-        await connection.execute("SELECT point_to_open_month()")
-        await connection.execute("RESET ROLE")
-        if await _look(connection) != made:
+            connection.execute(f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, %s)", (kept,))
+        with _as_migrator(connection):
+            connection.execute(made.clock)
+            connection.execute("SELECT point_to_open_month()")
+        if _seen(connection) != made:
             return False
         for beside in schemas_beside(tenant):
-            await connection.execute(sql.named("setup/drop_schema", schema=beside))
-        await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
-        await connection.execute(sql.load("setup/forget_tenant"), (tenant,))
+            connection.execute(sql.named("setup/drop_schema", schema=beside))
+        _see(connection, CONTROL_SCHEMA)
+        connection.execute(sql.load("setup/forget_tenant"), (tenant,))
     return True
 
 
-async def _rename(database_url: str, before: str, now: str) -> None:
+def _rename(database_url: str, before: str, now: str) -> None:
     schema = tenant_schema(now)
-    async with await connect(database_url, f"dora-state tests {now}") as connection, connection.transaction():
-        await assume(connection, CONTROL_SCHEMA, Role.MIGRATOR)
-        await connection.execute(
+    with _owned(database_url, before) as connection, _as_migrator(connection):
+        connection.execute(
             psycopg.sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(
                 *map(psycopg.sql.Identifier, (tenant_schema(before), schema))
             )
         )
-        await connection.execute(sql.load("setup/record_tenant"), (now, schema))
-        await assume(connection, schema, Role.MIGRATOR)
-        await connection.execute(_SEE_OWN)
+        _see(connection, CONTROL_SCHEMA)
+        connection.execute(sql.load("setup/record_tenant"), (now, schema))
+        _see(connection, schema)
+        connection.execute(_SEE_OWN)
