@@ -29,16 +29,16 @@ help: ## Show this
 demo: $(INSTALLED) ## Watch a DORA compliance assessment run on the embedded servers
 	@$(BIN)/dora-state demo
 
-test: $(INSTALLED) ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED) ## Run the tests, but for the long ones
+	@$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-coverage: $(INSTALLED) ## Run all tests, show what they leave out, and fail below the limits of pyproject.toml; takes twice as long
+coverage: $(INSTALLED) ## Run the same tests, show what they leave out, and fail below the limits of pyproject.toml; takes twice as long
 	@rm -f build/coverage.json
 	@tests=0; $(MAKE) --no-print-directory test ARGS="--timeout 600 --cov --cov-report=term --cov-report=json:build/coverage.json $(ARGS)" || tests=$$?; \
 		$(BIN)/python -m tests.coverage_limits build/coverage.json && exit $$tests
 
-test-long: $(INSTALLED) ## Run the tests that take minutes: the whole of the bank's log, memory of an import, more seeds of what may go wrong
-	@$(BIN)/python -m pytest tests/long $(ARGS)
+test-long: $(INSTALLED) ## Run the long tests: the whole of the bank's log, memory of an import, an earlier release, more seeds of what may go wrong
+	@$(BIN)/python -m pytest -m long tests/contract tests/e2e tests/integration tests/property tests/unit tests/long $(ARGS)
 
 fuzz: $(INSTALLED) ## Give what nobody means to every way in, for DURATION seconds: commands, files, words, settings, HTTP
 	@$(BIN)/python -m tests.fuzz --seconds $(DURATION) $(if $(SEED),--seed $(SEED))

@@ -118,7 +118,7 @@ def test_a_backend_that_outlives_its_killed_postmaster_does_not_stop_the_next_st
         connection.pgconn.finish()
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.4])
+@pytest.mark.parametrize("seconds", [0.25, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (0.1, 0.4))])
 def test_a_start_that_is_killed_while_the_data_is_made_is_done_anew(seconds: float) -> None:
     with fresh_home() as home:
         user = User(home)

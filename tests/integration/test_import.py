@@ -48,7 +48,7 @@ def random_trace(chance: random.Random, name: str) -> LoggedTrace:
     return LoggedTrace(name, tuple(events))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_every_workflow_at_every_moment_agrees_with_the_raw_log(into: Tenant, seed: int) -> None:
     chance = random.Random(seed)
     path = into.write(*(random_trace(chance, f"case {number}/{seed}") for number in range(30)))

@@ -176,6 +176,7 @@ async def test_killed_in_the_middle_it_says_what_is_there_and_goes_on(
     await assert_is_whole(into, await into.imports(path.rename(into.home / "renamed.xes"), "continue"), whole)
 
 
+@pytest.mark.long
 async def test_an_append_that_outlives_the_killed_run_is_waited_for(
     into: Tenant, whole: tuple[Tenant, ImportReport]
 ) -> None:
@@ -252,6 +253,7 @@ async def until_waiting_for_the_append_lock(into: Tenant, backends: int) -> bool
     return False
 
 
+@pytest.mark.long
 async def test_killed_and_started_anew_nothing_of_before_is_left(
     into: Tenant, whole: tuple[Tenant, ImportReport]
 ) -> None:
@@ -289,6 +291,7 @@ async def test_killed_before_anything_is_recorded_the_tenant_is_as_good_as_new(i
     assert not await into.importing()
 
 
+@pytest.mark.long
 async def test_without_the_sorted_files_it_sorts_again_as_of_then(
     into: Tenant, whole: tuple[Tenant, ImportReport]
 ) -> None:
@@ -346,6 +349,7 @@ async def test_a_crash_after_the_last_event_is_gone_on_from(
     await assert_is_whole(into, await into.imports(path, "continue"), whole)
 
 
+@pytest.mark.long
 async def test_two_imports_at_once_do_not_touch_each_other(into: Tenant, whole: tuple[Tenant, ImportReport]) -> None:
     path = into.write(*traces())
     process, _ = await start_and_reach(into, path, 500)

@@ -55,6 +55,7 @@ async def test_an_event_of_200_megabytes_is_refused_and_harms_nobody(log: Postgr
     assert isinstance((await log.append([large("task-1", MAX_EVENT_BYTES - 100)]))[0], Appended)
 
 
+@pytest.mark.long
 async def test_a_fold_takes_large_events_some_at_a_time(log: PostgresEventLog) -> None:
     for version in range(8):
         assert isinstance((await log.append([large("task-1", 10 * MEGABYTE, version)]))[0], Appended)
@@ -69,6 +70,7 @@ async def test_a_fold_takes_large_events_some_at_a_time(log: PostgresEventLog) -
         assert whole.last.version == 8
 
 
+@pytest.mark.long
 async def test_the_log_and_a_stream_are_read_some_megabytes_at_a_time_and_nothing_is_left_out(
     log: PostgresEventLog,
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_worker_that_is_killed_in_the_midst_loses_nothing_and_does_nothi
     assert (await manager.platform.log.head()).position == 20
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_killed_again_and_again_loses_nothing(
     workers: Workers, queue: CommandQueue, manager: StateManager
 ) -> None:

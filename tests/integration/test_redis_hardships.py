@@ -246,7 +246,7 @@ async def _is_running(house: House) -> bool:
     return bool((await house.readers.state("workflow", "w-0"))["state"] == "running")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
 async def test_whatever_happens_to_redis_in_the_end_all_is_as_the_log_says(
     house: House, server: RedisServer, seed: int
 ) -> None:

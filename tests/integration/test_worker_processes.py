@@ -128,6 +128,7 @@ async def test_when_a_worker_is_killed_the_other_one_does_it_all(
     assert workers.line("replay", "--check").code == 0
 
 
+@pytest.mark.long
 async def test_workers_that_are_killed_at_any_moment_leave_nothing_undone_and_nothing_done_twice(
     workers: Workers, manager: StateManager
 ) -> None:
