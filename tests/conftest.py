@@ -18,7 +18,7 @@ from infrastructure.embedded import EmbeddedServers
 from infrastructure.event_store import Appender, PostgresEventLog
 from infrastructure.migrations import drop_tenant
 from infrastructure.pools import Pool, open_pool
-from tests.support.homes import home_of_run, remove_homes_of_run
+from tests.support.homes import home_of_run, remove_homes_of_run, write_to_memory
 from tests.support.postgres import tenants_of
 from tests.support.tenants import drop_idle, lent, new_name
 
@@ -26,6 +26,7 @@ from tests.support.tenants import drop_idle, lent, new_name
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["DORA_STATE_TEST_RUN"] = uuid4().hex[:12]
+        write_to_memory()
     # Whatever the environment says, a test that names no home must not touch a person's.
     for name in [name for name in os.environ if name.startswith("DORA_STATE_") and "_TEST_" not in name]:
         del os.environ[name]
