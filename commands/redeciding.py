@@ -40,9 +40,7 @@ def redecide_task(task: Task | None, event: Event, version: int, workflow: Workf
             decided = tasks.unassign(task, event.reason, at)
         case tasks.TaskStarted():
             workflows.require_running(workflow, "given started tasks")
-            decided = tasks.start(task, event.estimated_completion, None, at)
-            # A default limit that the system had then counts too.
-            decided = [event] if decided else []
+            decided = tasks.start(task, event.estimated_completion, _default_limit(event), at)
         case tasks.TaskProgressed():
             decided = tasks.report_progress(task, event)
         case tasks.TaskPhaseCompleted():
@@ -109,6 +107,15 @@ def redecide_workflow(workflow: Workflow | None, event: Event, past: Callable[[i
         case _:
             raise _not_so(event)
     return _same(decided, event)
+
+
+def _default_limit(event: tasks.TaskStarted) -> float | None:
+    """What the system must have had then, in seconds; it counts for a task that has no limit of its own."""
+    if event.deadline is None:
+        return None
+    if event.deadline < event.at:
+        raise _not_so(event)
+    return (event.deadline - event.at).total_seconds()
 
 
 def _restores_task(task: Task, event: tasks.TaskRolledBack, version: int) -> bool:
