@@ -72,10 +72,8 @@ def note_on_workflow(work: Work, task: Task, outputs_before: Mapping[str, object
     work.record(WORKFLOW, task.workflow_id, workflows.change_task(workflow, change))
 
 
-def free_holdings(
-    work: Work, task: Task, outcome: SlotOutcome, measured: bool = True, keep_reservation: bool = False
-) -> None:
-    """Give back the slot and the reservation of a task that is assigned or running.
+def free_holdings(work: Work, task: Task, outcome: SlotOutcome, measured: bool = True) -> None:
+    """Give back the slot of a task that is assigned or running, and its reservation, unless that has expired.
 
     `measured` is false where nobody saw how long the task took, so that it spoils no average.
     """
@@ -87,22 +85,20 @@ def free_holdings(
         seconds = max(0.0, (work.now - task.started_at).total_seconds())
     agent = work.get(AGENT, task.agent_id)
     work.record(AGENT, task.agent_id, agents.free_slot(agent, task.task_id, outcome, seconds, work.now))
-    if task.pool_id and task.reservation_id and not keep_reservation:
+    if task.pool_id and task.reservation_id:
         pool = work.get(POOL, task.pool_id)
         reason = f"task {outcome.replace('_', ' ')}"
         work.record(POOL, task.pool_id, pools.release(pool, task.reservation_id, reason, work.now))
 
 
-def end_task(
-    work: Work, task_id: str, events: list[Event], *, measured: bool = True, reservation_gone: bool = False
-) -> None:
+def end_task(work: Work, task_id: str, events: list[Event]) -> None:
     """Record a task's end with all that follows: what it held, who waited for it, its workflow."""
     if not events:
         return
     task = work.get(TASK, task_id)
     ended = TASK.evolve(task.copy(), events[-1])
     outcome: SlotOutcome = ended.state  # type: ignore[assignment]  # an end state, and those are outcomes
-    free_holdings(work, task, outcome, measured, keep_reservation=reservation_gone)
+    free_holdings(work, task, outcome)
     workflow_id = task.workflow_id
     record_on_task(work, task_id, events)
     if outcome == "completed":
@@ -110,10 +106,10 @@ def end_task(
     follow_up(work, workflow_id, work.get(TASK, task_id))
 
 
-def release_task(work: Work, task_id: str, reason: str, *, reservation_gone: bool = False) -> None:
+def release_task(work: Work, task_id: str, reason: str) -> None:
     """Take an assigned task from its agent; it waits for another assignment."""
     task = work.get(TASK, task_id)
-    free_holdings(work, task, "unassigned", keep_reservation=reservation_gone)
+    free_holdings(work, task, "unassigned")
     record_on_task(work, task_id, tasks.unassign(task, reason, work.now))
 
 

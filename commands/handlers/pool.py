@@ -67,4 +67,4 @@ def expire(work: Work, command: messages.ExpireReservations) -> None:
         work.record(POOL, command.pool_id, pools.expire(pool, reservation_id, work.now))
         if task_id is not None:
             events = tasks.lose_reservation(work.get(TASK, task_id), work.now)
-            steps.end_task(work, task_id, events, reservation_gone=True)
+            steps.end_task(work, task_id, events)

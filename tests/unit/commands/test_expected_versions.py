@@ -39,12 +39,13 @@ def test_one_that_is_not_current_is_told_with_the_current_one() -> None:
 
 
 @pytest.mark.usefixtures("nobody_is_alone")
-def test_one_that_another_process_has_made_current_is_taken() -> None:
+@pytest.mark.parametrize("workflow_id", ["wf", "wf-2024-17"])
+def test_one_that_another_process_has_made_current_is_taken(workflow_id: str) -> None:
     world = World()
-    world.given(create_workflow())
-    World(world.log, world.clock).given(START)
+    world.given(create_workflow(workflow_id))
+    World(world.log, world.clock).given(workflows.StartWorkflow(workflow_id=workflow_id))
     at = world.clock.pass_(60)
-    world.accept(PAUSE, expected=2)
+    world.accept(workflows.PauseWorkflow(workflow_id=workflow_id), expected=2)
     assert decode(world.log.events[-1]).at == at
 
 

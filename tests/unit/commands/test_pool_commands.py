@@ -7,6 +7,7 @@ import pytest
 
 from commands.messages import Command
 from commands.messages import pool as pools
+from commands.messages.transaction import Transaction
 from domain.pool import Reservation
 from tests.support.command_world import World, assign, create_pool, envelope, running_world
 
@@ -73,6 +74,14 @@ def test_a_reservation_has_an_id_that_follows_from_the_commands_and_is_released_
     world.accept(release)
     world.unchanged(release)
     assert world.pool().allocated["cpu"] == 0
+
+
+def test_each_reservation_of_one_command_has_an_id_of_its_own() -> None:
+    world = world_with_pool()
+    reserve = pools.Reserve(pool_id="pool", resources={"cpu": "1"})
+    world.accept(Transaction(commands=(reserve, reserve, reserve)))
+    assert len(world.pool().reservations) == 3
+    assert world.pool().allocated["cpu"] == 3
 
 
 def test_what_a_task_holds_is_released_with_the_task_alone() -> None:

@@ -1,0 +1,150 @@
+"""What commands that end tasks have in common: what they free, what they stand on, and how often they ask the log."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from commands.messages import Command
+from commands.messages import agent as agents
+from commands.messages import task as tasks
+from commands.messages import workflow as workflows
+from tests.support.command_world import World, add_task, assign, register_agent, running_world, start
+from tests.support.memory_log import MemoryEventLog
+
+COMPLETE = tasks.CompleteTask(task_id="t1")
+FAIL = tasks.FailTask(task_id="t1", error="broken")
+CANCEL = tasks.CancelTask(task_id="t1", reason="late")
+FAIL_WORKFLOW = workflows.FailWorkflow(workflow_id="wf", error="wrong")
+
+
+def roll_back(to_version: int) -> Command:
+    return workflows.RollBackWorkflow(workflow_id="wf", to_version=to_version, reason="wrong", operator="me")
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (COMPLETE, "task completed"),
+        (FAIL, "task failed"),
+        (tasks.TimeOutTask(task_id="t1"), "task timed out"),
+        (CANCEL, "task cancelled"),
+        (roll_back(3), "task rolled back"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_reservation_says_in_words_why_it_was_released(command: Command, reason: str) -> None:
+    world = running_world()
+    world.given(add_task("t1", timeout=10.0, resource_requirements={"cpu": "2"}), tasks.ScheduleTask(task_id="t1"))
+    start(world, "t1")
+    world.clock.pass_(10)
+    (released,) = [event for event in world.accept(command) if event.type == "ReservationReleased"]
+    assert released.model_dump()["reason"] == reason
+
+
+def test_a_task_that_holds_nothing_any_more_does_not_stand_on_the_agent_that_did_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = running_world()
+    world.given(add_task("t1", max_attempts=2), tasks.ScheduleTask(task_id="t1"))
+    start(world, "t1")
+    world.given(FAIL)
+    assert world.task("t1").agent_id == "agent"
+    append, stands_on = world.log.append, set[str]()
+
+    async def listening(commands: Any) -> Any:
+        stands_on.update(*(command.expected for command in commands))
+        return await append(commands)
+
+    monkeypatch.setattr(world.log, "append", listening)
+    world.accept(CANCEL)
+    assert stands_on == {"task-t1", "workflow-wf"}
+
+
+def test_a_workflow_that_fails_of_a_long_error_tells_its_beginning() -> None:
+    world = running_world("t1")
+    start(world, "t1")
+    error = "x" * 10_000  # as long as a task's may be
+    world.given(tasks.FailTask(task_id="t1", error=error))
+    assert world.workflow().error == f"task t1 failed: {error}"[:10_000]
+
+
+def test_what_a_rollback_cancels_ended_when_it_did() -> None:
+    world = running_world("t1")
+    to_version = len(world.stream("workflow-wf"))
+    for task_id in ("over", "open"):
+        world.given(add_task(task_id), tasks.ScheduleTask(task_id=task_id))
+    start(world, "over")
+    world.given(tasks.CompleteTask(task_id="over"))
+    ended = world.task("over").ended_at
+    world.clock.pass_(60)
+    world.accept(roll_back(to_version))
+    shown = world.workflow().tasks
+    assert {task_id: (view.state, view.end_time) for task_id, view in shown.items()} == {
+        "t1": ("scheduled", None),
+        "over": ("cancelled", ended),
+        "open": ("cancelled", world.clock()),
+    }
+    assert world.task("over").ended_at == ended
+
+
+# --- round trips ----------------------------------------------------------------------------------------------
+
+
+class Listening(MemoryEventLog):
+    """Keeps what was asked for, each time."""
+
+    def __init__(self, clock: Callable[[], Any]) -> None:
+        super().__init__(clock)
+        self.asked: list[list[str]] = []
+
+    async def read_folds(self, requests: Any, **options: Any) -> Any:
+        self.asked.append([request.stream_id for request in requests])
+        return await super().read_folds(requests, **options)
+
+
+def with_tasks_that_wait(count: int) -> World:
+    world = running_world("t1")
+    world.given(*(add_task(f"w{n}", requires=("t1",)) for n in range(count)))
+    start(world, "t1")
+    return world
+
+
+def with_tasks_at_one_agent(count: int) -> World:
+    world = running_world(*(f"t{n}" for n in range(count)), on_task_failure="continue")
+    world.given(agents.ChangeCapacity(agent_id="agent", max_concurrent_tasks=20))
+    start(world, *(f"t{n}" for n in range(count)), pool_id=None)
+    return world
+
+
+def with_tasks_at_many_agents(count: int) -> World:
+    world = running_world(*(f"t{n}" for n in range(count)))
+    for n in range(count):
+        world.given(register_agent(f"a{n}"), assign(f"t{n}", f"a{n}", pool_id="pool"))
+    return world
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        (with_tasks_that_wait, COMPLETE),
+        (with_tasks_at_one_agent, agents.DeregisterAgent(agent_id="agent")),
+        (with_tasks_at_many_agents, FAIL_WORKFLOW),
+        (with_tasks_at_many_agents, workflows.CancelWorkflow(workflow_id="wf", reason="r")),
+    ],
+    ids=["who wait", "at one agent", "at many that fail", "at many that are cancelled"],
+)
+def test_however_many_tasks_it_concerns_a_command_asks_the_log_as_often(
+    given: Callable[[int], World], command: Command
+) -> None:
+    asked = {}
+    for count in (2, 5):
+        before = given(count)
+        log = Listening(before.clock)
+        for event in before.log.events:
+            log.put_as_it_is(event)
+        World(log, before.clock).accept(command)
+        there = {event.stream_id for event in log.events}
+        assert all(stream_id in there for streams in log.asked for stream_id in streams)
+        asked[count] = len(log.asked)
+    assert asked[2] == asked[5]
