@@ -161,6 +161,7 @@ class Decider:
         if isinstance(command, Transaction):
             asking = [(envelope.command_id, one) for one in command.commands]
             loaded.update(await self._look_ahead(asking, now, recall, reader))
+            needs = Needs()  # what it needs still, it says again
         work = Work(recall, now, envelope.command_id, past)
         while True:
             if (needs.past or needs.end) and ahead:

@@ -10,7 +10,7 @@ from commands.messages import agent as agents
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from tests.support.command_world import World, add_task, assign, register_agent, running_world, start
-from tests.support.memory_log import MemoryEventLog
+from tests.support.listening_log import ListeningLog
 
 COMPLETE = tasks.CompleteTask(task_id="t1")
 FAIL = tasks.FailTask(task_id="t1", error="broken")
@@ -91,18 +91,6 @@ def test_what_a_rollback_cancels_ended_when_it_did() -> None:
 # --- round trips ----------------------------------------------------------------------------------------------
 
 
-class Listening(MemoryEventLog):
-    """Keeps what was asked for, each time."""
-
-    def __init__(self, clock: Callable[[], Any]) -> None:
-        super().__init__(clock)
-        self.asked: list[list[str]] = []
-
-    async def read_folds(self, requests: Any, **options: Any) -> Any:
-        self.asked.append([request.stream_id for request in requests])
-        return await super().read_folds(requests, **options)
-
-
 def with_tasks_that_wait(count: int) -> World:
     world = running_world("t1")
     world.given(*(add_task(f"w{n}", requires=("t1",)) for n in range(count)))
@@ -140,9 +128,7 @@ def test_however_many_tasks_it_concerns_a_command_asks_the_log_as_often(
     asked = {}
     for count in (2, 5):
         before = given(count)
-        log = Listening(before.clock)
-        for event in before.log.events:
-            log.put_as_it_is(event)
+        log = ListeningLog(before)
         World(log, before.clock).accept(command)
         there = {event.stream_id for event in log.events}
         assert all(stream_id in there for streams in log.asked for stream_id in streams)

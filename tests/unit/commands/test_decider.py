@@ -1,0 +1,121 @@
+"""What is loaded before it is asked for, what is loaded again, and what is not."""
+
+from typing import Any
+
+import pytest
+
+from commands.decider import Decider
+from commands.messages import pool as pools
+from commands.messages import task as tasks
+from commands.messages import workflow as workflows
+from commands.messages.transaction import Transaction
+from commands.work import Loaded
+from domain.values import iso
+from tests.support.command_world import (
+    World,
+    add_task,
+    assign,
+    at_once,
+    create_workflow,
+    envelope,
+    register_agent,
+    running_world,
+)
+from tests.support.listening_log import ListeningLog
+
+
+def start(workflow_id: str) -> workflows.StartWorkflow:
+    return workflows.StartWorkflow(workflow_id=workflow_id)
+
+
+def elsewhere(before: World, **options: Any) -> tuple[World, ListeningLog]:
+    """Another process, with nothing in memory."""
+    log = ListeningLog(before)
+    return World(log, before.clock, **options), log
+
+
+class TestBeforeCommandsAreDecided:
+    def prefetch(self, decider: Decider, *workflow_ids: str, **ahead: Loaded[Any]) -> bool:
+        asking = [envelope(start(one)) for one in workflow_ids]
+        known = {f"workflow-{workflow_id}": one for workflow_id, one in ahead.items()}
+        return at_once(decider.prefetch(asking, BEFORE.clock(), known))
+
+    def test_what_is_in_memory_or_on_its_way_is_not_loaded(self) -> None:
+        world, log = elsewhere(BEFORE)
+        at_once(world.decider.prefetch([envelope(start("w1")), envelope(start("w2"))], world.clock()))
+        log.asked.clear()
+        assert not self.prefetch(world.decider, "w1", "w2")
+        assert not self.prefetch(world.decider, "w3", "w4", w3=Loaded(2, None), w4=Loaded(2, None))
+        assert log.asked == []
+
+    def test_what_several_need_is_loaded_at_once(self) -> None:
+        world, log = elsewhere(BEFORE)
+        assert self.prefetch(world.decider, "w1", "w2")
+        assert log.asked[0] == ["workflow-w1", "workflow-w2"]
+
+    def test_what_one_needs_alone_is_loaded_when_it_is_decided(self) -> None:
+        world, log = elsewhere(BEFORE)
+        assert self.prefetch(world.decider, "w1")
+        assert log.asked == []
+
+
+BEFORE = World()
+BEFORE.given(*(create_workflow(one) for one in ("w1", "w2", "w3", "w4")))
+
+
+@pytest.mark.parametrize("warm", [(), ("wf",), ("wf", "agent")], ids=lambda warm: " and ".join(warm) or "nothing")
+@pytest.mark.parametrize("cache_size", [0, 1000])
+def test_a_transaction_loads_nothing_twice_and_nothing_that_is_in_memory(
+    warm: tuple[str, ...], cache_size: int
+) -> None:
+    before = running_world("t1", "t2", "t3")
+    before.given(register_agent("other"))
+    world, log = elsewhere(before, cache_size=cache_size)
+    if "wf" in warm:
+        world.accept(workflows.AmendWorkflow(workflow_id="wf", context={"a": 1}))
+    if "agent" in warm:
+        world.unchanged(register_agent())
+    kept = {stream_id for streams in log.asked for stream_id in streams} if cache_size else set()
+    log.asked.clear()
+    world.accept(
+        Transaction(commands=(assign("t1", pool_id="pool"), assign("t2", "other"), tasks.StartTask(task_id="t1")))
+    )
+    asked = [stream_id for streams in log.asked for stream_id in streams]
+    assert len(asked) == len(set(asked))
+    assert kept.isdisjoint(asked)
+    assert {"task-t1", "task-t2", "pool-pool", "agent-other"} <= set(asked)
+
+
+def test_only_what_others_have_moved_is_brought_up_to_date() -> None:
+    before = World()
+    before.given(create_workflow(), create_workflow("mine"))
+    world, log = elsewhere(before)
+    other = World(log, before.clock)
+    world.given(
+        workflows.AmendWorkflow(workflow_id="wf", context={"a": 1}),
+        start("mine"),
+    )
+    other.given(start("wf"), create_workflow("new"), pools.CreatePool(pool_id="pool", total={"cpu": "1"}))
+    log.asked.clear()
+
+    at_once(world.decider.catch_up())
+    assert log.asked == [["workflow-wf"]]
+    world.accept(workflows.PauseWorkflow(workflow_id="wf"))
+    assert world.committer.lost == 0
+
+    log.asked.clear()
+    at_once(world.decider.catch_up())
+    assert log.asked == []
+
+
+def test_what_was_not_there_yet_says_when_it_was_recorded_and_not_when_that_was_decided() -> None:
+    world = World()
+    world.accept(create_workflow())
+    world.accept(add_task("t1"))
+    world.accept(create_workflow("later"))  # in the same moment, so the log counts on from the one before
+    began = world.stream("workflow-later")[0].recorded_at
+    assert began > world.workflow("later").created_at
+    rollback = workflows.RollBackWorkflow(workflow_id="later", to_position=1, reason="r", operator="me")
+    answer = world.refuse(rollback, "rollback_before_beginning")
+    assert answer.problem is not None
+    assert answer.problem.facts["began"] == iso(began)
