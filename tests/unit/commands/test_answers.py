@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from commands import answers
-from commands.envelope import Answer, Problem
+from commands.envelope import Answer, Outcome, Problem
+from commands.messages.agent import Heartbeat
 from domain.errors import LockLost, LogUnavailable
 from domain.log import LockedOut
 from domain.values import iso
@@ -60,3 +61,10 @@ def test_an_error_is_answered_with_its_code_its_words_and_its_facts() -> None:
     problem = Problem("log_unavailable", "It is away.", {"since": 1})
     expected = Answer(given.command_id, "CreateWorkflow", "failed", problem=problem)
     assert answers.of_error(given, LogUnavailable("It is away.", since=1)) == expected
+
+
+@pytest.mark.parametrize("problem", [None, Problem("unknown_id", "There is no agent a.", {"id": "a"})])
+def test_a_heartbeat_is_answered_as_the_command_that_it_is(problem: Problem | None) -> None:
+    given = envelope(Heartbeat(agent_id="a"))
+    outcome: Outcome = "refused" if problem else "accepted"
+    assert answers.of_telemetry(given, problem) == Answer(given.command_id, "Heartbeat", outcome, problem=problem)

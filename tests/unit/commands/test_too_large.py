@@ -42,6 +42,20 @@ def test_events_that_are_too_large_together_are_refused_and_their_neighbours_are
     assert told(world.commit(large)[0]) == ("refused", "command_too_large"), "the first answer"
 
 
+def test_events_that_just_go_together_are_taken(small_commands: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.accept(create_workflow())
+    given = adds(8, 1_000)
+    answer = world.refuse(given, "command_too_large")
+    assert answer.problem is not None
+    size = answer.problem.facts["bytes"]
+    assert isinstance(size, int)
+    monkeypatch.setattr(preparing, "MAX_COMMAND_BYTES", size - 1)
+    world.refuse(given, "command_too_large")
+    monkeypatch.setattr(preparing, "MAX_COMMAND_BYTES", size)
+    world.accept(given)
+
+
 def test_an_event_that_is_too_large_is_refused_and_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "MAX_EVENT_BYTES", 5_000)
     world = World()
