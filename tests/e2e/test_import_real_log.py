@@ -6,14 +6,11 @@ A part of it, since the whole takes minutes: that is in tests/long.
 import asyncio
 import gzip
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from dora_state import Cut, DoraStateError, open_state_manager
@@ -21,11 +18,12 @@ from dora_state.importing import ImportReport, import_xes
 from dora_state.settings import Settings, load_settings
 from infrastructure.embedded import EmbeddedServers
 from tests.oracle import raw_xes
+from tests.support.command_line import CommandLine
 from tests.support.homes import furnished_home
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = Path(os.environ.get("DORA_STATE_TEST_XES") or ROOT.parent / "shared" / "data" / "bpic2012.xes.gz")
-TRACES = 250
+TRACES = 150
 PAIRS = 200
 BY_COMMAND_LINE = 5
 
@@ -112,21 +110,14 @@ def test_200_random_workflows_and_moments_agree_with_the_raw_log(
 
 def test_the_command_line_shows_the_same(imported: tuple[Settings, ImportReport], raw: raw_xes.RawLog) -> None:
     settings, _ = imported
+    line = CommandLine(settings.home, DORA_STATE_TENANT=settings.tenant)
     checked = 0
     for trace_id, moment in raw_xes.random_pairs(raw, BY_COMMAND_LINE, seed=1):
         expected = raw_xes.state_at(raw, trace_id, moment)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "dora_state", "--home", str(settings.home), "--tenant", settings.tenant),
-                *("show", "workflow", trace_id, "--at", moment.isoformat(), "--json"),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode == 0) == (expected is not None), done.stderr.decode()
+        shown = line("show", "workflow", trace_id, "--at", moment.isoformat(), "--json")
+        assert (shown.code == 0) == (expected is not None), shown.err
         if expected is not None:
-            assert _facts(orjson.loads(done.stdout), raw) == _expected_facts(expected), (trace_id, moment)
+            assert _facts(shown.json, raw) == _expected_facts(expected), (trace_id, moment)
             checked += 1
     assert checked
 

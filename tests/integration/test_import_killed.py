@@ -331,6 +331,7 @@ async def test_interrupted_it_leaves_without_a_word_too_much_and_goes_on(
     await assert_is_whole(into, await into.imports(path, "continue"), whole)
 
 
+@pytest.mark.long
 async def test_a_crash_after_the_last_event_is_gone_on_from(
     into: Tenant, whole: tuple[Tenant, ImportReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
