@@ -30,6 +30,8 @@ DEFAULT_QUEUE_SIZE = 10_000
 DEFAULT_GROUP_SIZE = 500
 MANY = 16
 """So many waiting commands are worth two appends."""
+FAULT_SECONDS = 0.05
+"""Between a fault and the next try."""
 logger = logging.getLogger(__name__)
 
 
@@ -117,6 +119,7 @@ class CommandBus:
             except Exception as error:  # the bus outlives whatever one group runs into
                 logger.exception("The command bus met a fault")
                 self._committer.abandon(LogUnavailable(f"The commands could not be committed ({error}); try again."))
+                await asyncio.sleep(FAULT_SECONDS)  # what fails each time would let nobody else work
             if self._flight is not None:
                 if not self._flight.done():
                     await self._rest()
