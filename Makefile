@@ -44,7 +44,7 @@ fuzz: $(INSTALLED) ## Give what nobody means to every way in, for DURATION secon
 	@$(BIN)/python -m tests.fuzz --seconds $(DURATION) $(if $(SEED),--seed $(SEED))
 
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
-	@$(BIN)/python -m tests.torture --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.torture --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 versions: $(INSTALLED) ## Run the integration and contract tests on other servers and other Pythons, as far as they are here
 	@$(BIN)/python -m tests.versions $(ARGS)

@@ -1,28 +1,46 @@
-"""`python -m tests.torture --seconds 600 --seed 1`: prints a report; 0 if all is as promised."""
+"""`make torture DURATION=600 SEED=1`: prints a report; 0 if all is as promised."""
 
 import argparse
 import asyncio
+import math
 import random
+import signal
 import sys
 from pathlib import Path
 
+from tests.torture.faults import KINDS
 from tests.torture.rig import torture
+
+LONGEST = 86_400.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="torture", description="Break everything, and see that nothing is lost.")
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=None)
+    parser = argparse.ArgumentParser(prog="make torture", description="Break everything, and see that nothing is lost.")
+    parser.add_argument("--duration", type=_seconds, default=600.0, help="seconds in which things break (600)")
+    parser.add_argument("--seed", type=int, default=None, help="what breaks, and when; by chance unless told")
     parser.add_argument("--report", type=Path, default=None, help="also write the report into this file")
-    parser.add_argument("--only", action="append", default=None, help="only faults of this kind; may be repeated")
+    kinds = f"only faults of this kind, of {', '.join(KINDS)}; may be repeated"
+    parser.add_argument("--only", action="append", default=None, choices=KINDS, metavar="KIND", help=kinds)
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
-    report = asyncio.run(torture(asked.seconds, seed, only=asked.only))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it clears up, as at Ctrl-C
+    try:
+        report = asyncio.run(torture(asked.duration, seed, only=asked.only))
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return 128 + signal.SIGINT
     text = "\n".join(report.lines())
     sys.stdout.write(f"{text}\n")
     if asked.report is not None:
         asked.report.write_text(text + "\n")
-    return 0 if report.is_good else 1
+    return 0 if report.is_good and not report.late else 1
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if math.isnan(seconds) or not 0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"must be seconds, more than 0 and at most {LONGEST:.0f}, and is {text}")
+    return seconds
 
 
 if __name__ == "__main__":

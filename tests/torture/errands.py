@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dora_state.cli.exits import Exit
 from tests.torture.stage import Stage
 
 ERRANDS: dict[str, list[str]] = {
@@ -17,6 +18,8 @@ ERRANDS: dict[str, list[str]] = {
     "maintain": ["maintain"],
     "diff": ["diff", "agent", "agent-1", "1", "now"],
 }
+EXPECTED = {Exit.DONE, Exit.REFUSED, Exit.NOT_FOUND, Exit.UNAVAILABLE}
+"""Whatever is away meanwhile."""
 PATIENCE = 90.0
 
 
@@ -49,5 +52,5 @@ class Errands:
         finally:
             process.kill()
         self.done[name, process.returncode] += 1
-        if b"Traceback" in told:
-            self.crashed.append(f"{name}: {told.decode()[-2000:]}")
+        if b"Traceback" in told or process.returncode not in EXPECTED:
+            self.crashed.append(f"{name} ended with {process.returncode}: {told.decode()[-2000:]}")

@@ -46,52 +46,10 @@ class Faults:
     skipped: Counter[str] = field(default_factory=Counter)
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
-    def kinds(self) -> dict[str, Callable[[], Awaitable[bool]]]:
-        """By name; each tells whether it hit anything."""
-        return {
-            "kill PostgreSQL": self._kill_postgres,
-            "kill a backend of PostgreSQL": self._kill_backend,
-            "kill the cache": self._kill_cache,
-            "kill the broker": self._kill_broker,
-            "kill the API": lambda: self._kill("api"),
-            "kill a worker": lambda: self._kill("worker"),
-            "kill the queue's worker": lambda: self._kill("queue"),
-            "kill a client": lambda: self._kill("client"),
-            "kill several at once": self._kill_several,
-            "kill PostgreSQL twice": self._kill_postgres_twice,
-            "cut within an append": lambda: self.stage.proxy.cut_within("asking"),
-            "cut within an answer": lambda: self.stage.proxy.cut_within("answering"),
-            "fall silent within an append": lambda: self.stage.proxy.cut_within("asking", silently=True),
-            "cut all connections": self._cut_all,
-            "delay all connections": self._delay,
-            "silence all connections": self._silence,
-            "stop a worker": lambda: self._stop("worker"),
-            "stop the API": lambda: self._stop("api"),
-            "stop PostgreSQL": self._stop_postgres,
-            "stop the cache": self._stop_cache,
-            "flush the cache": self._flush_cache,
-            "fill the disk": self._fill_disk,
-            "set the clock back": lambda: self._clock(-20),
-            "set the clock ahead": lambda: self._clock(20),
-            "reach the connection limit": self._too_many_connections,
-            "hold a transaction open": self._hold_transaction,
-            "lock the read models": self._lock_read_models,
-            "end all sessions": self._end_sessions,
-        }
-
-    async def happen(self) -> None:
-        """One of them; two in five come before the one in front has healed."""
-        kinds = self.kinds()
-        name = self.chance.choice(list(kinds))
-        await self._carry_out(name, kinds[name])
-
     async def carry_out(self, name: str) -> None:
-        await self._carry_out(name, self.kinds()[name])
-
-    async def _carry_out(self, name: str, fault: Callable[[], Awaitable[bool]]) -> None:
         began = time.time()
         try:
-            hit = await fault()
+            hit = await KINDS[name](self)
         except (*GONE, psycopg.Error, RedisError, OSError, LogError, AssertionError):
             hit = False  # what it was to hit is away by another
         if hit:
@@ -158,8 +116,8 @@ class Faults:
             self._one_of(group).send(signal.SIGKILL)
         if self.chance.random() < 0.5:
             self.stage.postmaster.kill()
-        if self.chance.random() < 0.3:
-            await self._begin_again(self.stage.cache)
+        servers = [one for one in (self.stage.cache, self.stage.broker) if self.chance.random() < 0.3]
+        await asyncio.gather(*map(self._begin_again, servers))
         return True
 
     def _one_of(self, group: str) -> Part:
@@ -293,3 +251,36 @@ class Faults:
         except (psycopg.Error, LogError):
             return False
         return True
+
+
+KINDS: dict[str, Callable[[Faults], Awaitable[bool]]] = {
+    "kill PostgreSQL": Faults._kill_postgres,
+    "kill a backend of PostgreSQL": Faults._kill_backend,
+    "kill the cache": Faults._kill_cache,
+    "kill the broker": Faults._kill_broker,
+    "kill the API": lambda faults: faults._kill("api"),
+    "kill a worker": lambda faults: faults._kill("worker"),
+    "kill the queue's worker": lambda faults: faults._kill("queue"),
+    "kill a client": lambda faults: faults._kill("client"),
+    "kill several at once": Faults._kill_several,
+    "kill PostgreSQL twice": Faults._kill_postgres_twice,
+    "cut within an append": lambda faults: faults.stage.proxy.cut_within("asking"),
+    "cut within an answer": lambda faults: faults.stage.proxy.cut_within("answering"),
+    "fall silent within an append": lambda faults: faults.stage.proxy.cut_within("asking", silently=True),
+    "cut all connections": Faults._cut_all,
+    "delay all connections": Faults._delay,
+    "silence all connections": Faults._silence,
+    "stop a worker": lambda faults: faults._stop("worker"),
+    "stop the API": lambda faults: faults._stop("api"),
+    "stop PostgreSQL": Faults._stop_postgres,
+    "stop the cache": Faults._stop_cache,
+    "flush the cache": Faults._flush_cache,
+    "fill the disk": Faults._fill_disk,
+    "set the clock back": lambda faults: faults._clock(-20),
+    "set the clock ahead": lambda faults: faults._clock(20),
+    "reach the connection limit": Faults._too_many_connections,
+    "hold a transaction open": Faults._hold_transaction,
+    "lock the read models": Faults._lock_read_models,
+    "end all sessions": Faults._end_sessions,
+}
+"""By name; each tells whether it hit anything."""

@@ -10,6 +10,7 @@ from tests.torture.watch import Recovery, Span
 
 LOST, TWICE, OUT_OF_ORDER = ("lost",), ("twice", "invented"), ("positions", "versions", "times", "divided", "followers")
 
+WRITES, READ_MODELS = "Writes went on", "Read models had what was there"
 JUST_BEFORE = 1.0
 """Seconds in which what had ended may still have been the cause."""
 
@@ -25,6 +26,9 @@ class Report:
     counts: Counts
     counted: int
     """How far clients counted that took turns by a lock."""
+    rollbacks: int
+    months: int
+    """In which events were recorded."""
     found: Sequence[Fault]
     writes: Recovery
     projections: Recovery
@@ -37,7 +41,29 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        return not (self.found or self.stuck or self.crashed or self.replay)
+        return not (self.found or self.stuck or self.crashed or self.replay or self.untried)
+
+    @property
+    def late(self) -> list[str]:
+        """What took longer than is promised, with nothing else broken at the time."""
+        return [
+            f"{what} only {span.lasted:.2f} s after PostgreSQL was there again, and within {most:.0f} s is promised."
+            for what, recovery, most in ((WRITES, self.writes, 5.0), (READ_MODELS, self.projections, 10.0))
+            for span in recovery.done
+            if span.lasted > most and not self._felt(span)
+        ]
+
+    @property
+    def untried(self) -> list[str]:
+        """Without what nothing is shown."""
+        told = []
+        if not self.happened:
+            told.append("No fault found anything to hit.")
+        if not self.counts.followed:
+            told.append("Nobody followed the log.")
+        if self.months < 2:
+            told.append("The log did not come to a new month.")
+        return told
 
     def _felt(self, span: Span, before: float = 0.0) -> list[str]:
         """The faults of that time, and of seconds before it."""
@@ -47,7 +73,8 @@ class Report:
     def lines(self) -> Iterator[str]:
         kinds = Counter(one.name for one in self.happened)
         yield f"Torture of {self.seconds:.0f} s, seed {self.seed}: {len(self.happened)} faults of {len(kinds)} kinds."
-        for name, count in sorted(kinds.items()):
+        for name in sorted(kinds | self.skipped):
+            count = kinds[name]
             yield f"  {count:4d}  {name}" + (
                 f" ({self.skipped[name]} found nothing to hit)" if self.skipped[name] else ""
             )
@@ -57,12 +84,13 @@ class Report:
             f"{self.counts.followed} events were followed, {self.counts.reads} reads were checked,"
             f" and under a lock clients counted to {self.counted}."
         )
-        done = ", ".join(f"{name} {count} times ({code})" for (name, code), count in sorted(self.errands.items()))
-        yield f"Errands, with how they ended: {done}."
+        yield f"{self.rollbacks} workflows were rolled back, and the log came through {self.months} months."
+        done = ", ".join(f"{name} {_times(count)} ({code})" for (name, code), count in sorted(self.errands.items()))
+        yield f"Errands, with how they ended: {done or 'none did'}."
         begun = ", ".join(f"{name} {count}" for name, count in sorted(self.begun.items()))
         yield f"Processes were begun: {begun}."
-        yield from self._recovered("Writes went on", self.writes)
-        yield from self._recovered("Read models had what was there", self.projections)
+        yield from self._recovered(WRITES, self.writes)
+        yield from self._recovered(READ_MODELS, self.projections)
         yield "Longest times without a new event while PostgreSQL answered, with the faults of the time:"
         for stop in sorted(self.stops, key=_lasted, reverse=True)[:5]:
             yield f"  {stop.lasted:.1f} s ({', '.join(self._felt(stop, JUST_BEFORE)) or 'none'})"
@@ -72,7 +100,7 @@ class Report:
         yield f"{lost} lost, {twice} twice, {order} out of order, {len(self.stuck)} stuck, {others} other faults found."
         for fault in self.found[:50]:
             yield f"  {fault.promise}: {fault.says}"
-        for one in (*self.stuck, *self.crashed):
+        for one in (*self.late, *self.untried, *self.stuck, *self.crashed):
             yield f"  {one}"
         yield self.replay or "replay --check: all that is kept agrees with the log."
 
@@ -82,7 +110,7 @@ class Report:
             alone = [span for span in spans if not self._felt(span)]
             middle, longest = spans[len(spans) // 2].lasted, f"{alone[0].lasted:.2f} s" if alone else "none"
             yield (
-                f"{what} after PostgreSQL was there again ({len(spans)} times): {middle:.2f} s (median),"
+                f"{what} after PostgreSQL was there again ({_times(len(spans))}): {middle:.2f} s (median),"
                 f" {longest} (longest of {len(alone)} without another fault meanwhile)."
             )
             for span in [one for one in spans if one not in alone][:3]:
@@ -91,8 +119,12 @@ class Report:
             yield f"{what}: PostgreSQL was never there again."
         if recovery.broken_off:
             most = max(map(_lasted, recovery.broken_off))
-            yield f"  {len(recovery.broken_off)} times it went away before that, after {most:.2f} s at most"
+            yield f"  {_times(len(recovery.broken_off))} it went away before that, after {most:.2f} s at most"
 
 
 def _lasted(span: Span) -> float:
     return span.lasted
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

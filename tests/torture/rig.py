@@ -20,7 +20,7 @@ from tests.support.whole_log import whole_log
 from tests.torture.client import TELL
 from tests.torture.counters import miscounted
 from tests.torture.errands import Errands
-from tests.torture.faults import Faults
+from tests.torture.faults import KINDS, Faults
 from tests.torture.report import Report
 from tests.torture.stage import TENANT, Part, Stage, open_stage
 from tests.torture.watch import Watch, watching
@@ -46,13 +46,14 @@ SYSTEM = ("dora-state",)
 
 async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = None) -> Report:
     chance = random.Random(seed)
-    async with open_stage(seed, int(seconds)) as stage, watching(stage) as watch:
+    async with open_stage(seed) as stage, watching(stage) as watch:
         faults, errands = Faults(stage, random.Random(seed + 1)), Errands(stage, random.Random(seed + 2))
         async with _going_on(stage):
             await _until_at_work(watch)
+            await stage.come_to_a_month_in(int(seconds) // 2)
             running = asyncio.create_task(errands.run())
             began, watch.counts_stops = time.monotonic(), True
-            await _break(faults, chance, began + seconds, only)
+            await _break(faults, chance, began + seconds, only or list(KINDS))
             lasted = time.monotonic() - began
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -66,6 +67,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             found: list[Fault] = await checker.check(whole_log(manager), read_history(histories))
             counted, miscounts = await miscounted(whole_log(manager))
             found += [Fault("locks", says) for says in miscounts]
+            recorded = [event async for event in whole_log(manager)]
         checked = await asyncio.to_thread(_replay, stage)
         return Report(
             seed=seed,
@@ -74,6 +76,8 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             skipped=faults.skipped,
             counts=checker.counts,
             counted=counted,
+            rollbacks=sum(event.type == "WorkflowRolledBack" for event in recorded),
+            months=len({event.recorded_at.strftime("%Y-%m") for event in recorded}),
             found=found,
             writes=watch.writes,
             projections=watch.projections,
@@ -102,17 +106,21 @@ async def _until_at_work(watch: Watch) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _break(faults: Faults, chance: random.Random, until: float, only: Sequence[str] | None) -> None:
-    going: set[asyncio.Task[None]] = set()
-    while time.monotonic() < until:
-        kinds = list(only or faults.kinds())
-        going.add(asyncio.create_task(faults.carry_out(chance.choice(kinds))))
-        await asyncio.sleep(chance.uniform(SHORTEST, LONGEST))
-        going = {task for task in going if not task.done()}
-        if len(going) >= AT_ONCE:
-            _, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-    if going:
-        await asyncio.wait(going)
+async def _break(faults: Faults, chance: random.Random, until: float, kinds: Sequence[str]) -> None:
+    """Raises what a fault raises that could not even be tried."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def carry_out(name: str) -> None:
+        try:
+            await faults.carry_out(name)
+        finally:
+            room.release()
+
+    async with asyncio.TaskGroup() as going:
+        while time.monotonic() < until:
+            await room.acquire()
+            going.create_task(carry_out(chance.choice(kinds)))
+            await asyncio.sleep(chance.uniform(SHORTEST, LONGEST))
 
 
 async def _quiet(stage: Stage, watch: Watch) -> tuple[int, list[str]]:

@@ -101,7 +101,7 @@ class Stage:
         self.older.write_text(_older())
         self.line = self._line(proxy.url)
         self.ahead = 0
-        """Seconds that the log's clock is ahead of the machine's, so that a month ends while it runs."""
+        """Seconds that the log's clock is ahead of the machine's."""
         self.parts: dict[str, list[Part]] = {"api": [], "worker": [], "queue": [], "client": []}
 
     def _line(self, database_url: str) -> CommandLine:
@@ -171,6 +171,11 @@ class Stage:
                 f" AS $$ SELECT {tells} $$".encode()
             )
 
+    async def come_to_a_month_in(self, seconds: int) -> None:
+        """From now on the log's clock is ahead. Raises psycopg.Error, LogError."""
+        self.ahead = _seconds_to_next_month() - seconds
+        await self.set_clock(0)
+
     async def keep_up(self) -> None:
         """For ever: what ended by itself or was killed is begun again, as whoever runs a house sees to."""
         while True:
@@ -182,8 +187,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(seed: int, seconds: int) -> AsyncIterator[Stage]:
-    """A house that runs, in a directory deleted at the end; after half of the seconds its log comes to a new month."""
+async def open_stage(seed: int) -> AsyncIterator[Stage]:
+    """A house that runs, in a directory deleted at the end."""
     home = Path(tempfile.mkdtemp(prefix="dora-state-torture-"))
     os.chmod(home, 0o755)  # the servers run as a user of their own where root runs this
     async with AsyncExitStack() as stack:
@@ -197,8 +202,6 @@ async def open_stage(seed: int, seconds: int) -> AsyncIterator[Stage]:
         await migrate(servers.database_url, TENANT)
         stage = Stage(home, servers, proxy, cache, broker)
         stack.callback(_kill_all, stage)
-        stage.ahead = _seconds_to_next_month() - seconds // 2
-        await stage.set_clock(0)
         stage.begin(seed)
         yield stage
 
