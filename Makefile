@@ -41,7 +41,7 @@ test-long: $(INSTALLED) ## Run the long tests: the whole of the bank's log, memo
 	@$(BIN)/python -m pytest -m long tests/contract tests/e2e tests/integration tests/property tests/unit tests/long $(ARGS)
 
 fuzz: $(INSTALLED) ## Give what nobody means to every way in, for DURATION seconds: commands, files, words, settings, HTTP
-	@$(BIN)/python -m tests.fuzz --seconds $(DURATION) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.fuzz --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 torture: $(INSTALLED) ## Break everything for DURATION seconds as SEED has it, and prove that nothing was lost: make torture DURATION=60 SEED=1
 	@$(BIN)/python -m tests.torture --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -98,7 +98,7 @@ def parse_quantity(text: str) -> Decimal:
         value = None
     if value is None or value < 0 or value > Decimal("1e24"):
         shown = text[:40].encode("utf-8", "replace").decode()
-        raise ValueError(f'"{shown}" is not a quantity; write it like "2", "500m" or "4Gi"')
+        raise ValueError(f'"{shown}" is not a quantity; write it like "2", "500m" or "4Gi", 10^24 at most')
     return value
 
 

@@ -22,7 +22,10 @@ def main(arguments: Sequence[str] | None = None, now: datetime | None = None) ->
     try:
         accepted = read_accepted(given.accepted, now.date())
         pins = read_locks(given.lock)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        print(f"Error: {error.filename} can't be read ({error.strerror}); name another one.", file=sys.stderr)
+        return NOT_ASKED
+    except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return NOT_ASKED
     asked = _first_that_answers(_sources(given, now), list(pins))

@@ -25,6 +25,8 @@ class Folder:
 
     def ask(self, pins: Sequence[Pin]) -> list[Vulnerability]:
         """See Source."""
+        if not self._path.is_dir():
+            raise NotAsked(f"there is no folder {self.name}")
         newest = datetime.min.replace(tzinfo=UTC)
         found = []
         for advisory in self._advisories():

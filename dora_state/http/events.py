@@ -62,16 +62,20 @@ async def follow_events(call: Call) -> Response:
     )
 
 
+def position_of(last_event_id: str) -> int:
+    """Raises InvalidInput."""
+    if not last_event_id.isdecimal() or len(last_event_id) > 18:
+        raise InvalidInput("Last-Event-ID: must be the position that came as the last id.", field="Last-Event-ID")
+    return int(last_event_id)
+
+
 async def _place(call: Call, asked: EventsQuery) -> tuple[int, int]:
     """After which position the stream begins, and where the log ends. Raises InvalidInput, CutOutOfRange."""
     last = call.header(b"last-event-id")
     head = (await call.manager.platform.log.head()).position
-    if last:
-        if not last.isdecimal() or len(last) > 18:
-            raise InvalidInput("Last-Event-ID: must be the position that came as the last id.", field="Last-Event-ID")
-        after = int(last)  # a client that comes again says where it was, whatever its address says
-    else:
-        after = head if asked.after_position is None else asked.after_position
+    after = head if asked.after_position is None else asked.after_position
+    if last:  # a client that comes again says where it was, whatever its address says
+        after = position_of(last)
     if after > head:
         raise CutOutOfRange(
             f"The log ends at position {head}, so nothing can be followed after {after}; begin anew.",

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --seconds 3600 --seed 1`: rounds of everything that is fuzzed, until the time is over.
+"""`make fuzz DURATION=3600 SEED=1`: rounds of everything that is fuzzed, until the time is over.
 
 0 if something was tried and nothing failed. Each round has a seed of its own and takes a few minutes; the last ones are
 finished. What fails is printed with how to repeat it.
@@ -8,6 +8,7 @@ import argparse
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+from tests.support.durations import seconds
 
 LANES = {
     "words, files, settings, the command line": ["tests/fuzz"],
@@ -40,28 +43,25 @@ class Lane:
 
     def _round(self, seed: int) -> None:
         options = ["-q", "-x", "-n", "0", "--hypothesis-show-statistics", f"--hypothesis-seed={seed}", "--timeout=3600"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *self.paths],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"HYPOTHESIS_PROFILE": EACH_PROPERTY, "DORA_STATE_TEST_FUZZ": EACH_OPERATION},
-            check=False,
-        )
+        command = [sys.executable, "-m", "pytest", *options, *self.paths]
+        tried = {"HYPOTHESIS_PROFILE": EACH_PROPERTY, "DORA_STATE_TEST_FUZZ": EACH_OPERATION}
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | tried, check=False)
         self.rounds += 1
         for passing, _, invalid in _TRIED.findall(done.stdout):
             self.tried.update(passing=int(passing), invalid=int(invalid))
         if done.returncode:
-            self.failed = f"Seed {seed}:\n{done.stdout[-20_000:]}{done.stderr[-2_000:]}"
+            again = f"{' '.join(f'{name}={value}' for name, value in tried.items())} {shlex.join(command)}"
+            self.failed = f"Once more: {again}\n{done.stdout[-20_000:]}{done.stderr[-2_000:]}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="fuzz", description="Give what nobody means to every way in.")
-    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser = argparse.ArgumentParser(prog="make fuzz", description="Give what nobody means to every way in.")
+    parser.add_argument("--duration", type=seconds, default=3600.0, help="seconds, at least (3600)")
     parser.add_argument("--seed", type=int, default=None)
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     lanes = [Lane(name, paths) for name, paths in LANES.items()]
-    until = time.monotonic() + asked.seconds
+    until = time.monotonic() + asked.duration
     with ThreadPoolExecutor() as threads:
         for number, lane in enumerate(lanes):
             threads.submit(lane.run, until, iter(range(1_000 * seed + 500_000_000 * number, 10**12)))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.log import Cut
 from dora_state.cli.arguments import check_command, check_id, check_kind, check_types, parse_cut
+from dora_state.http.events import position_of
 from projections.errors import InvalidPage
 from projections.pages import keys_of, marked
 from tests.support.hostile import TEXTS
@@ -41,6 +42,13 @@ def test_any_word_is_what_was_asked_for_or_refused(read: Callable[[str], object]
 def test_any_word_is_the_place_of_a_page_or_refused(page: str) -> None:
     refused = refusal_of(lambda: keys_of(page, "asked", 2))
     assert refused is None or isinstance(refused, InvalidPage)
+
+
+@given(last=words | st.text(st.characters(categories=["Nd", "No", "Nl"])))
+def test_any_word_is_the_last_event_that_came_or_refused(last: str) -> None:
+    found: list[int] = []
+    refused = refusal_of(lambda: found.append(position_of(last)))
+    assert (refused is None) == (bool(found) and found[0] >= 0)
 
 
 plain = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

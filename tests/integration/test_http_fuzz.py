@@ -1,6 +1,6 @@
 """Requests that the description allows, or just does not: never a 5xx, never an answer that it does not know.
 
-DORA_STATE_TEST_FUZZ says how many of each operation; `make fuzz` sends thousands.
+DORA_STATE_TEST_FUZZ says how many of each operation; `make fuzz` sends others in each of its rounds.
 """
 
 import asyncio

@@ -2,21 +2,19 @@
 
 import argparse
 import asyncio
-import math
 import random
 import signal
 import sys
 from pathlib import Path
 
+from tests.support.durations import seconds
 from tests.torture.faults import KINDS
 from tests.torture.rig import torture
-
-LONGEST = 86_400.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description="Break everything, and see that nothing is lost.")
-    parser.add_argument("--duration", type=_seconds, default=600.0, help="seconds in which things break (600)")
+    parser.add_argument("--duration", type=seconds, default=600.0, help="seconds in which things break (600)")
     parser.add_argument("--seed", type=int, default=None, help="what breaks, and when; by chance unless told")
     parser.add_argument("--report", type=Path, default=None, help="also write the report into this file")
     kinds = f"only faults of this kind, of {', '.join(KINDS)}; may be repeated"
@@ -34,13 +32,6 @@ def main() -> int:
     if asked.report is not None:
         asked.report.write_text(text + "\n")
     return 0 if report.is_good and not report.late else 1
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if math.isnan(seconds) or not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(f"must be seconds, more than 0 and at most {LONGEST:.0f}, and is {text}")
-    return seconds
 
 
 if __name__ == "__main__":

@@ -110,3 +110,9 @@ def test_a_postgresql_of_any_directory_runs_for_a_while_and_leaves_nothing() -> 
         directory = Path(url.rpartition("=")[2])
         assert directory.exists()
     assert not directory.exists()
+
+
+def test_a_combination_that_there_is_not_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--only", "nosuch"], ["--only", "nosuch", "--list"]):
+        assert versions.main(arguments) == 2
+        assert capsys.readouterr().err.startswith("Error: There is no combination nosuch; there are PostgreSQL")

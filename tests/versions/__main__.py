@@ -18,6 +18,9 @@ def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
     parser.add_argument("--list", action="store_true", help="say what can be run here, and run nothing")
     given, rest = parser.parse_known_args(arguments)
     chosen = [one for one in ALL if given.only is None or given.only in str(one)]
+    if not chosen:
+        print(f"Error: There is no combination {given.only}; there are {'; '.join(map(str, ALL))}.", file=sys.stderr)
+        return 2
     told: list[tuple[Combination, Counts | str]] = []
     for combination in chosen:
         try:

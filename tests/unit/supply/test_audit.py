@@ -223,3 +223,13 @@ def test_a_line_of_a_lock_that_pins_nothing_by_hashes_is_an_error(lock: Path) ->
 def test_the_index_is_the_one_that_pip_is_set_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.bank.example/root/simple/")
     assert of_pip() == "https://packages.bank.example/root"
+
+
+def test_a_lock_or_a_folder_that_there_is_not_is_named(
+    lock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = str(tmp_path / "nothing")
+    assert main(["--lock", nothing]) == 2
+    assert capsys.readouterr().err == f"Error: {nothing} can't be read (No such file or directory); name another one.\n"
+    assert main(["--lock", str(lock), "--advisories", nothing]) == 2
+    assert f"there is no folder {nothing}" in capsys.readouterr().err
