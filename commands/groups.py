@@ -23,6 +23,8 @@ class Pending:
     losses: int = 0
     single: bool = False
     """It goes into a group of its own: one that it was in was refused, and nobody knows for whom."""
+    told: bool = False
+    """Its submitter knows, if only that it may come again: nothing more is told, nor decided for it."""
     ours: bool = False
     """It is decided here, whoever has the turn: another process was asked too. Its id was not known before that."""
     span: Span | None = None

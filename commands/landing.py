@@ -144,8 +144,8 @@ class Landing:
                 lost.append(pending)
         self._deciding.open = kept
         for pending in lost:
-            self._waiting.by_id.pop(pending.envelope.command_id, None)
-        self._waiting.again.extendleft(reversed(lost))
+            self._waiting.leave(pending)
+        self._waiting.again.extendleft(reversed([pending for pending in lost if not pending.told]))
         try:
             await self._decider.refresh(stale)
         except LogError:

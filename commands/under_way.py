@@ -22,12 +22,17 @@ class UnderWay:
         """Commands to decide before any other."""
 
     def settle(self, pending: Pending, result: Answer | LogError) -> None:
-        """Answer a command; those of the same id that came meanwhile are decided now."""
-        self.by_id.pop(pending.envelope.command_id, None)
+        """Answer a command, once; those of the same id that came meanwhile are decided now."""
+        self.leave(pending)
         if pending.repeats:
             self.again.extend(pending.repeats)
             pending.repeats.clear()
-        pending.settled(result)
+        _tell(pending, result)
+
+    def leave(self, pending: Pending) -> None:
+        """It is not under way any more. One that was abandoned may have come again, and that one still is."""
+        if self.by_id.get(pending.envelope.command_id) is pending:
+            del self.by_id[pending.envelope.command_id]
 
     def abandon(self, others: Iterable[Pending], error: LogError) -> None:
         """Answer all with an error; nothing of it is known any more."""
@@ -35,6 +40,13 @@ class UnderWay:
         self.ahead.clear()
         for pending in waiting:
             for one in (*pending.repeats, pending):
-                one.settled(error)
+                _tell(one, error)
+            pending.repeats.clear()
         self.by_id.clear()
         self.again.clear()
+
+
+def _tell(pending: Pending, result: Answer | LogError) -> None:
+    if not pending.told:
+        pending.told = True
+        pending.settled(result)
