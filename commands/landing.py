@@ -90,6 +90,12 @@ class Landing:
         if isinstance(outcomes, LogError):
             await self._conclude_failed(group, outcomes)
             return
+        try:
+            await self._conclude_members(group, outcomes)
+        finally:  # heartbeats are in no log, so nothing else would ever answer them
+            await self._conclude_heartbeats(group)
+
+    async def _conclude_members(self, group: Group, outcomes: list[AppendOutcome]) -> None:
         lost: list[Pending] = []
         stale: set[str] = set()
         for (pending, prepared), outcome in zip(group.members, outcomes, strict=True):
@@ -115,6 +121,8 @@ class Landing:
                 lost.append(pending)
         if stale:
             await self._decide_anew(lost, stale)
+
+    async def _conclude_heartbeats(self, group: Group) -> None:
         try:
             if group.telemetry:
                 await self._presence.record(group.telemetry)

@@ -1,4 +1,4 @@
-"""What a fault of the bus leaves behind: each command is told once, whatever becomes of the group that was in flight."""
+"""What a fault of the bus leaves behind: each command is told once, whatever becomes of what was in flight."""
 
 import asyncio
 from collections import deque

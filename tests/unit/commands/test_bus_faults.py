@@ -256,3 +256,21 @@ async def test_a_command_that_a_lock_keeps_out_is_told_so_and_may_come_again(
         assert (await bus.submit(given)).outcome == "accepted"
     assert answer.problem is not None
     assert (answer.outcome, answer.problem.code, answer.problem.facts) == ("failed", code, facts)
+
+
+async def test_a_log_that_does_not_say_of_each_command_what_became_of_it_leaves_nobody_without_an_answer() -> None:
+    bus, world, log = make_bus()
+    log.gate.set()
+    append = log.append
+
+    async def forgets_the_last(commands: Sequence[CommandAppend]) -> list[AppendOutcome]:
+        return (await append(commands))[:-1]
+
+    async with bus:
+        await bus.submit(envelope(register_agent()))
+        log.append = forgets_the_last  # type: ignore[method-assign]
+        beat = asyncio.create_task(bus.submit(envelope(Heartbeat(agent_id="agent"))))
+        told = await asyncio.wait_for(asyncio.gather(*submissions(bus, "a", "b"), beat, return_exceptions=True), 5)
+        log.append = append  # type: ignore[method-assign]
+    assert [type(one) for one in told] == [Answer, LogUnavailable, Answer]
+    assert len(world.presence.heard) == 1
