@@ -91,12 +91,14 @@ class Deciding:
         except LogError as error:
             self._waiting.settle(pending, error)
         except Exception as error:  # a fault of ours must not take others down
+            told = {"command_id": envelope.command_id, "correlation_id": envelope.correlation_id}
             if pending.losses < PATIENCE:
                 # What is known of one stream may be older than what is known of another: decide on one moment.
-                logger.debug("%s %s is decided again", envelope.command.type, envelope.command_id, exc_info=True)
+                logger.debug(
+                    "%s %s is decided again", envelope.command.type, envelope.command_id, exc_info=True, extra=told
+                )
                 pending.losses = PATIENCE
                 return await self._decide(pending)
-            told = {"command_id": envelope.command_id, "correlation_id": envelope.correlation_id}
             logger.exception("%s %s could not be decided", envelope.command.type, envelope.command_id, extra=told)
             message = f"{envelope.command.type} could not be decided ({type(error).__name__}); please report this."
             self._waiting.settle(pending, answers.failed(envelope, "internal_error", message))

@@ -6,6 +6,7 @@ import pytest
 
 from commands.decider import Decider
 from commands.messages import pool as pools
+from commands.messages import system as systems
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from commands.messages.transaction import Transaction
@@ -119,3 +120,59 @@ def test_what_was_not_there_yet_says_when_it_was_recorded_and_not_when_that_was_
     answer = world.refuse(rollback, "rollback_before_beginning")
     assert answer.problem is not None
     assert answer.problem.facts["began"] == iso(began)
+
+
+# --- with nothing in memory -----------------------------------------------------------------------------------
+
+
+def test_a_process_that_knows_nothing_yet_counts_what_is_active_before_it_starts_one_more() -> None:
+    before = World()
+    before.given(create_workflow("w1"), start("w1"), create_workflow())
+    before.given(systems.ConfigureSystem(max_concurrent_workflows=1))
+    world, _ = elsewhere(before)
+    answer = world.refuse(start("wf"), "too_many_workflows")
+    assert answer.problem is not None
+    assert answer.problem.facts == {"active_workflows": 1, "limit": 1}
+    before.given(systems.ConfigureSystem(max_concurrent_workflows=2))
+    world, _ = elsewhere(before)
+    world.accept(start("wf"))
+
+
+def test_a_process_that_knows_nothing_yet_rolls_back_to_no_position_beyond_the_end_of_the_log() -> None:
+    def roll_back(to_position: int) -> workflows.RollBackWorkflow:
+        return workflows.RollBackWorkflow(workflow_id="wf", to_position=to_position, reason="r", operator="me")
+
+    before = World()
+    before.given(create_workflow(), start("wf"))
+    world, _ = elsewhere(before)
+    answer = world.refuse(roll_back(3), "rollback_beyond_end")
+    assert answer.problem is not None
+    assert answer.problem.facts["last_position"] == 2
+    world, _ = elsewhere(before)
+    world.refuse(roll_back(2), "rollback_to_now")
+    world, _ = elsewhere(before)
+    world.accept(roll_back(1))
+
+
+def test_a_process_that_knows_nothing_yet_names_reservations_after_their_commands() -> None:
+    world, _ = elsewhere(running_world("t1", "t2"), cache_size=0)
+    for task_id in ("t1", "t2"):
+        given = envelope(assign(task_id, pool_id="pool"))
+        world.commit(given)
+        assert world.task(task_id).reservation_id == f"res-{given.command_id}-1"
+    assert len(world.pool().reservations) == 2
+
+
+def test_however_many_commands_a_transaction_has_what_they_need_is_loaded_in_as_many_round_trips() -> None:
+    asked = {}
+    for count in (2, 5):
+        before = World()
+        before.given(register_agent())
+        for number in range(count):
+            workflow_id, task_id = f"w{number}", f"t{number}"
+            before.given(create_workflow(workflow_id), add_task(task_id, workflow_id))
+            before.given(tasks.ScheduleTask(task_id=task_id), start(workflow_id))
+        world, log = elsewhere(before)
+        world.accept(Transaction(commands=tuple(assign(f"t{number}") for number in range(count))))
+        asked[count] = len(log.asked)
+    assert asked[2] == asked[5]

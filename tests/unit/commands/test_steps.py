@@ -1,6 +1,7 @@
 """What commands that end tasks have in common: what they free, what they stand on, and how often they ask the log."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from commands.messages import Command
 from commands.messages import agent as agents
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
-from tests.support.command_world import World, add_task, assign, register_agent, running_world, start
+from tests.support.command_world import World, add_task, assign, create_pool, register_agent, running_world, start
 from tests.support.listening_log import ListeningLog
+from tests.support.log import decode
 
 COMPLETE = tasks.CompleteTask(task_id="t1")
 FAIL = tasks.FailTask(task_id="t1", error="broken")
@@ -88,6 +90,36 @@ def test_what_a_rollback_cancels_ended_when_it_did() -> None:
     assert world.task("over").ended_at == ended
 
 
+def test_outputs_are_noted_in_the_workflow_when_they_change_and_not_each_time_something_else_does() -> None:
+    world = running_world("t1")
+    before = len(world.log.events)
+    start(world, "t1")
+    world.given(
+        tasks.RecordOutputs(task_id="t1", outputs={"gaps": 1}),
+        tasks.CompleteTask(task_id="t1", outputs={"gaps": 1}),
+        tasks.RecordOutputs(task_id="t1", outputs={"gaps": True}),
+    )
+    noted = [decode(event) for event in world.log.events[before:] if event.type == "WorkflowTaskChanged"]
+    assert [(one.model_dump()["state"], one.model_dump()["outputs"]) for one in noted] == [
+        ("assigned", None),
+        ("running", None),
+        ("running", {"gaps": 1}),
+        ("completed", None),
+        ("completed", {"gaps": True}),
+    ]
+
+
+def test_the_slot_that_a_rollback_gives_back_says_of_the_task_what_it_said_before() -> None:
+    world = running_world()
+    world.given(add_task("t1", priority="high"), tasks.ScheduleTask(task_id="t1"), assign("t1"))
+    estimate = world.clock() + timedelta(minutes=9)
+    world.given(tasks.StartTask(task_id="t1", estimated_completion=estimate))
+    slot, to_version = world.agent().slots["t1"], len(world.stream("workflow-wf"))
+    assert (slot.priority, slot.estimated_completion) == ("high", estimate)
+    world.given(COMPLETE, roll_back(to_version))
+    assert world.agent().slots["t1"] == slot
+
+
 # --- round trips ----------------------------------------------------------------------------------------------
 
 
@@ -112,6 +144,13 @@ def with_tasks_at_many_agents(count: int) -> World:
     return world
 
 
+def with_tasks_of_many_pools(count: int) -> World:
+    world = running_world(*(f"t{n}" for n in range(count)))
+    for n in range(count):
+        world.given(create_pool(f"p{n}"), assign(f"t{n}", pool_id=f"p{n}"))
+    return world
+
+
 @pytest.mark.parametrize(
     ("given", "command"),
     [
@@ -119,8 +158,9 @@ def with_tasks_at_many_agents(count: int) -> World:
         (with_tasks_at_one_agent, agents.DeregisterAgent(agent_id="agent")),
         (with_tasks_at_many_agents, FAIL_WORKFLOW),
         (with_tasks_at_many_agents, workflows.CancelWorkflow(workflow_id="wf", reason="r")),
+        (with_tasks_of_many_pools, FAIL_WORKFLOW),
     ],
-    ids=["who wait", "at one agent", "at many that fail", "at many that are cancelled"],
+    ids=["who wait", "at one agent", "at many that fail", "at many that are cancelled", "of many pools"],
 )
 def test_however_many_tasks_it_concerns_a_command_asks_the_log_as_often(
     given: Callable[[int], World], command: Command

@@ -63,5 +63,28 @@ def test_an_event_that_is_too_large_is_refused_and_says_which(monkeypatch: pytes
     answer = world.refuse(workflows.AmendWorkflow(workflow_id="wf", context={"text": "x" * 5_000}), "event_too_large")
     assert answer.problem is not None
     assert answer.problem.message.startswith("An event WorkflowAmended of workflow-wf would have 5,")
-    assert answer.problem.facts["stream_id"] == "workflow-wf"
+    size = answer.problem.facts["bytes"]
+    assert isinstance(size, int)
+    assert 5_000 < size < 6_000
+    assert answer.problem.facts == {
+        "stream_id": "workflow-wf",
+        "event_type": "WorkflowAmended",
+        "bytes": size,
+        "limit": 5_000,
+    }
     world.accept(workflows.AmendWorkflow(workflow_id="wf", context={"text": "x" * 4_000}))
+
+
+def test_an_event_is_as_large_as_its_data_and_what_is_said_of_it_and_may_have_just_what_the_log_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, world = World(), World()
+    before.accept(create_workflow())
+    (event,) = before.log.events
+    size = len(event.data) + len(event.metadata)
+    monkeypatch.setattr(preparing, "MAX_EVENT_BYTES", size - 1)
+    answer = world.refuse(create_workflow(), "event_too_large")
+    assert answer.problem is not None
+    assert answer.problem.facts["bytes"] == size
+    monkeypatch.setattr(preparing, "MAX_EVENT_BYTES", size)
+    world.accept(create_workflow())
