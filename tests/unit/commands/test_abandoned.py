@@ -92,6 +92,7 @@ def test_one_that_comes_again_while_it_is_in_flight_is_under_way_until_it_is_ans
 
     at_once(committer.conclude(flying, at_once(committer.land(flying, committer.send(flying)))))
     assert not committer.is_quiet
+    assert not committer.again, "nobody waits for those who were told"
     assert [one.says() for one in submitters] == [["log_unavailable"], ["log_unavailable"], [], []]
     at_once(committer.decide_all(deque([after.waiting])))
     assert len(committer.open) == 1, "it is decided once"
