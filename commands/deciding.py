@@ -126,10 +126,6 @@ class Deciding:
         None if it is answered. Raises NotYetCommitted if what it stands on may still change.
         """
         envelope = pending.envelope
-        known = await self._log.find_command(envelope.command_id)
-        if known is not None:
-            self._waiting.settle(pending, answers.of_recorded(envelope, known))
-            return None
         if not self._waiting.ahead.keys().isdisjoint(envelope.expected):
             raise NotYetCommitted
         await self._decider.refresh(envelope.expected)
@@ -137,7 +133,10 @@ class Deciding:
         unexpected = decision.unexpected
         if unexpected is None:
             return decision
-        self._waiting.settle(pending, answers.conflict(envelope, *unexpected))
+        # Looked for after the versions were read: else it might have made them itself in between, by another process.
+        known = await self._log.find_command(envelope.command_id)
+        conflict = answers.conflict(envelope, *unexpected)
+        self._waiting.settle(pending, answers.of_recorded(envelope, known) if known else conflict)
         return None
 
     async def _decide_alone(self, pending: Pending) -> bool:

@@ -67,6 +67,27 @@ def test_one_that_a_command_of_the_same_group_may_yet_make_current_waits_for_it(
     assert [one.outcome for one in told] == ["accepted", "conflict", "accepted"]
 
 
+@pytest.mark.usefixtures("nobody_is_alone")
+def test_a_command_that_is_appended_by_another_process_while_it_is_decided_here_gets_its_first_answer() -> None:
+    """As one that is sent again while its first sending is under way: what it made itself is no conflict."""
+    world = World()
+    other = World(world.log, world.clock)
+    world.given(create_workflow())
+    other.given(workflows.AmendWorkflow(workflow_id="wf", context={"theirs": 1}))
+    given = envelope(workflows.AmendWorkflow(workflow_id="wf", context={"mine": 1}), expected=2)
+    read = world.log.read_folds
+
+    async def overtaken(requests: Any) -> Any:
+        world.log.read_folds = read  # type: ignore[method-assign]
+        (first,) = await other.committer.commit([given])
+        assert first.outcome == "accepted"
+        return await read(requests)
+
+    world.log.read_folds = overtaken  # type: ignore[method-assign]
+    (answer,) = world.commit(given)
+    assert (answer.outcome, answer.repeated, answer.versions) == ("accepted", True, {"workflow-wf": 3})
+
+
 def test_a_command_that_has_lost_often_and_was_appended_meanwhile_gets_its_first_answer() -> None:
     world = World()
     other = World(world.log, world.clock)
