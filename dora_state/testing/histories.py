@@ -20,7 +20,7 @@ from domain.all_events import CATALOGUE
 from domain.errors import Refusal
 from domain.log import RecordedEvent
 from dora_state.testing.commands import any_command, busy_house
-from dora_state.testing.history import Asked, Followed, Read, Record, Told
+from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 
 BEGINNING = datetime(2024, 1, 17, 10, tzinfo=UTC)
 CLIENTS = st.sampled_from(["client-1", "client-2"])
@@ -100,8 +100,9 @@ class _Teller:
         self.story.history += [asked, *([told] if heard.startswith("told") else []), *again]
 
     def follow(self, follower: str, after: int) -> None:
+        self.story.history.append(Began(follower, after))
         self.story.history += [
-            Followed(follower, event.position, str(event.event_id), after) for event in self.story.events[after:]
+            Followed(follower, event.position, str(event.event_id)) for event in self.story.events[after:]
         ]
 
     def read(self, asked: int, shown: int, told: bool) -> None:

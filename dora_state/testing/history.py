@@ -13,19 +13,29 @@ from typing import Any, ClassVar, Self
 
 import orjson
 
+from commands.messages.agent import Heartbeat
+
 FOR_GOOD = frozenset({"accepted", "unchanged", "refused", "invalid"})
 """Outcomes that stay as they are, however often the command is sent again."""
+TELEMETRY = Heartbeat.type
+"""Commands of this type are recorded only if they change something: an answer without a position tells of no event, and
+the next one may be another.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command is about to be sent. `expected` are versions by stream that it names."""
+    """A command is about to be sent. `expected` are versions by stream that it names.
+
+    `content` is a digest of what is asked, of the client's own making: for one that asks for other things by one id.
+    """
 
     name: ClassVar[str] = "asked"
     client: str
     command_id: str
     type: str
     expected: Mapping[str, int] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +52,22 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """A follower is about to follow the log after a position, for the first time or again."""
+
+    name: ClassVar[str] = "began"
+    follower: str
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
-    """A follower got an event; `begun_after` is the position after which it began to follow."""
+    """A follower got an event. One that did not write down where it began is held to the log from its beginning."""
 
     name: ClassVar[str] = "followed"
     follower: str
     position: int
     event_id: str
-    begun_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +84,8 @@ class Read:
     min_position: int = 0
 
 
-Record = Asked | Told | Followed | Read
-_RECORDS: Mapping[str, type[Record]] = {one.name: one for one in (Asked, Told, Followed, Read)}
+Record = Asked | Told | Began | Followed | Read
+_RECORDS: Mapping[str, type[Record]] = {one.name: one for one in (Asked, Told, Began, Followed, Read)}
 
 
 class Recorder:

@@ -15,7 +15,7 @@ from domain.errors import DoraStateError
 from dora_state.client import open_client
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from dora_state.testing.history import Asked, Followed, Read, Recorder, Told, read_history
+from dora_state.testing.history import Asked, Began, Followed, Read, Recorder, Told, read_history
 from infrastructure.checking import PostgresKept
 from tests.torture.writers import PAUSE, Place
 
@@ -63,7 +63,9 @@ async def _again(name: str, source: Any, path: Path, record: Recorder, stop: asy
     """As often as the log is away, from where it was."""
     while True:
         try:
-            await follow(name, source.follow(last_position(path)), record, stop)
+            after = last_position(path)
+            record(Began(name, after))
+            await follow(name, source.follow(after), record, stop)
             return
         except DoraStateError:
             await asyncio.sleep(PAUSE)

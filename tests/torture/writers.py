@@ -136,7 +136,11 @@ class Writer:
         named = {} if expected is None else {step.stream_id: expected}
         self._record(Asked(self._name, command_id, step.type, named))
         heard = await self._until_heard(submission)
-        self._record(Told(self._name, command_id, heard.outcome, heard.versions, heard.position, time.time()))
+        self._tell(command_id, heard)
+        if self._chance.random() < 0.02:  # as one that did not hear the answer
+            again = await self._way.send(submission)
+            if again is not None:
+                self._tell(command_id, again)
         versions.update(heard.versions)
 
     def _expected(self, step: Step, versions: dict[str, int]) -> int | None:
@@ -146,15 +150,15 @@ class Writer:
         return known - 1 if step.stale and known > 1 else known
 
     async def _until_heard(self, submission: dict[str, Any]) -> Heard:
-        """A conflict is final for this command too: it is not sent again."""
+        """A conflict is final for this command too: the version that it names has passed, and it is not sent again."""
         began = time.monotonic()
         while True:
             heard = await self._way.send(submission)
             if heard is not None and heard.outcome in FOR_GOOD | {"conflict"}:
-                if self._chance.random() < 0.02:  # as one that did not hear the answer
-                    again = await self._way.send(submission)
-                    return again if again is not None and again.outcome in FOR_GOOD else heard
                 return heard
             if time.monotonic() - began > 300:
                 raise TimeoutError(f"No answer to {submission['type']} in five minutes.")
             await asyncio.sleep(PAUSE)
+
+    def _tell(self, command_id: str, heard: Heard) -> None:
+        self._record(Told(self._name, command_id, heard.outcome, heard.versions, heard.position, time.time()))

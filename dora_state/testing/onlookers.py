@@ -1,0 +1,65 @@
+"""What followers got and readers were shown, held against the log."""
+
+from collections.abc import Iterator
+
+from dora_state.testing.history import Began, Followed, Read
+from dora_state.testing.promises import Fault
+from dora_state.testing.recorded import Recorded
+
+
+class Followers:
+    """Each from where it began, one event after the other."""
+
+    def __init__(self, log: Recorded) -> None:
+        self._log = log
+        self._come_to: dict[str, int] = {}
+
+    def began(self, record: Began) -> Iterator[Fault]:
+        before = self._come_to.setdefault(record.follower, record.after)
+        if record.after != before:
+            yield Fault("followers", f"{record.follower} went on after position {record.after}, and was at {before}.")
+        if not 0 <= record.after <= self._log.length:
+            says = f"{record.follower} began after position {record.after}"
+            yield Fault("followers", f"{says}, of a log that ends at {self._log.length}.")
+
+    def got(self, record: Followed) -> Iterator[Fault]:
+        before = self._come_to.get(record.follower, 0)
+        if record.position != before + 1:
+            yield Fault("followers", f"{record.follower} got position {record.position} after {before}.")
+        self._come_to[record.follower] = record.position
+        if not self._log.is_event(record.position, record.event_id):
+            yield Fault("followers", f"{record.follower} got another event at {record.position} than the log has.")
+
+    def ended(self, end: int) -> Iterator[Fault]:
+        """They must have come to this position."""
+        for follower, position in self._come_to.items():
+            if position < end:
+                yield Fault("followers", f"{follower} came to position {position} of {end}.")
+
+
+def read(record: Read, log: Recorded) -> Iterator[Fault]:
+    """What is wrong with what a reader was shown."""
+    if record.as_of is None:
+        yield from _read_streams(record, log)
+        return
+    if record.as_of and not log.is_end(record.as_of):
+        yield Fault("divided", f"{record.reader} was shown position {record.as_of}, which is within a command.")
+    if record.as_of < record.min_position:
+        says = f"{record.reader} asked for position {record.min_position}"
+        yield Fault("own_writes", f"{says} and was shown {record.as_of}.")
+    for stream_id, version in record.versions.items():
+        actual = log.version_at(stream_id, record.as_of)
+        if version != actual:
+            says = f"{record.reader} was shown {stream_id} at version {version} as of position {record.as_of}"
+            yield Fault("reads", f"{says}, where it was at {actual}.")
+
+
+def _read_streams(record: Read, log: Recorded) -> Iterator[Fault]:
+    """Where the moment is not known, a version must have been there, and be no earlier than was asked for."""
+    for stream_id, version in record.versions.items():
+        if version > log.last_version(stream_id):
+            yield Fault("reads", f"{record.reader} was shown {stream_id} at {version}, which never was.")
+        least = log.version_at(stream_id, record.min_position)
+        if version < least:
+            says = f"{record.reader} asked for position {record.min_position}"
+            yield Fault("own_writes", f"{says} and was shown {stream_id} at version {version}, not {least}.")

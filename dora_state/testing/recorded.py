@@ -1,0 +1,119 @@
+"""The log as it is read: its order is held to what is promised, and what it has is kept to hold histories against."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from domain.log import RecordedEvent
+from dora_state.testing.promises import Fault
+
+
+@dataclass(slots=True)
+class RecordedCommand:
+    """What the log has of a command. `before`: the version of each stream that it wrote to, before it."""
+
+    type: str | None
+    first: int
+    last: int
+    versions: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+
+
+class Recorded:
+    """Memory is that of the streams' versions and of the commands' ids. `others` are actors who write no history."""
+
+    def __init__(self, others: Container[str]) -> None:
+        self._others = others
+        self._last: RecordedEvent | None = None
+        self._positions: dict[str, array[int]] = defaultdict(lambda: array("q"))
+        self._ends = array("q")
+        self._ids: list[bytes] = []
+        self.commands: dict[str, RecordedCommand] = {}
+        self.of_others: set[str] = set()
+        """Ids of commands that these gave."""
+
+    # --- as it is read ------------------------------------------------------------------------------------
+
+    def add(self, event: RecordedEvent) -> Iterator[Fault]:
+        """The next event of the log; what is wrong with its place."""
+        last, self._last = self._last, event
+        position = event.position
+        before = 0 if last is None else last.position
+        if position != before + 1:
+            yield Fault("positions", f"Position {before} is followed by {position}.")
+        versions = self._positions[event.stream_id]
+        if event.version != len(versions) + 1:
+            yield Fault("versions", f"{event.stream_id} has version {event.version} after {len(versions)}.")
+        versions.append(position)
+        if last is not None and event.recorded_at < last.recorded_at:
+            yield Fault("times", f"Position {position} was recorded at {event.recorded_at}, before {last.recorded_at}.")
+        self._ids.append(event.event_id.bytes)
+        yield from self._of_command(event, last)
+
+    def end(self) -> Iterator[Fault]:
+        """There are no more."""
+        if self._last is not None and self._last.following:
+            yield Fault("divided", f"The log ends at position {self._last.position}, within a command.")
+
+    def _of_command(self, event: RecordedEvent, last: RecordedEvent | None) -> Iterator[Fault]:
+        metadata = orjson.loads(event.metadata)
+        command_id = str(metadata.get("command_id"))
+        if metadata.get("actor") in self._others:
+            self.of_others.add(command_id)
+        begins = last is None or last.following == 0
+        if not begins and last is not None and event.following != last.following - 1:
+            yield Fault("divided", f"Position {event.position} says {event.following} follow, after {last.following}.")
+        known = self.commands.get(command_id)
+        if begins and known is not None:
+            yield Fault("twice", f"Command {command_id} is at position {known.first} and again at {event.position}.")
+        if not begins and (known is None or known.last != event.position - 1):
+            yield Fault("divided", f"Position {event.position} is of another command than those it follows.")
+        if known is None:
+            type = metadata.get("command_type")
+            known = self.commands[command_id] = RecordedCommand(type, event.position, event.position)
+        known.last = event.position
+        known.before.setdefault(event.stream_id, event.version - 1)
+        known.versions[event.stream_id] = event.version
+        if event.following == 0:
+            self._ends.append(event.position)
+
+    # --- what it has --------------------------------------------------------------------------------------
+
+    @property
+    def length(self) -> int:
+        return len(self._ids)
+
+    def is_event(self, position: int, event_id: str) -> bool:
+        return 0 < position <= len(self._ids) and self._ids[position - 1].hex() == event_id.replace("-", "")
+
+    def version_at(self, stream_id: str, position: int) -> int:
+        return bisect_right(self._positions.get(stream_id, _NOTHING), position)
+
+    def last_version(self, stream_id: str) -> int:
+        return len(self._positions.get(stream_id, _NOTHING))
+
+    def is_end(self, position: int) -> bool:
+        """Of a command."""
+        place = bisect_left(self._ends, position)
+        return place < len(self._ends) and self._ends[place] == position
+
+    def was(self, versions: Mapping[str, int]) -> bool:
+        """Whether all of these streams were at these versions at one moment between two commands."""
+        begin, end = 0, self.length + 1
+        for stream_id, version in versions.items():
+            positions = self._positions.get(stream_id, _NOTHING)
+            if not 0 <= version <= len(positions):
+                return False
+            begin = max(begin, positions[version - 1] if version else 0)
+            end = min(end, positions[version] if version < len(positions) else end)
+        if begin == 0:
+            return True
+        place = bisect_left(self._ends, begin)
+        return place < len(self._ends) and self._ends[place] < end
+
+
+_NOTHING: "array[int]" = array("q")

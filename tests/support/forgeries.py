@@ -1,0 +1,291 @@
+"""Forgeries of a story: by what each does, the promise that it breaks, words of the fault, and how it is done."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import orjson
+
+from dora_state.testing.history import Asked, Began, Followed, Read, Told
+from tests.support.told_story import Story
+
+
+def drop_last_command(story: Story) -> None:
+    while True:
+        event = story.log.pop()
+        story.history = [
+            one for one in story.history if not (isinstance(one, Followed) and one.position == event.position)
+        ]
+        if story.log[-1].following == 0:
+            break
+    story.history.remove(story.reading)
+
+
+def append_again(story: Story) -> None:
+    """The last command once more, as if it had not been known."""
+    last = [event for event in story.log if event.metadata == story.log[-1].metadata]
+    for event in last:
+        versions = [one.version for one in story.log if one.stream_id == event.stream_id]
+        twin = dataclasses.replace(event, event_id=uuid4(), position=len(story.log) + 1, version=max(versions) + 1)
+        story.log.append(twin)
+        story.history.append(Followed("follower", twin.position, str(twin.event_id)))
+
+
+def of_another_command(story: Story) -> None:
+    """An event in the midst of a command that is another's."""
+    place = next(place for place, event in enumerate(story.log) if event.following)
+    metadata = orjson.loads(story.log[place + 1].metadata) | {"command_id": str(uuid4())}
+    story.change(place + 1, metadata=orjson.dumps(metadata))
+
+
+def cut_within_a_command(story: Story) -> None:
+    place = next(place for place, event in enumerate(story.log) if event.following)
+    story.history.append(Read("reader", {}, as_of=story.log[place].position))
+
+
+def start_again(story: Story) -> None:
+    """The task starts a second time, which no decision would give."""
+    started = next(event for event in story.log if event.type == "TaskCompleted" or event.type == "TaskStarted")
+    place = story.log.index(started)
+    data = next(event.data for event in story.log if event.type == "TaskScheduled")
+    story.change(place, type="TaskScheduled", data=data)
+
+
+def ask(story: Story, *asked: Asked | Told) -> None:
+    story.history += asked
+
+
+def begin_within_a_command(story: Story) -> None:
+    place = next(place for place, event in enumerate(story.log) if event.following > 1)
+    story.change(place + 1, following=story.log[place].following)
+
+
+def swap(story: Story) -> None:
+    """The log has two events of other streams the other way round than a follower got them."""
+    story.log[0], story.log[1] = (
+        dataclasses.replace(story.log[0], event_id=story.log[1].event_id),
+        dataclasses.replace(story.log[1], event_id=story.log[0].event_id),
+    )
+
+
+def tell_of_a_conflict(story: Story) -> None:
+    story.forget(story.done)
+    ask(story, Told("a", story.done, "conflict"))
+
+
+def ask_for_another_type(story: Story) -> None:
+    story.forget(story.done)
+    asked = story.asked(story.done)
+    story.history[story.history.index(asked)] = dataclasses.replace(asked, type="CancelTask")
+
+
+def accept_another_type(story: Story) -> None:
+    story.forget(story.done)
+    ask(story, Asked("c", story.done, "CancelTask"), Told("c", story.done, "accepted", {}, 1))
+
+
+def ask_for_nothing(story: Story) -> None:
+    story.forget(story.done)
+    story.history.remove(story.asked(story.done))
+
+
+def ask_twice_for_what_never_was(story: Story) -> None:
+    story.ask_otherwise(story.done, NEVER)
+    ask(story, Asked("a", story.done, "AssignTask", {"task-t": 8}))
+
+
+def follower_at(story: Story, position: int) -> Followed:
+    return next(one for one in story.history if isinstance(one, Followed) and one.position == position)
+
+
+NEVER = {"task-t": 7}
+FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
+    "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
+    "an answer names another position": (
+        "lost",
+        "was told 1 and .*, and the log has",
+        lambda story: story.retell(story.done, position=1),
+    ),
+    "an answer names another version": (
+        "lost",
+        "was told .*'task-t': 9}, and the log has",
+        lambda story: story.retell(story.done, versions={"task-t": 9}),
+    ),
+    "a command is there twice": ("twice", "is at position .* and again at", append_again),
+    "two answers differ": (
+        "twice",
+        "answered in different ways: refused at None, refused at None, invalid at None",
+        lambda story: ask(story, Told("b", story.refused, "invalid")),
+    ),
+    "two that differ were answered by one id": (
+        "twice",
+        r"answered to different content \(CompleteTask and FailTask\)",
+        lambda story: ask(story, Asked("c", story.refused, "FailTask"), Told("c", story.refused, "refused")),
+    ),
+    "two of one type that differ were answered by one id": (
+        "twice",
+        r"answered to different content \(CompleteTask and CompleteTask\)",
+        lambda story: ask(
+            story,
+            Asked("c", story.refused, "CompleteTask", content="other outputs"),
+            Told("c", story.refused, "refused"),
+        ),
+    ),
+    "what was answered is in conflict later": (
+        "twice",
+        "answered conflict, and otherwise before",
+        lambda story: ask(
+            story, Asked("a", story.refused, "CompleteTask", NEVER), Told("a", story.refused, "conflict")
+        ),
+    ),
+    "what was in conflict is answered without being asked again": (
+        "twice",
+        "answered conflict, and otherwise .* without being asked again",
+        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict"), Told("c", "x", "unchanged")),
+    ),
+    "a refused command is in the log": (
+        "invented",
+        "was answered refused, and is at",
+        lambda story: story.retell(story.done, outcome="refused"),
+    ),
+    "a command in conflict is in the log": (
+        "invented",
+        "was answered conflict, and is at .*, and nobody had asked again",
+        tell_of_a_conflict,
+    ),
+    "a command is in the log as one of another type": (
+        "invented",
+        "is a AssignTask at .*; asked was for CancelTask",
+        ask_for_another_type,
+    ),
+    "an answer is to one of another type than is in the log": (
+        "invented",
+        "was answered accepted as a CancelTask, and is a AssignTask",
+        accept_another_type,
+    ),
+    "an answer to what nobody asked": (
+        "invented",
+        "was answered, and nobody had asked",
+        lambda story: ask(story, Told("b", "x", "refused")),
+    ),
+    "a command that nobody asked for": (
+        "invented",
+        "is in the log, and nobody had asked",
+        ask_for_nothing,
+    ),
+    "a position is left out": (
+        "positions",
+        "is followed by",
+        lambda story: story.change(-1, position=story.end + 1),
+    ),
+    "a version is left out": ("versions", "has version 9 after", lambda story: story.change(-1, version=9)),
+    "a clock went back": (
+        "times",
+        "was recorded at .*, before",
+        lambda story: story.change(3, recorded_at=story.log[3].recorded_at - timedelta(days=1)),
+    ),
+    "a command is torn": ("divided", "is of another command than those it follows", of_another_command),
+    "a command has no end": (
+        "divided",
+        "The log ends at position .*, within a command",
+        lambda story: story.change(-1, following=1),
+    ),
+    "a command has another number of events than it says": (
+        "divided",
+        "says . follow, after .",
+        begin_within_a_command,
+    ),
+    "a reader saw half a command": ("divided", "which is within a command", cut_within_a_command),
+    "a version that was not there was expected": (
+        "expected",
+        "expected task-t at 7, and was recorded at 2",
+        lambda story: story.ask_otherwise(story.done, NEVER),
+    ),
+    "a version of what was only read was expected, and was not there": (
+        "expected",
+        "expected agent-agent at 2, and was recorded at 1",
+        lambda story: story.ask_otherwise(story.scheduled, {"task-t": 1, "agent-agent": 2}),
+    ),
+    "one was refused that expected what never was": (
+        "expected",
+        r"answered refused, and expected {'task-t': 7}, which never was",
+        lambda story: story.ask_otherwise(story.refused, NEVER),
+    ),
+    "one found nothing to do that expected what never was at one moment": (
+        "expected",
+        r"answered unchanged, and expected .*, which never was",
+        lambda story: ask(
+            story,
+            Asked("c", "x", "StartTask", {"task-t": 1, "agent-agent": 2}),
+            Told("c", "x", "unchanged"),
+        ),
+    ),
+    "one asked again for another version is answered, and neither was there": (
+        "expected",
+        "expected task-t at 8, and was recorded at 2",
+        ask_twice_for_what_never_was,
+    ),
+    "a follower missed an event": (
+        "followers",
+        "follower got position 5 after 3",
+        lambda story: story.history.remove(follower_at(story, 4)),
+    ),
+    "a follower got an event twice": (
+        "followers",
+        "follower got position 4 after",
+        lambda story: story.history.append(follower_at(story, 4)),
+    ),
+    "a follower got another event": (
+        "followers",
+        "follower got another event at 1 than the log has",
+        swap,
+    ),
+    "a follower got what is not in the log": (
+        "followers",
+        "follower got another event at .* than the log has",
+        lambda story: story.history.append(Followed("follower", story.end + 1, str(UUID(int=0)))),
+    ),
+    "a follower stands still": (
+        "followers",
+        "follower came to position .* of",
+        lambda story: story.history.remove(follower_at(story, story.end)),
+    ),
+    "a follower got nothing": (
+        "followers",
+        "f2 came to position 0 of",
+        lambda story: story.history.append(Began("f2")),
+    ),
+    "a follower goes on elsewhere than it was": (
+        "followers",
+        "follower went on after position 2, and was at",
+        lambda story: story.history.append(Began("follower", 2)),
+    ),
+    "a follower began beyond the log": (
+        "followers",
+        "f2 began after position 999, of a log that ends at",
+        lambda story: story.history.append(Began("f2", 999)),
+    ),
+    "a reader saw what was not so": (
+        "reads",
+        "was shown task-t at version 1 as of position .*, where it was at",
+        lambda story: story.history.append(Read("r", {"task-t": 1}, as_of=story.end)),
+    ),
+    "a reader saw what never was": (
+        "reads",
+        "was shown task-t at 99, which never was",
+        lambda story: story.history.append(Read("r", {"task-t": 99})),
+    ),
+    "a reader missed its own write": (
+        "own_writes",
+        "asked for position .* and was shown task-t at version 1, not",
+        lambda story: story.history.append(Read("r", {"task-t": 1}, min_position=story.end)),
+    ),
+    "a reader was shown an earlier moment": (
+        "own_writes",
+        "asked for position .* and was shown 1[.]",
+        lambda story: story.history.append(Read("r", {}, as_of=1, min_position=story.end)),
+    ),
+    "a decision that nobody could take": ("invariants", "After position .*, task-t: ", start_again),
+    "an event that fits nothing": ("invariants", "", lambda story: story.change(0, type="TaskStarted")),
+}
