@@ -66,7 +66,7 @@ class Claims:
         """What is wrong with them; `outcomes` counts commands by what is known of them last."""
         for command_id, told in self._unasked.items():
             if asks := self._asks.get(command_id):
-                next((ask for ask in reversed(asks) if not ask.in_conflict), asks[-1]).told.extend(told)
+                next((ask for ask in asks if not ask.in_conflict), asks[-1]).told.extend(told)
             else:
                 yield Fault("invented", f"Command {command_id} was answered, and nobody had asked.")
         for command_id, asks in self._asks.items():

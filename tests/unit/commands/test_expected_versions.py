@@ -77,11 +77,11 @@ def test_a_command_that_is_appended_by_another_process_while_it_is_decided_here_
     given = envelope(workflows.AmendWorkflow(workflow_id="wf", context={"mine": 1}), expected=2)
     read = world.log.read_folds
 
-    async def overtaken(requests: Any) -> Any:
+    async def overtaken(*asked: Any, **more: Any) -> Any:
         world.log.read_folds = read  # type: ignore[method-assign]
         (first,) = await other.committer.commit([given])
         assert first.outcome == "accepted"
-        return await read(requests)
+        return await read(*asked, **more)
 
     world.log.read_folds = overtaken  # type: ignore[method-assign]
     (answer,) = world.commit(given)
