@@ -5,8 +5,10 @@ The strategies of ids are here too, for commands of one's own that are to meet t
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+import orjson
 from hypothesis import strategies as st
 
 from commands.messages import COMMANDS, Command, agent, pool, task, workflow
@@ -140,3 +142,18 @@ def any_command(now: datetime) -> st.SearchStrategy[Command]:
         return values.map(lambda given: command(**given))
 
     return st.sampled_from(sorted(COMMANDS)).flatmap(lambda name: of(name, COMMANDS[name]))
+
+
+def submission(command: Command) -> dict[str, Any]:
+    """A command as it is sent: its type and data in the form of JSON, for every way in.
+
+    pydantic would write decimals as text, and the edge takes them for numbers only.
+    """
+    data = orjson.dumps(command.model_dump(exclude_none=True), default=_number)
+    return {"type": command.type, "data": orjson.loads(data)}
+
+
+def _number(value: object) -> float:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"There is no JSON for {type(value).__name__}.")

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import orjson
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 
 from dora_state.http.api import OPERATIONS
 from dora_state.http.operations import Operation
-from dora_state.testing.commands import any_command
+from dora_state.testing.commands import any_command, submission
 from tests.support.hostile import ANY_JSON, TEXTS, replaced, spoilt, written
 from tests.support.http import Asked, asked_directly
 from tests.support.tenants import lent
@@ -112,8 +111,7 @@ async def ask(asked: Asked, path: str) -> None:
 
 @st.composite
 def commands(draw: st.DrawFn) -> Any:
-    command = draw(any_command(LATER))
-    return {"type": command.type, "data": orjson.loads(command.model_dump_json(exclude_none=True))}
+    return submission(draw(any_command(LATER)))
 
 
 @many

@@ -16,12 +16,12 @@ from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import open_state_manager
 from dora_state.testing.checker import Checker
 from dora_state.testing.history import Asked, Recorder, Told, read_history
+from dora_state.testing.log import whole_log
 from infrastructure.migrations import drop_tenant
 from tests.support.command_line import CommandLine
 from tests.support.earlier_release import checked_out, newest_release, run_by
 from tests.support.serving import Serving
 from tests.support.tenants import new_name
-from tests.support.whole_log import whole_log
 from tests.torture.story import Step, life, opening
 
 pytestmark = pytest.mark.timeout(900)

@@ -74,6 +74,12 @@ def tell_of_a_conflict(story: Story) -> None:
     ask(story, Told("a", story.done, "conflict"))
 
 
+def ask_twice_and_tell_of_a_conflict(story: Story) -> None:
+    """As one that was killed after it had asked, and then is told that what it did itself is in its way."""
+    story.forget(story.done)
+    ask(story, story.asked(story.done), Told("a", story.done, "conflict"))
+
+
 def ask_for_another_type(story: Story) -> None:
     story.forget(story.done)
     asked = story.asked(story.done)
@@ -153,6 +159,11 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "invented",
         "was answered conflict, and is at .*, and nobody had asked again",
         tell_of_a_conflict,
+    ),
+    "a command that was asked for twice, is in conflict and is in the log": (
+        "invented",
+        "was answered conflict, and is at .*, and nobody had asked again",
+        ask_twice_and_tell_of_a_conflict,
     ),
     "a command is in the log as one of another type": (
         "invented",

@@ -15,8 +15,8 @@ from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import read_history
+from dora_state.testing.log import whole_log
 from tests.support.postgres import connected, rows
-from tests.support.whole_log import whole_log
 from tests.torture.client import TELL
 from tests.torture.counters import miscounted
 from tests.torture.errands import Errands

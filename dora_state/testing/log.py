@@ -1,4 +1,4 @@
-"""All that a log has, page by page."""
+"""The log, for the checker."""
 
 from collections.abc import AsyncIterator
 
@@ -9,6 +9,7 @@ PAGE = 5_000
 
 
 async def whole_log(manager: StateManager) -> AsyncIterator[RecordedEvent]:
+    """All events of a manager's tenant, page by page, as `Checker.check` takes them. Raises LogError."""
     after = 0
     while events := await manager.platform.log.read_log(after_position=after, limit=PAGE):
         for event in events:
