@@ -88,15 +88,37 @@ Record = Asked | Told | Began | Followed | Read
 _RECORDS: Mapping[str, type[Record]] = {one.name: one for one in (Asked, Told, Began, Followed, Read)}
 
 
+_ANEW = orjson.dumps({"record": "anew"})
+"""A line where somebody began to write, so that the one before it may be torn."""
+
+
 class Recorder:
-    """Writes a client's history down. A line is with the system before what it tells of goes on."""
+    """Writes a client's history down, in the same file after it was killed. A line is with the system before what it
+    tells of goes on.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._may_be_torn = True
+        """The last line, which is another's, or could not be written to its end."""
 
     def __call__(self, *records: Record) -> None:
-        lines = [orjson.dumps({"record": one.name, **asdict(one)}) + b"\n" for one in records]
-        os.write(self._file, b"".join(lines))
+        """Raises OSError; what is written after that begins anew."""
+        if self._may_be_torn:
+            self._begin_anew()
+        self._may_be_torn = True
+        self._write(b"".join([orjson.dumps({"record": one.name, **asdict(one)}) + b"\n" for one in records]))
+        self._may_be_torn = False
+
+    def _begin_anew(self) -> None:
+        size = os.fstat(self._file).st_size
+        if size:
+            ends = os.pread(self._file, 1, size - 1) == b"\n"
+            self._write((b"" if ends else b"\n") + _ANEW + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._file, data) :]
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +130,38 @@ class Recorder:
 
 
 def read_history(paths: Iterable[Path]) -> Iterator[Record]:
-    """All records of these files, each file in its order. The last line of a client that was killed may be torn."""
+    """All records of these files, each file in its order.
+
+    A line that a client was killed in is passed over: the last one, or one after which somebody began to write anew.
+    Raises ValueError for anything else that is no record.
+    """
     for path in paths:
-        lines = path.read_bytes().split(b"\n")
-        for line in lines[:-1]:
-            yield record_of(orjson.loads(line))
+        yield from _read(path)
+
+
+def _read(path: Path) -> Iterator[Record]:
+    torn = 0  # the line that can't be read, which is for the next ones to excuse
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if line == _ANEW:
+            torn = 0
+        elif torn:
+            if not _ANEW.startswith(line):  # who began anew may have been killed at that, too
+                raise _no_record(torn, path)
+        elif line or number < len(lines):
+            try:
+                told = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                torn = number
+                continue
+            try:
+                yield record_of(told)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise _no_record(number, path) from error
+
+
+def _no_record(line: int, path: Path) -> ValueError:
+    return ValueError(f"line {line} of {path} is no record.")
 
 
 def record_of(told: dict[str, Any]) -> Record:

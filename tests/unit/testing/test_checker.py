@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from dora_state.testing.checker import PROMISES
-from dora_state.testing.history import Asked, Began, Followed, Recorder, Told, read_history
+from dora_state.testing.history import Asked, Began, Followed, Told
 from tests.support.forgeries import FORGERIES
 from tests.support.told_story import Story
 
@@ -28,7 +27,7 @@ def test_who_is_told_of_a_conflict_may_ask_again_by_the_same_id(story: Story) ->
     """A conflict is not recorded, and the versions that are named are no part of what is asked."""
     place = story.history.index(story.asked(story.done))
     stale = replace(story.asked(story.done), expected={"task-t": 1})
-    story.history[place:place] = [stale, Told("a", story.done, "conflict")]
+    story.history[place:place] = [stale, Told("a", story.done, "conflict")] * 2
     assert story.promises_broken() == set()
 
 
@@ -86,12 +85,3 @@ def test_a_forgery_is_caught(story: Story, forgery: str) -> None:
 
 def test_each_promise_has_its_forgery() -> None:
     assert {promise for promise, _, _ in FORGERIES.values()} == PROMISES.keys()
-
-
-def test_a_history_is_read_as_it_was_written_up_to_where_its_client_was_killed(story: Story, tmp_path: Path) -> None:
-    with Recorder(tmp_path / "a") as write:
-        write(*story.history[:5])
-        write(story.history[5])
-    with (tmp_path / "a").open("ab") as file:
-        file.write(b'{"record":"to')
-    assert list(read_history([tmp_path / "a"])) == story.history[:6]
