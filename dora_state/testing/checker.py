@@ -1,10 +1,10 @@
 """Proves from what clients were told, and from the log, that nothing was lost, invented, doubled or put out of order.
 
-The log is read once, from its beginning; memory is that of its streams' versions and of its commands' ids.
+The log is read once, from its beginning; memory is that of a digest for each version, and of its commands' ids.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Container, Iterable, Iterator
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,14 @@ from domain.errors import CorruptLog
 from domain.folding import FOLDER
 from domain.log import RecordedEvent
 from dora_state.testing.claims import Claims
+from dora_state.testing.contents import content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 from dora_state.testing.invariants import broken
 from dora_state.testing.onlookers import Followers, read
 from dora_state.testing.promises import PROMISES, Fault
 from dora_state.testing.recorded import Recorded
+from projections.documents import RENDERINGS
+from projections.documents.values import decode
 
 __all__ = ["PROMISES", "Checker", "Counts", "Fault"]
 
@@ -51,7 +54,7 @@ class Checker:
 
     async def _log(self, events: AsyncIterator[RecordedEvent]) -> AsyncIterator[Fault]:
         states: dict[str, Any] = {}
-        touched: dict[str, None] = {}
+        touched: dict[str, RecordedEvent] = {}
         async for event in events:
             self.counts.events += 1
             for fault in self._recorded.add(event):
@@ -61,13 +64,21 @@ class Checker:
             except CorruptLog as error:
                 yield Fault("invariants", error.message)
                 continue
-            touched[event.stream_id] = None
+            touched[event.stream_id] = event
             if event.following == 0:
+                self._keep_contents(states, touched.values())
                 for says in broken(states, touched):
                     yield Fault("invariants", f"After position {event.position}, {says}")
                 touched = {}
         for fault in self._recorded.end():
             yield fault
+
+    def _keep_contents(self, states: Mapping[str, Any], last: Iterable[RecordedEvent]) -> None:
+        """Of what a command leaves; `last` are the last events of its streams."""
+        for event in last:
+            kind = event.stream_id.partition("-")[0]
+            body = RENDERINGS[kind].render(states[event.stream_id], event.version, event.position, event.recorded_at)
+            self._recorded.contents[event.stream_id, event.version] = content(kind, decode(body))
 
     def _histories(self, history: Iterable[Record]) -> Iterator[Fault]:
         log, claims, followers = self._recorded, Claims(), Followers(self._recorded)

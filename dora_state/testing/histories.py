@@ -20,7 +20,10 @@ from domain.all_events import CATALOGUE
 from domain.errors import Refusal
 from domain.log import RecordedEvent
 from dora_state.testing.commands import any_command, busy_house
+from dora_state.testing.contents import content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
+from projections.documents import RENDERINGS
+from projections.documents.values import decode
 
 BEGINNING = datetime(2024, 1, 17, 10, tzinfo=UTC)
 CLIENTS = st.sampled_from(["client-1", "client-2"])
@@ -73,6 +76,7 @@ class _Teller:
         """Where commands end in the log."""
         self._ids = 0
         self._there: dict[str, Loaded[Any]] = {}
+        self._contents: dict[tuple[str, int], str] = {}
 
     def carry_out(self, command: Command, client: str, heard: str, wrong: int | None = None) -> None:
         """`wrong`: by how much the version is wrong that it names; None: it names none."""
@@ -109,7 +113,8 @@ class _Teller:
         """Everything as of a position; where the reader is not told which, it still knows what it asked for."""
         versions = dict.fromkeys(self._there, 0)
         versions |= {event.stream_id: event.version for event in self.story.events[:shown]}
-        self.story.history.append(Read("reader", versions, shown if told else None, asked))
+        contents = {one: self._contents[one, version] for one, version in versions.items() if version}
+        self.story.history.append(Read("reader", versions, shown if told else None, asked, contents))
 
     def _record(self, command_id: UUID, command: Command, work: Work) -> None:
         metadata = orjson.dumps({"command_id": str(command_id), "command_type": command.type, "actor": "client"})
@@ -129,6 +134,11 @@ class _Teller:
                 )
             )
         self._there |= work.left
+        places = {event.stream_id: event.position for event in self.story.events[self.ends[-1] :]}
+        for stream_id, position in places.items():
+            left, kind = work.left[stream_id], stream_id.partition("-")[0]
+            body = RENDERINGS[kind].render(left.state, left.version, position, self.now)
+            self._contents[stream_id, left.version] = content(kind, decode(body))
         self.ends.append(len(self.story.events))
 
     def _version(self, stream_id: str) -> int:

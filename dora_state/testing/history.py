@@ -74,7 +74,8 @@ class Followed:
 class Read:
     """A reader was shown streams at some versions (0: not there), all at one moment: `as_of` is the position of it.
 
-    `as_of` is None where the reader was not told. `min_position` is what it asked to be included.
+    `as_of` is None where the reader was not told. `min_position` is what it asked to be included. `contents` are those
+    of the documents (contents.py), as far as the reader looks at them.
     """
 
     name: ClassVar[str] = "read"
@@ -82,6 +83,7 @@ class Read:
     versions: Mapping[str, int]
     as_of: int | None = None
     min_position: int = 0
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 Record = Asked | Told | Began | Followed | Read

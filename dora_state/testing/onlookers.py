@@ -39,6 +39,10 @@ class Followers:
 
 def read(record: Read, log: Recorded) -> Iterator[Fault]:
     """What is wrong with what a reader was shown."""
+    for stream_id, content in record.contents.items():
+        version = record.versions.get(stream_id, 0)
+        if log.contents.get((stream_id, version)) != content:
+            yield Fault("reads", f"{record.reader} was shown {stream_id} at {version} as it was not then.")
     if record.as_of is None:
         yield from _read_streams(record, log)
         return

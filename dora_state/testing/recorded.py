@@ -24,7 +24,7 @@ class RecordedCommand:
 
 
 class Recorded:
-    """Memory is that of the streams' versions and of the commands' ids. `others` are actors who write no history."""
+    """Memory is that of all versions' contents and of the commands' ids. `others` are actors who write no history."""
 
     def __init__(self, others: Container[str]) -> None:
         self._others = others
@@ -35,6 +35,8 @@ class Recorded:
         self.commands: dict[str, RecordedCommand] = {}
         self.of_others: set[str] = set()
         """Ids of commands that these gave."""
+        self.contents: dict[tuple[str, int], str] = {}
+        """Of the document of a stream at a version, where a command ended with it."""
 
     # --- as it is read ------------------------------------------------------------------------------------
 

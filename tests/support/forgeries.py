@@ -282,6 +282,23 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "was shown task-t at version 1 as of position .*, where it was at",
         lambda story: story.history.append(Read("r", {"task-t": 1}, as_of=story.end)),
     ),
+    "a reader saw a version as it was not": (
+        "reads",
+        "was shown task-t at 2 as it was not then",
+        lambda story: story.history.append(Read("r", {"task-t": 2}, contents={"task-t": "0" * 16})),
+    ),
+    "a reader saw what another version says": (
+        "reads",
+        "was shown task-t at 2 as it was not then",
+        lambda story: story.history.append(
+            Read("r", {"task-t": 2}, contents={"task-t": story.reading.contents["task-t"]})
+        ),
+    ),
+    "a reader saw something of what was not there": (
+        "reads",
+        "was shown agent-b at 0 as it was not then",
+        lambda story: story.history.append(Read("r", {}, contents={"agent-b": "0" * 16})),
+    ),
     "a reader saw what never was": (
         "reads",
         "was shown task-t at 99, which never was",

@@ -1,7 +1,7 @@
 """A short life that was told as it was, for tests of the checker to forge."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +9,13 @@ from commands.envelope import Envelope
 from commands.messages import Command
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
-from domain.log import RecordedEvent
+from domain.folding import FOLDER
+from domain.log import RecordedEvent, Stretch
 from dora_state.testing.checker import Checker, Fault
+from dora_state.testing.contents import content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
+from projections.documents import RENDERINGS
+from projections.documents.values import decode
 from tests.support.command_world import World, add_task, assign, at_once, create_workflow, register_agent
 
 
@@ -35,8 +39,18 @@ class Story:
         for event in self.log:
             self.history.append(Followed("follower", event.position, str(event.event_id)))
         versions = {event.stream_id: event.version for event in self.log} | {"agent-b": 0}
-        self.reading = Read("reader", versions, as_of=self.end, min_position=3)
+        self.reading = Read("reader", versions, as_of=self.end, min_position=3, contents=dict(self.contents()))
         self.history.append(self.reading)
+
+    def contents(self) -> Iterator[tuple[str, str]]:
+        """Of what there is in the end, as documents."""
+        for stream_id in dict.fromkeys(event.stream_id for event in self.log):
+            stream = [event for event in self.log if event.stream_id == stream_id]
+            kind, last = stream_id.partition("-")[0], stream[-1]
+            events = [(event.type, event.schema_version, event.data) for event in stream]
+            state = FOLDER.go_on(stream_id, Stretch(None, events, None)).state
+            body = RENDERINGS[kind].render(state, last.version, last.position, last.recorded_at)
+            yield stream_id, content(kind, decode(body))
 
     def do(self, command: Command, expected: dict[str, int] | None = None) -> str:
         """Asked by two clients, as of one that did not hear the answer."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import orjson
-
 from domain.errors import DoraStateError
 from dora_state.client import open_client
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
+from dora_state.testing.contents import content
 from dora_state.testing.history import Asked, Began, Followed, Read, Recorder, Told, read_history
 from infrastructure.checking import PostgresKept
+from projections.documents.values import decode
 from tests.torture.writers import PAUSE, Place
 
 STREAMS_LOOKED_AT = 40
@@ -78,6 +78,7 @@ async def read_own_writes(
     async with open_client(place.api_url, patience=1.0) as client:
         while not stop.is_set():
             command_id, agent_id = str(uuid4()), f"{name}-{uuid4().hex[:12]}"
+            stream_id = f"agent-{agent_id}"
             submission = {
                 "command_id": command_id,
                 "type": "RegisterAgent",
@@ -94,8 +95,8 @@ async def read_own_writes(
                 found = await client.state(
                     "agent", agent_id, consistency=consistency, min_position=answer.position, patience=5.0
                 )
-                version = int(found["stream_version"])
-                record(Read(name, {f"agent-{agent_id}": version}, min_position=answer.position))
+                versions, contents = {stream_id: int(found["stream_version"])}, {stream_id: content("agent", found)}
+                record(Read(name, versions, min_position=answer.position, contents=contents))
             except DoraStateError:  # away, or not yet
                 await asyncio.sleep(PAUSE)
 
@@ -117,7 +118,8 @@ async def _read_moment(manager: StateManager, name: str, record: Recorder, chanc
     streams = sorted({event.stream_id for event in events if not event.stream_id.startswith("system")})
     if streams:
         position, documents = await PostgresKept(manager.platform.projector_pool).documents(streams)
-        versions = dict.fromkeys(streams, 0)
+        versions, contents = dict.fromkeys(streams, 0), {}
         for document in documents:
-            versions[f"{document.kind}-{document.id}"] = int(orjson.loads(document.body)["stream_version"])
-        record(Read(name, versions, as_of=position))
+            stream_id, shown = f"{document.kind}-{document.id}", decode(document.body)
+            versions[stream_id], contents[stream_id] = int(shown["stream_version"]), content(document.kind, shown)
+        record(Read(name, versions, as_of=position, contents=contents))
