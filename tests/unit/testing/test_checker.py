@@ -43,8 +43,9 @@ def test_who_asks_for_something_else_by_a_known_id_is_told_that_it_is_invalid(st
     assert story.promises_broken() == set()
 
 
-def test_a_refusal_on_versions_that_were_there_is_none_of_its_business(story: Story) -> None:
-    story.ask_otherwise(story.refused, {"task-t": 3, "agent-agent": 2})
+@pytest.mark.parametrize("expected", [{"task-t": 3, "agent-agent": 2}, {"workflow-wf": 0}, {"agent-b": 0}])
+def test_what_is_refused_may_have_expected_what_was_at_one_moment(story: Story, expected: dict[str, int]) -> None:
+    story.ask_otherwise(story.refused, expected)
     assert story.promises_broken() == set()
 
 
