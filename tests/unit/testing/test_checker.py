@@ -49,6 +49,12 @@ def test_what_is_refused_may_have_expected_what_was_at_one_moment(story: Story, 
     assert story.promises_broken() == set()
 
 
+def test_what_was_read_at_some_moment_may_be_of_any_since_the_one_that_was_asked_for(story: Story) -> None:
+    for position in (0, story.end):
+        story.history.append(replace(story.reading, as_of=None, min_position=position))
+    assert story.promises_broken() == set()
+
+
 def test_heartbeats_are_accepted_and_are_not_in_the_log(story: Story) -> None:
     for outcome in ("accepted", "accepted", "refused"):
         story.history += [Asked("a", "beat", "Heartbeat"), Told("a", "beat", outcome)]
