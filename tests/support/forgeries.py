@@ -1,111 +1,30 @@
 """Forgeries of a story: by what each does, the promise that it breaks, words of the fault, and how it is done."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID, uuid4
-
-import orjson
+from uuid import UUID
 
 from dora_state.testing.history import Asked, Began, Followed, Read, Told
+from tests.support.forging import (
+    NEVER,
+    accept_another_type,
+    append_again,
+    ask,
+    ask_for_another_type,
+    ask_for_nothing,
+    ask_twice_and_tell_of_a_conflict,
+    ask_twice_for_what_never_was,
+    begin_within_a_command,
+    cut_within_a_command,
+    drop_last_command,
+    follower_at,
+    of_another_command,
+    start_again,
+    swap,
+    tell_of_a_conflict,
+)
 from tests.support.told_story import Story
 
-
-def drop_last_command(story: Story) -> None:
-    while True:
-        event = story.log.pop()
-        story.history = [
-            one for one in story.history if not (isinstance(one, Followed) and one.position == event.position)
-        ]
-        if story.log[-1].following == 0:
-            break
-    story.history.remove(story.reading)
-
-
-def append_again(story: Story) -> None:
-    """The last command once more, as if it had not been known."""
-    last = [event for event in story.log if event.metadata == story.log[-1].metadata]
-    for event in last:
-        versions = [one.version for one in story.log if one.stream_id == event.stream_id]
-        twin = dataclasses.replace(event, event_id=uuid4(), position=len(story.log) + 1, version=max(versions) + 1)
-        story.log.append(twin)
-        story.history.append(Followed("follower", twin.position, str(twin.event_id)))
-
-
-def of_another_command(story: Story) -> None:
-    """An event in the midst of a command that is another's."""
-    place = next(place for place, event in enumerate(story.log) if event.following)
-    metadata = orjson.loads(story.log[place + 1].metadata) | {"command_id": str(uuid4())}
-    story.change(place + 1, metadata=orjson.dumps(metadata))
-
-
-def cut_within_a_command(story: Story) -> None:
-    place = next(place for place, event in enumerate(story.log) if event.following)
-    story.history.append(Read("reader", {}, as_of=story.log[place].position))
-
-
-def start_again(story: Story) -> None:
-    """The task starts a second time, which no decision would give."""
-    started = next(event for event in story.log if event.type == "TaskCompleted" or event.type == "TaskStarted")
-    place = story.log.index(started)
-    data = next(event.data for event in story.log if event.type == "TaskScheduled")
-    story.change(place, type="TaskScheduled", data=data)
-
-
-def ask(story: Story, *asked: Asked | Told) -> None:
-    story.history += asked
-
-
-def begin_within_a_command(story: Story) -> None:
-    place = next(place for place, event in enumerate(story.log) if event.following > 1)
-    story.change(place + 1, following=story.log[place].following)
-
-
-def swap(story: Story) -> None:
-    """The log has two events of other streams the other way round than a follower got them."""
-    story.log[0], story.log[1] = (
-        dataclasses.replace(story.log[0], event_id=story.log[1].event_id),
-        dataclasses.replace(story.log[1], event_id=story.log[0].event_id),
-    )
-
-
-def tell_of_a_conflict(story: Story) -> None:
-    story.forget(story.done)
-    ask(story, Told("a", story.done, "conflict"))
-
-
-def ask_twice_and_tell_of_a_conflict(story: Story) -> None:
-    """As one that was killed after it had asked, and then is told that what it did itself is in its way."""
-    story.forget(story.done)
-    ask(story, story.asked(story.done), Told("a", story.done, "conflict"))
-
-
-def ask_for_another_type(story: Story) -> None:
-    story.forget(story.done)
-    asked = story.asked(story.done)
-    story.history[story.history.index(asked)] = dataclasses.replace(asked, type="CancelTask")
-
-
-def accept_another_type(story: Story) -> None:
-    story.forget(story.done)
-    ask(story, Asked("c", story.done, "CancelTask"), Told("c", story.done, "accepted", {}, 1))
-
-
-def ask_for_nothing(story: Story) -> None:
-    story.forget(story.done)
-    story.history.remove(story.asked(story.done))
-
-
-def ask_twice_for_what_never_was(story: Story) -> None:
-    story.ask_otherwise(story.done, NEVER)
-    ask(story, Asked("a", story.done, "AssignTask", {"task-t": 8}))
-
-
-def follower_at(story: Story, position: int) -> Followed:
-    return next(one for one in story.history if isinstance(one, Followed) and one.position == position)
-
-
-NEVER = {"task-t": 7}
 FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
     "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
     "an answer names another position": (
