@@ -92,12 +92,11 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
 
 @asynccontextmanager
 async def _going_on(stage: Stage) -> AsyncIterator[None]:
-    keeping = asyncio.create_task(stage.keep_up())
-    try:
+    """If that fails nothing would come back: then all ends."""
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(stage.keep_up())
         yield
-    finally:
         keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def _until_at_work(watch: Watch) -> None:

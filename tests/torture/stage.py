@@ -18,7 +18,7 @@ import psutil
 import psycopg
 
 from infrastructure.database import Role
-from infrastructure.embedded import EmbeddedServers
+from infrastructure.embedded import EmbeddedServerError, EmbeddedServers
 from infrastructure.migrations import migrate
 from tests.support.command_line import ROOT, CommandLine
 from tests.support.postgres import connected
@@ -179,7 +179,8 @@ class Stage:
     async def keep_up(self) -> None:
         """For ever: what ended by itself or was killed is begun again, as whoever runs a house sees to."""
         while True:
-            await asyncio.to_thread(self.servers.bring_back)
+            with suppress(EmbeddedServerError):  # killed while it began: once more
+                await asyncio.to_thread(self.servers.bring_back)
             for part in self.all_parts:
                 if part.has_ended:
                     part.start()
