@@ -104,11 +104,9 @@ class Landing:
                 self._take_over(prepared)
                 self._waiting.settle(pending, _answer(prepared, outcome))
             elif isinstance(outcome, AlreadyRecorded):
+                # By whom? Another process may have decided the same a moment earlier: only the log knows what it left.
+                stale |= prepared.append.expected.keys()
                 resent = group.resent and outcome.answer == prepared.append.answer
-                if resent:
-                    self._take_over(prepared)
-                else:
-                    stale |= prepared.append.expected.keys()
                 first = resent or pending.ours
                 self._waiting.settle(pending, answers.of_recorded(pending.envelope, outcome, repeated=not first))
             elif isinstance(outcome, LockedOut):

@@ -3,15 +3,27 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import pytest
 
+from commands.envelope import Answer
 from commands.groups import Group, Pending
 from commands.messages import Command
+from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from domain.errors import LogError, LogUnavailable
 from domain.log import AppendOutcome, CommandAppend, LockedOut
-from tests.support.command_world import BEGINNING, World, at_once, create_workflow, envelope
+from tests.support.command_world import (
+    BEGINNING,
+    Clock,
+    World,
+    assign,
+    at_once,
+    create_workflow,
+    envelope,
+    running_world,
+)
 from tests.support.invariants import check_world
 
 Landed = list[AppendOutcome] | LogError
@@ -138,3 +150,25 @@ def test_who_can_not_see_what_others_have_written_goes_on_with_what_is_known() -
     world.log.outage = None
     world.accept(amend("wf", "mine"))
     assert set(world.workflow().context) == {"other", "mine"}
+
+
+async def test_what_another_process_did_by_the_same_id_is_as_recorded_also_where_the_group_was_sent_again() -> None:
+    """It decided a moment earlier, so that its events are the same but for their times."""
+    first = running_world("t1")
+    first.given(assign("t1"))
+    given = envelope(tasks.StartTask(task_id="t1"))
+    later = Clock(first.clock.now + timedelta(seconds=0.2))
+    world = World(first.log, later, retries=(0.0,))
+    answers: list[Answer | LogError] = []
+    await world.committer.decide_all(deque([Pending(given, answers.append)]))
+    flying = world.committer.close()
+    first.commit(given)
+
+    async def lost() -> list[AppendOutcome]:
+        raise LogUnavailable
+
+    await world.committer.conclude(flying, await world.committer.land(flying, lost()))
+
+    assert [type(one) for one in answers] == [Answer]
+    world.accept(tasks.CompleteTask(task_id="t1"))
+    check_world(world)
