@@ -91,7 +91,8 @@ class Report:
         yield f"Processes were begun: {begun}."
         yield from self._recovered(WRITES, self.writes)
         yield from self._recovered(READ_MODELS, self.projections)
-        yield "Longest times without a new event while PostgreSQL answered, with the faults of the time:"
+        if self.stops:
+            yield "Longest times without a new event while PostgreSQL answered, with the faults of the time:"
         for stop in sorted(self.stops, key=_lasted, reverse=True)[:5]:
             yield f"  {stop.lasted:.1f} s ({', '.join(self._felt(stop, JUST_BEFORE)) or 'none'})"
         by_promise = Counter(one.promise for one in self.found)
