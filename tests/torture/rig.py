@@ -53,10 +53,12 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             await stage.come_to_a_month_in(int(seconds) // 2)
             running = asyncio.create_task(errands.run())
             began, watch.counts_stops = time.monotonic(), True
-            await _break(faults, chance, began + seconds, only or list(KINDS))
+            try:
+                await _break(faults, chance, began + seconds, only or list(KINDS))
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
             lasted = time.monotonic() - began
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
             faults.heal()
             watch.counts_stops = False
             followed_to, stuck = await _quiet(stage, watch)
@@ -67,7 +69,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             found: list[Fault] = await checker.check(whole_log(manager), read_history(histories))
             counted, miscounts = await miscounted(whole_log(manager))
             found += [Fault("locks", says) for says in miscounts]
-            recorded = [event async for event in whole_log(manager)]
+            recorded = [(event.type, f"{event.recorded_at:%Y-%m}") async for event in whole_log(manager)]
         checked = await asyncio.to_thread(_replay, stage)
         return Report(
             seed=seed,
@@ -76,8 +78,8 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             skipped=faults.skipped,
             counts=checker.counts,
             counted=counted,
-            rollbacks=sum(event.type == "WorkflowRolledBack" for event in recorded),
-            months=len({event.recorded_at.strftime("%Y-%m") for event in recorded}),
+            rollbacks=sum(type == "WorkflowRolledBack" for type, _ in recorded),
+            months=len({month for _, month in recorded}),
             found=found,
             writes=watch.writes,
             projections=watch.projections,
