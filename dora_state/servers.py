@@ -1,13 +1,13 @@
 """Where the servers are: those that the settings name, or our own, which the last process that leaves stops."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from dora_state.settings import Settings
 from infrastructure.embedded import EmbeddedServers
+from infrastructure.whole import whole
 
 Say = Callable[[str], None]
 
@@ -45,13 +45,3 @@ async def open_servers(settings: Settings, say: Say = quiet) -> AsyncIterator[Se
         yield Servers(embedded.database_url, redis_url, embedded, broker_url or redis_url)
     finally:
         await whole(asyncio.to_thread(embedded.stop))
-
-
-async def whole(work: Coroutine[Any, Any, object]) -> None:
-    """Wait for the end of what can't be cut short, also when cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

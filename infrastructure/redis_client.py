@@ -10,6 +10,7 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_ur
 
 from infrastructure.hot_copies.guarded import CONNECT_SECONDS, cancellable
 from infrastructure.hot_copies.keys import Keys
+from infrastructure.whole import whole
 
 POOL_SECONDS = 5.0
 """How long a call waits for a connection that others use."""
@@ -43,7 +44,7 @@ class RedisClient:
         return made
 
     async def node(self) -> Redis:
-        """A client of the server that has the tenant's keys; close it after use."""
+        """A client of the server that has the tenant's keys; `close` it after use."""
         place = await self._place()
         pool = ConnectionPool(place.connection_class, **place.connection_kwargs | _NO_LIMIT)
         return Redis.from_pool(pool)
@@ -55,6 +56,11 @@ class RedisClient:
             return client.connection_pool
         await client.initialize()
         return client.get_node_from_key(self.keys.mark)
+
+
+async def close(client: Redis) -> None:
+    """Of connections that it did not begin to close when it is cancelled, redis-py closes none."""
+    await whole(client.aclose())
 
 
 @asynccontextmanager
@@ -70,7 +76,7 @@ async def open_redis(url: str, tenant: str, pool_size: int, *, cluster: bool = F
     try:
         yield RedisClient(client, tenant)
     finally:
-        await client.aclose()
+        await close(client)
 
 
 def _cluster_options(url: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from infrastructure.control_groups import MOUNTED, PROC, memory_limits
 from infrastructure.database import Connection, Role, assume, connect, tenant_schema
 from infrastructure.hot_copies.guarded import FAILURES
 from infrastructure.hot_copies.values import standing
-from infrastructure.redis_client import RedisClient, open_redis
+from infrastructure.redis_client import RedisClient, close, open_redis
 
 SECONDS_TO_ANSWER = 10.0
 _CACHE_SECONDS = 3.0
@@ -248,7 +248,7 @@ async def _cache_vitals(redis: RedisClient) -> CacheVitals:
         told = await node.info()
         (lease,) = await node.mget([redis.keys.lease])
     finally:
-        await node.aclose()
+        await close(node)
     believed = standing(lease)
     used, most = int(told["used_memory"]), int(told.get("maxmemory", 0))
     return CacheVitals(

@@ -7,7 +7,7 @@ from functools import partial
 
 from dora_state.platform import Platform, now, open_platform
 from dora_state.resting import rest
-from dora_state.servers import Say, quiet, whole
+from dora_state.servers import Say, quiet
 from dora_state.settings import Settings
 from dora_state.state_manager import StateManager
 from dora_state.watching.serving import serve_metrics
@@ -24,6 +24,7 @@ from infrastructure.broker import JobBroker
 from infrastructure.embedded import EmbeddedServerError, EmbeddedServers
 from infrastructure.process_memory import process_name
 from infrastructure.schedules import PostgresSchedules
+from infrastructure.whole import whole
 from projections.lists import Lists
 
 ENDING_SECONDS = 15.0

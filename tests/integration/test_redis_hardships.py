@@ -1,19 +1,25 @@
 """Redis refuses, is full, answers nobody or is emptied: answers stay right, from PostgreSQL, and health says so."""
 
 import asyncio
+import gc
 import random
 import time
+import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from dora_state.platform import Platform, open_platform
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager import StateManager
 from dora_state.watching.registry import registry_of
+from infrastructure import vitals
 from infrastructure.hot_copies import Guarded, Keys
+from infrastructure.redis_client import close
+from infrastructure.vitals import cache_vitals
 from tests.support.near_reader import eventually
 from tests.support.redis_server import RedisServer, execute
 
@@ -321,6 +327,27 @@ async def test_metrics_of_a_process_can_be_served(house: House, tenant: str) -> 
     assert registry.get_sample_value("dora_state_projected_events_total", states) == position
     assert registry.get_sample_value("dora_state_projection_position", states) == position
     assert registry.get_sample_value("dora_state_projection_lag_seconds_count", states) != 0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_whoever_is_cancelled_while_closing_leaves_no_connection_open(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    async def cancelled(client: Redis) -> None:
+        """Before the loop's next turn, in which the connections would begin to close."""
+        asking = asyncio.current_task()
+        assert asking is not None
+        for _ in range(times):
+            asyncio.get_running_loop().call_soon(asking.cancel)
+        await close(client)
+
+    monkeypatch.setattr(vitals, "close", cancelled)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(cache_vitals(server.url, "nobody"))
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []
 
 
 async def _never(*_: object) -> None:
