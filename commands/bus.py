@@ -69,9 +69,9 @@ class CommandBus:
         self._group_size = group_size
         self._task: asyncio.Task[None]
         self._flight: asyncio.Future[list[AppendOutcome]] | None = None
-        self._flying = Group()
-        self._sent_at = 0.0
-        self._spans: list[Span] = []
+        self._flying: Group
+        self._sent_at: float
+        self._spans: list[Span]
         """Of the commands in flight."""
         self.figures = BusFigures()
         self._awake = asyncio.Event()
@@ -169,18 +169,18 @@ class CommandBus:
         would go together, be answered together, and come back together, and nobody would ever decide while the log
         appends.
         """
-        waiting = len(self._queue) + len(self._committer.again) + len(self._committer.open)
+        waiting = len(self._queue) + len(self._committer.again)
         if self._flight is not None or waiting < MANY:
             return self._group_size
         return min(self._group_size, waiting // 2)
 
     async def _land_and_send(self) -> None:
         """The next group leaves before the one that has landed is answered, unless a loss changes what may leave."""
-        landed, group = self._flight, self._flying
-        self._flight = None
-        if landed is None:
+        if self._flight is None:
             self._send()
             return
+        landed, group = self._flight, self._flying
+        self._flight = None
         outcomes = await self._committer.land(group, landed)
         if not isinstance(outcomes, LogError) and all(type(one) is Appended for one in outcomes):
             self._send()

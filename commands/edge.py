@@ -166,6 +166,6 @@ def _check_transaction(data: Mapping[str, Any]) -> Transaction:
 
 def _unknown_command(name: str) -> InvalidInput:
     name = visible(name)
-    alike = difflib.get_close_matches(name, COMMANDS, n=3)
+    alike = difflib.get_close_matches(name, COMMANDS)
     advice = f"did you mean {' or '.join(alike)}?" if alike else "docs/rules.md lists the commands."
-    return InvalidInput(f'type: there is no command "{name}"; {advice}', field="type", type=name)
+    return InvalidInput(f'type: there is no command "{name}"; {advice}', field="type")

@@ -47,10 +47,10 @@ class Sharing:
         self._contended_until = 0.0
         self._lost = 0
         self._taking: asyncio.Task[bool] | None = None
-        self._taking_since = 0.0
+        self._taking_since: float
         self.has_turn = False
         """This process decides for all."""
-        self._worked_at = 0.0
+        self._worked_at: float
         self._hearing: asyncio.Task[list[Envelope]] | None = None
         self._heard_at = 0.0
         self._heard: set[UUID] = set()
@@ -73,9 +73,9 @@ class Sharing:
         """How long to rest at most, where nothing happens; None: for ever."""
         return HEAR_SECONDS if self.has_turn else LOOK_SECONDS if self.is_held_up(has_work) else None
 
-    def contended(self, seconds: float = CONTENDED_SECONDS) -> None:
-        """There is another writer on the same streams: turns are taken for so long from now on."""
-        self._contended_until = time.monotonic() + seconds
+    def contended(self) -> None:
+        """There is another writer on the same streams: turns are taken for a while from now on."""
+        self._contended_until = time.monotonic() + CONTENDED_SECONDS
 
     def group_concluded(self) -> None:
         """Look whether commands were lost to other processes."""

@@ -31,8 +31,8 @@ class Part:
 
 
 BUS = (
-    *("answers", "bus", "committer", "decider", "deciding", "edge", "groups", "landing", "preparing", "redeciding"),
-    *("sharing", "soundness", "steps", "under_way", "work"),
+    *("answers", "asking", "bus", "committer", "decider", "deciding", "edge", "groups", "landing", "preparing"),
+    *("redeciding", "sharing", "soundness", "steps", "transfer", "under_way", "work"),
 )
 LOG_TESTS = ("append", "concurrency", "reading", "following")
 PROJECTOR = ("projector", "runner", "batch", "changes", "folding", "flights")
@@ -43,7 +43,6 @@ PARTS = (
         "bus",
         tuple(f"commands/{name}.py" for name in BUS),
         ("tests/unit/commands",),
-        # What processes do that share streams is tried with real ones only, in test_turns.
         ("tests/integration/test_bus.py", "tests/integration/test_turns.py"),
     ),
     Part(

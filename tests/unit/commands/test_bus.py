@@ -85,6 +85,24 @@ async def test_the_next_group_is_decided_on_what_the_one_in_flight_leaves() -> N
     assert world.types("workflow-a") == ["WorkflowCreated", "WorkflowStarted"]
 
 
+async def test_the_next_group_leaves_before_the_one_that_has_landed_is_answered() -> None:
+    bus, _, log = make_bus()
+    left_by_then: list[int] = []
+
+    async def submit() -> None:
+        await bus.submit(envelope(create_workflow("a")))
+        left_by_then.append(len(log.groups))
+
+    async with bus:
+        first = asyncio.create_task(submit())
+        await settled()
+        second = submissions(bus, "b")
+        await settled()
+        log.gate.set()
+        await asyncio.gather(first, *second)
+    assert left_by_then == [2]
+
+
 async def test_a_full_queue_says_try_later_at_once_and_takes_more_afterwards() -> None:
     bus, _, log = make_bus(queue_size=2, group_size=1)
     async with bus:

@@ -92,6 +92,7 @@ def test_a_refusal_tells_which_command_it_is_of() -> None:
     command_id = str(uuid4())
     error = refused(submission("y" * 61, command_id=command_id))
     assert error.facts == {"field": "type", "type": "y" * 60, "command_id": command_id}
+    assert f'"{"y" * 60}"' in error.message
     assert refused(submission("?")).facts["command_id"] is None
     assert refused(submission(data={}, command_id=command_id)).facts["command_id"] == command_id
     within = submission("Transaction", {"commands": [{"type": "Heartbeat", "data": {"agent_id": "a"}}]})
