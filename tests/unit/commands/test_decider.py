@@ -1,5 +1,7 @@
 """What is loaded before it is asked for, what is loaded again, and what is not."""
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from commands.messages import task as tasks
 from commands.messages import workflow as workflows
 from commands.messages.transaction import Transaction
 from commands.work import Loaded
+from domain.errors import CorruptLog
 from domain.values import iso
 from tests.support.command_world import (
     World,
@@ -107,6 +110,62 @@ def test_only_what_others_have_moved_is_brought_up_to_date() -> None:
     log.asked.clear()
     at_once(world.decider.catch_up())
     assert log.asked == []
+
+
+def test_what_was_not_there_is_brought_up_to_date_from_the_first_event_of_the_log_on() -> None:
+    world, log = elsewhere(World())
+    world.refuse(start("wf"), "unknown_id")
+    World(log, world.clock).given(create_workflow())
+    log.asked.clear()
+    at_once(world.decider.catch_up())
+    assert log.asked == [["workflow-wf"]]
+
+
+def test_what_others_have_moved_is_gone_on_from_and_what_they_have_not_stays() -> None:
+    before = World()
+    before.given(create_workflow("still"), create_workflow("moved"))
+    world, log = elsewhere(before)
+    world.given(start("still"), start("moved"))
+    World(log, world.clock).given(workflows.PauseWorkflow(workflow_id="moved"))
+    log.asked.clear()
+    log.after.clear()
+    at_once(world.decider.refresh(["workflow-still", "workflow-moved"]))
+    assert log.after == [{"workflow-still": 2, "workflow-moved": 2}]
+    log.asked.clear()
+    world.accept(workflows.ResumeWorkflow(workflow_id="moved"))
+    world.accept(workflows.PauseWorkflow(workflow_id="still"))
+    assert log.asked == []
+
+
+def test_what_can_not_be_gone_on_from_is_told_by_its_version() -> None:
+    before = World()
+    before.given(create_workflow(), start("wf"))
+    world, log = elsewhere(before)
+    world.accept(workflows.PauseWorkflow(workflow_id="wf"))
+    broken = replace(log.events[-1], data=b"{", version=4, position=len(log.events) + 1)
+    log.put_as_it_is(broken)
+    with pytest.raises(CorruptLog, match="workflow-wf, version 4: "):
+        at_once(world.decider.refresh(["workflow-wf"]))
+
+
+def test_a_full_memory_lets_go_of_what_was_not_used_for_longest() -> None:
+    world, log = elsewhere(BEFORE, cache_size=2)
+    numbers = itertools.count()
+
+    def asked_to_amend(workflow_id: str) -> list[list[str]]:
+        log.asked.clear()
+        world.accept(workflows.AmendWorkflow(workflow_id=workflow_id, context={"n": next(numbers)}))
+        return log.asked
+
+    assert [len(asked_to_amend(one)) for one in ("w1", "w2", "w1", "w3")] == [1, 1, 0, 1]
+    assert [len(asked_to_amend(one)) for one in ("w1", "w3", "w2")] == [0, 0, 1]
+
+
+def test_what_is_not_in_memory_is_counted_once_a_command() -> None:
+    world, _ = elsewhere(BEFORE)
+    assert world.decider.misses == 0
+    world.given(start("w1"), workflows.PauseWorkflow(workflow_id="w1"))
+    assert world.decider.misses == 1
 
 
 def test_what_was_not_there_yet_says_when_it_was_recorded_and_not_when_that_was_decided() -> None:

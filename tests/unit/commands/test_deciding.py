@@ -11,8 +11,10 @@ from commands.groups import Group, Pending
 from commands.handlers import HANDLERS
 from commands.messages import Command
 from commands.messages import workflow as workflows
+from commands.messages.agent import Heartbeat
 from commands.work import Work
-from tests.support.command_world import World, at_once, create_workflow, envelope
+from domain.errors import LogUnavailable
+from tests.support.command_world import World, at_once, create_workflow, envelope, register_agent
 from tests.support.listening_log import ListeningLog
 
 
@@ -149,3 +151,12 @@ def test_a_fault_of_ours_is_logged_with_the_command_and_where_it_happened_each_t
     assert answer.problem is not None
     assert answer.problem.code == "internal_error"
     assert answer.problem.message == "PauseWorkflow could not be decided (ZeroDivisionError); please report this."
+
+
+def test_a_heartbeat_needs_no_log_where_the_agent_is_in_memory() -> None:
+    """What others have made of the agent is looked for, and it is no matter if that can't be had."""
+    world = World()
+    world.accept(register_agent())
+    world.log.outage = LogUnavailable()
+    assert world.do(Heartbeat(agent_id="agent", queue_size=3)).outcome == "accepted"
+    assert [told.queue_size for told in world.presence.heard] == [3]
