@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from commands.bus import BusClosed, Busy, CommandBus
+from commands.bus import MANY, BusClosed, Busy, CommandBus
 from commands.envelope import Answer
 from commands.groups import Pending
 from commands.messages import workflow as workflows
 from commands.messages.agent import Heartbeat
-from domain.errors import LogUnavailable
+from domain.errors import LogError, LogUnavailable
 from domain.log import AppendOutcome, CommandAppend
 from tests.support.command_world import Clock, World, create_workflow, envelope, register_agent
 from tests.support.memory_log import MemoryEventLog
@@ -83,6 +83,19 @@ async def test_the_next_group_is_decided_on_what_the_one_in_flight_leaves() -> N
         log.gate.set()
         assert [one.outcome for one in await asyncio.gather(*first, second)] == ["accepted"] * 2
     assert world.types("workflow-a") == ["WorkflowCreated", "WorkflowStarted"]
+
+
+async def test_of_many_half_go_ahead_and_what_is_to_be_decided_again_counts() -> None:
+    bus, world, log = make_bus()
+    log.gate.set()
+    half = MANY // 2
+    answers: list[Answer | LogError] = []
+    world.committer.again.extend(Pending(envelope(create_workflow(f"w{n}")), answers.append) for n in range(half))
+    waiting = submissions(bus, *(f"x{n}" for n in range(half)))
+    async with bus:
+        await asyncio.gather(*waiting)
+    assert log.groups == [half, half]
+    assert len(answers) == half
 
 
 async def test_the_next_group_leaves_before_the_one_that_has_landed_is_answered() -> None:

@@ -22,7 +22,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture)
     """What nobody answers is soon decided here; no callback of the loop fails unseen."""
     monkeypatch.setattr(asking, "PATIENCE_SECONDS", PATIENCE)
     yield
-    assert [record.message for record in caplog.records if record.name in ("asyncio", "commands.bus")] == []
+    assert [record.message for record in caplog.get_records("call") if record.name in ("asyncio", "commands.bus")] == []
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -73,20 +73,21 @@ async def test_what_others_were_asked_and_do_not_answer_is_decided_here_in_group
     assert shared.log.groups == [2, 1]
 
 
-async def test_what_others_ask_is_decided_as_far_as_there_is_room() -> None:
-    shared = Shared(queue_size=2)
+async def test_what_others_ask_is_decided_as_far_as_there_is_room_beside_what_waits() -> None:
+    shared = Shared(queue_size=3, group_size=1)
     theirs = [envelope(create_workflow(f"theirs-{n}")) for n in range(5)]
     async with shared.bus:
         waiting = submissions(shared.bus, "a")
         await shared.until_it_is_their_turn()
         assert await shared.answered(waiting) == ["accepted"]
         shared.log.gate.clear()
-        under_way = submissions(shared.bus, "b")
+        under_way = submissions(shared.bus, *"bcd")  # in flight, decided, and waiting
         await settled()
+        assert shared.bus.waiting == 1
         shared.turns.others = [packed(one) for one in theirs]
         await until(lambda: not shared.turns.others)
         await settled()
         shared.log.gate.set()
-        assert await shared.answered(under_way) == ["accepted"]
+        assert await shared.answered(under_way) == ["accepted"] * 3
         await until(lambda: bool(shared.world.types("workflow-theirs-1")))
     assert [name for name in range(5) if shared.world.types(f"workflow-theirs-{name}")] == [0, 1]

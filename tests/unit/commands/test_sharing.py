@@ -107,7 +107,7 @@ async def process(clock: Clock) -> Process:
 def _no_callback_fails(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """What a callback of the loop raises is only logged."""
     yield
-    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+    assert [record.message for record in caplog.get_records("call") if record.name == "asyncio"] == []
 
 
 class TestWhoeverIsAlone:
