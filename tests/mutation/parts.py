@@ -42,7 +42,7 @@ PARTS = (
     Part(
         "bus",
         tuple(f"commands/{name}.py" for name in BUS),
-        ("tests/unit/commands",),
+        ("tests/unit/commands", "tests/property/commands/test_transfer.py"),
         ("tests/integration/test_bus.py", "tests/integration/test_turns.py"),
     ),
     Part(

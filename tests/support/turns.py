@@ -12,17 +12,31 @@ from commands.groups import Pending
 from domain.log import AlreadyRecorded
 
 
+class MonotonicClock:
+    """In place of `time`, of a machine that has just started; it moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1 / 2
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class GatedTurns(NoTurns):
-    """`turn` says who gets it; `left` is asked of others, `others` is what they ask. `broken_off`: calls cut short."""
+    """`turn` says who gets it; `left` is asked of others, in the form `packed`, and `others` is what they ask.
+
+    `broken_off`: calls that were cut short.
+    """
 
     def __init__(self) -> None:
         self.is_held = True
-        self.takes = self.given = self.asks = 0
+        self.takes = self.given = self.asks = self.looks = 0
         self.turn: asyncio.Queue[bool] = asyncio.Queue()
         self.others: list[bytes] = []
         self.may_ask = asyncio.Event()
         self.may_ask.set()
         self.left: list[UUID] = []
+        self.packed: list[bytes] = []
         self.recorded: dict[UUID, AlreadyRecorded] = {}
         self.broken_off: list[str] = []
 
@@ -39,7 +53,8 @@ class GatedTurns(NoTurns):
 
     async def ask(self, submissions: Mapping[UUID, bytes]) -> Mapping[UUID, AlreadyRecorded]:
         self.left += submissions
-        return {}
+        self.packed += submissions.values()
+        return {one: self.recorded[one] for one in submissions if one in self.recorded}
 
     async def asked(self) -> list[bytes]:
         self.asks += 1
@@ -52,6 +67,7 @@ class GatedTurns(NoTurns):
         return told
 
     async def answered(self, command_ids: Sequence[UUID]) -> Mapping[UUID, AlreadyRecorded]:
+        self.looks += 1
         return {one: self.recorded[one] for one in command_ids if one in self.recorded}
 
     def record(self, pending: Pending) -> None:

@@ -14,26 +14,16 @@ from commands.envelope import Envelope
 from commands.groups import Pending
 from commands.sharing import Sharing
 from tests.support.command_world import World, create_workflow, envelope
-from tests.support.turns import GatedTurns, packed
+from tests.support.turns import GatedTurns, MonotonicClock, packed
 
 # Such as binary fractions hold, so that a moment can be met exactly.
 GRACE, HEAR, IDLE, CONTENDED, LOOK, PATIENCE = 1 / 8, 1 / 16, 1 / 4, 8.0, 1 / 32, 4.0
 
 
-class Clock:
-    """Of the processor, as long ago as it may be: a machine that has just started."""
-
-    def __init__(self) -> None:
-        self.now = 1 / 2
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 class Process:
     """What shares a log with others, a queue, and how often it was woken."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         self.clock = clock
         self.turns = GatedTurns()
         self.world = World()
@@ -87,19 +77,20 @@ async def settled() -> None:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> MonotonicClock:
+    clock = MonotonicClock()
     monkeypatch.setattr(sharing, "time", clock)
     monkeypatch.setattr(asking, "time", clock)
     for name, seconds in (("GRACE", GRACE), ("HEAR", HEAR), ("IDLE", IDLE), ("CONTENDED", CONTENDED), ("LOOK", LOOK)):
         monkeypatch.setattr(sharing, f"{name}_SECONDS", seconds)
     monkeypatch.setattr(asking, "LOOK_SECONDS", LOOK)
     monkeypatch.setattr(asking, "PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr(asking, "AGAIN_SECONDS", 2 * CONTENDED)
     return clock
 
 
 @pytest.fixture
-async def process(clock: Clock) -> Process:
+async def process(clock: MonotonicClock) -> Process:
     return Process(clock)
 
 
