@@ -12,7 +12,7 @@ from commands.envelope import Envelope
 from commands.messages import Command
 from commands.messages.agent import Heartbeat
 from dora_state.testing.commands import any_command
-from tests.support.command_world import create_workflow
+from tests.support.command_world import create_pool, create_workflow
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -36,6 +36,13 @@ def test_a_command_is_the_same_after_the_journey(
     there = transfer.from_bytes(packed)
     assert there == one
     assert answers.digest(there) == answers.digest(one)
+
+
+def test_a_number_that_json_has_none_for_is_the_same_after_the_journey() -> None:
+    one = Envelope(uuid4(), create_pool(cpu="0.10"), "a", "c")
+    packed = transfer.to_bytes(one)
+    assert packed is not None
+    assert transfer.from_bytes(packed) == one
 
 
 def test_what_could_not_be_answered_stays() -> None:
