@@ -1,6 +1,7 @@
 """Every command comes out of another process's hands as it was: its answer is found by what it says."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -11,8 +12,9 @@ from commands import answers, transfer
 from commands.envelope import Envelope
 from commands.messages import Command
 from commands.messages.agent import Heartbeat
+from commands.messages.pool import ChangePolicies
 from dora_state.testing.commands import any_command
-from tests.support.command_world import create_pool, create_workflow
+from tests.support.command_world import create_workflow
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -39,7 +41,7 @@ def test_a_command_is_the_same_after_the_journey(
 
 
 def test_a_number_that_json_has_none_for_is_the_same_after_the_journey() -> None:
-    one = Envelope(uuid4(), create_pool(cpu="0.10"), "a", "c")
+    one = Envelope(uuid4(), ChangePolicies(pool_id="p", overcommit={"cpu": Decimal("1.10")}), "a", "c")
     packed = transfer.to_bytes(one)
     assert packed is not None
     assert transfer.from_bytes(packed) == one
