@@ -9,6 +9,7 @@ import orjson
 
 from domain.errors import NotFound
 from domain.log import Cut
+from domain.text import is_text
 from dora_state.platform import Platform
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
@@ -32,10 +33,7 @@ class ParkedInFull:
 
 async def show(platform: Platform, stream_id: str) -> ParkedInFull:
     """Raises NotFound for a stream of which nothing is parked."""
-    found = await platform.read_models.dead_letters(stream_id=stream_id, limit=1)
-    if not found:
-        raise _nothing(stream_id)
-    (parked,) = found
+    parked = await _first(platform, stream_id)
     stream = platform.log.read_stream(
         stream_id, after_version=parked.version - 1, cut=Cut(version=parked.version), limit=1
     )
@@ -52,8 +50,7 @@ async def ask(platform: Platform, what: Asked, stream_ids: Sequence[str] | None)
     Raises NotFound for a stream of which nothing is parked, NotProjectedYet where it takes too long.
     """
     for stream_id in stream_ids or ():
-        if not await platform.read_models.dead_letters(stream_id=stream_id, limit=1):
-            raise _nothing(stream_id)
+        await _first(platform, stream_id)
     asked = await platform.read_models.ask(what, stream_ids)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -75,11 +72,15 @@ async def _is_waiting(platform: Platform, stream_id: str) -> bool:
     return any(one.asked for one in await platform.read_models.dead_letters(stream_id=stream_id, limit=1))
 
 
-def _nothing(stream_id: str) -> NotFound:
-    return NotFound(
-        f"Nothing of {stream_id} is among the dead letters; `dora-state dead-letters list` names what is.",
-        stream_id=stream_id,
-    )
+async def _first(platform: Platform, stream_id: str) -> Parked:
+    """Raises NotFound."""
+    found = await platform.read_models.dead_letters(stream_id=stream_id, limit=1) if is_text(stream_id) else []
+    if not found:
+        raise NotFound(
+            f"Nothing of {stream_id} is among the dead letters; `dora-state dead-letters list` names what is.",
+            stream_id=stream_id,
+        )
+    return found[0]
 
 
 def _json(stored: bytes) -> Any:

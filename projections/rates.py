@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from domain.errors import InvalidInput
+from domain.text import require_text
 from projections.documents.values import ratio
 from projections.ports import Clock, ReadModelStore
 from projections.questions import Questions, counted
@@ -74,6 +75,7 @@ class RateHistory:
             grain = "minute" if per == "minute" else "quarter"
             rows = await self._store.rows("lists/rates", grain=grain, **facts)
         else:
+            require_text("agent_id", agent_id)
             rows = await self._store.rows("lists/rates_of_agent", agent_id=agent_id, **facts)
         told = {place: figures for place, *figures in rows}
         return [_rate(first, last, told.get(place)) for place, (first, last) in enumerate(pairwise(bounds), start=1)]

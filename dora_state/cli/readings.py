@@ -6,6 +6,7 @@ from datetime import datetime
 import orjson
 
 from domain.errors import InvalidInput
+from domain.text import require_text
 from dora_state.cli.exits import Exit
 from dora_state.cli.formats import number, when
 from dora_state.cli.output import Output, say
@@ -36,7 +37,9 @@ def check_mark(text: str) -> int:
 
 
 async def list_readings(settings: Settings, asked: Asked, output: Output) -> int:
-    """The newest first, in bounded memory; of a tenant that was dropped too. Raises LogUnavailable."""
+    """The newest first, in bounded memory; of a tenant that was dropped too. Raises InvalidInput, LogUnavailable."""
+    if asked.actor is not None:
+        require_text("--actor", asked.actor)
     told, before, more = 0, asked.before, True
     async with open_servers(settings, say) as servers:
         await migrate_control(servers.database_url)

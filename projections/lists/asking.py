@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
+from domain.text import require_text
 from projections.ports import Clock, PresenceBoard, ReadModelStore
 from projections.questions import Questions
 
@@ -41,21 +42,13 @@ def checked(only: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in known:
             raise InvalidInput(f"There is no filter {name}; there are {', '.join(sorted(known))}.", filter=name)
-        if isinstance(value, str) and not _is_text(value):
-            raise InvalidInput(f"{name}: a text that is no Unicode or has a NUL in it names nothing; leave it out.")
+        if isinstance(value, str):
+            require_text(name, value)
         if isinstance(value, int) and not 0 <= value <= MOST:
             raise InvalidInput(f"{name} is a number from 0 to {MOST:,}, not {value}.", filter=name)
         if isinstance(value, datetime) and value.tzinfo is None:
             raise InvalidInput(f"{name}: the time {value} has no zone; give it one.", filter=name)
     return given
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in value
 
 
 def chosen(what: str, asked: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:

@@ -73,11 +73,11 @@ class WorkflowLists(Asking):
         if given.get("overdue"):
             states = [state for state in states if state in OPEN]
         priorities = chosen("priority", given.get("priority"), PRIORITIES)
+        order = order_of("Workflows", sort, SORTS | {"id": "id"}, DEFAULT_WEIGHTS)
         asked = fingerprint("workflows", sort, states, priorities, given.get("overdue"), _others(given))
         facts = self._facts(given) | {"limit": bounded(limit) + 1}
         if sort.removeprefix("-") == "id":
             return await self._by_id(sort, asked, states, priorities, mark, facts)
-        order = order_of("Workflows", sort, SORTS | {"id": "id"}, DEFAULT_WEIGHTS)
         found = await self._store.documents(
             "workflow",
             "lists/workflows",

@@ -119,6 +119,33 @@ def place(tmp_path: Path, database_url: str, redis_url: str, tenant: str) -> Ite
         yield deep
 
 
+def lacking_half() -> Iterator[list[str]]:
+    """Half a character, as bytes that are no UTF-8 become one, in each place of each command where a word may be."""
+    for path, node in leaves(command()):
+        places = [parameter for parameter in node.params if not parameter.opts[0].startswith("-")]
+        options = [one.opts[0] for one in node.params if one.opts[0].startswith("-") and not one.is_flag]
+        before = ["workflow", "wf", "v1", "now"][: len(places)]
+        for number in range(len(places)):
+            yield [*path, *before[:number], "\udcff", *before[number + 1 :]]
+            yield [*path, *before[:number], "\udcff"]
+        for option in options:
+            if option not in NOT_SAID:
+                yield [*path, *before, option, "\udcff"]
+                yield [*path, option, "\udcff"]
+
+
+def test_half_a_character_is_refused_or_names_nothing(place: Path) -> None:
+    (place / "given").write_bytes(b"")
+    tried = 0
+    for words in lacking_half():
+        err = io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(err), patch("sys.stdin", io.StringIO("")):
+            code = main(words)
+        assert code != Exit.BUG, (words, err.getvalue())
+        tried += 1
+    assert tried > 200, tried
+
+
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     max_examples=EACH,
