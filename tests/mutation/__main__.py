@@ -6,12 +6,21 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tests.mutation.mutants import read_mutants
+from tests.mutation import on_python, on_sql
+from tests.mutation.laying_out import ROOT, NotRun
+from tests.mutation.mutants import Mutant
 from tests.mutation.parts import PARTS, Part
-from tests.mutation.running import ROOT, NotRun, run
 from tests.mutation.survivors import FILE, Verdict, judge, read_known
 
-Run = Callable[[Part, Path, Iterable[str], Sequence[str], int, bool], list[Path]]
+Run = Callable[[Part, Path, Iterable[str], Sequence[str], int, bool], list[Mutant]]
+
+
+def run(
+    part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int, goes_on: bool
+) -> list[Mutant]:
+    if part.sql:
+        return on_sql.run(part, place, names, at_once, goes_on)
+    return on_python.run(part, place, left_out, names, at_once, goes_on)
 
 
 def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
@@ -27,11 +36,11 @@ def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
         if given.only in (None, part.name):
             try:
                 folder = ROOT / "build" / "mutation" / part.name
-                places = run(part, folder, known.left_out, given.names, given.at_once, given.go_on)
+                mutants = run(part, folder, known.left_out, given.names, given.at_once, given.go_on)
             except NotRun:
-                print(f"Error: mutmut could not try the mutants of {part.name}; see above.", file=sys.stderr)
+                print(f"Error: the mutants of {part.name} could not be tried; see above.", file=sys.stderr)
                 return 2
-            told[part.name] = judge(read_mutants(places), known.explained, whole=not given.names)
+            told[part.name] = judge(mutants, known.explained, whole=not given.names)
     for name, verdict in told.items():
         print(_told(name, verdict))
     return 0 if all(verdict.is_good for verdict in told.values()) else 1

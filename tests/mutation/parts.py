@@ -18,15 +18,17 @@ class Part:
     """Of the code, with its tests: those that need no servers, and those that do, which take far longer."""
 
     name: str
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     on_servers: tuple[str, ...] = ()
+    sql: tuple[str, ...] = ()
+    """Scripts: where there are some, there are no other files, and they are tried `on_servers`, in this order."""
 
     def rounds(self) -> Iterator[Round]:
         """Each is for what has survived the ones before."""
         if self.tests:
             yield Round("alone", self.tests, False)
-        if self.on_servers:
+        if self.on_servers and not self.sql:
             yield Round("on_servers", self.on_servers, True)
 
 
@@ -34,7 +36,14 @@ BUS = (
     *("answers", "asking", "bus", "committer", "decider", "deciding", "edge", "groups", "landing", "preparing"),
     *("redeciding", "sharing", "soundness", "steps", "transfer", "under_way", "work"),
 )
-LOG_TESTS = ("append", "concurrency", "reading", "following")
+APPEND = ("__init__", "appender", "arrays", "binary", "direct", "errors", "group")
+APPEND_SQL = (
+    *("accepted_commands", "append_closely", "append_lock", "append_times", "check_claims", "head_condition"),
+    *("head_items", "insert_statements", "is_clean", "judge_commands", "locked_out", "lone_condition"),
+    *("lone_statement", "make_append", "make_month", "older_versions", "open_months", "point_to_open_month"),
+    *("record_group", "record_streams", "refuse_append"),
+)
+LOG_TESTS = ("bad_input", "time", "concurrency", "reading", "following")
 PROJECTOR = ("projector", "runner", "batch", "changes", "folding", "flights")
 
 PARTS = (
@@ -47,11 +56,22 @@ PARTS = (
     ),
     Part(
         "append",
-        ("infrastructure/event_store/*.py",),
+        tuple(f"infrastructure/event_store/{name}.py" for name in APPEND),
         on_servers=(
-            *(f"tests/integration/test_log_{name}.py" for name in LOG_TESTS),
-            *(f"tests/integration/test_{name}.py" for name in ("groups", "turns", "direct_connection")),
+            *(f"tests/integration/test_log_{name}.py" for name in ("append", "import", "months", *LOG_TESTS)),
+            *(f"tests/integration/test_{name}.py" for name in ("groups", "direct_connection", "locks_within")),
             "tests/contract/test_event_log_contract.py",
+        ),
+    ),
+    Part(
+        "append-sql",
+        sql=tuple(f"infrastructure/sql/functions/{name}.sql" for name in APPEND_SQL),
+        on_servers=(
+            "tests/integration/test_log_append.py",
+            "tests/contract/test_event_log_contract.py",
+            *(f"tests/integration/test_log_{name}.py" for name in ("time", "import", "bad_input", "months")),
+            *(f"tests/integration/test_{name}.py" for name in ("groups", "locks_within", "log_model")),
+            "tests/integration/test_log_concurrency.py",
         ),
     ),
     Part(

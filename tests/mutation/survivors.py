@@ -83,5 +83,7 @@ def judge(mutants: Iterable[Mutant], explained: Mapping[Change, str], whole: boo
 
 
 def _module(change: Change, modules: set[str]) -> bool:
-    """Whether it is of one of these: a function's name has its module's in front, and perhaps its class's."""
-    return any(change.function.rsplit(".", parts)[0] in modules for parts in (1, 2))
+    """Whether it is of one of these: a function's name has its module's in front, and perhaps its class's; a script
+    of SQL is both.
+    """
+    return any(change.function.rsplit(".", parts)[0] in modules for parts in (0, 1, 2))

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure import sql
 from tests.mutation import __main__ as mutation
+from tests.mutation import mutated_sql
+from tests.mutation.laying_out import ROOT, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
 from tests.mutation.parts import PARTS, Part
-from tests.mutation.running import ROOT, run_alone
+from tests.mutation.statements import mutants_of
 from tests.mutation.survivors import FILE, judge, read_known
 
 MUTATED = """
@@ -112,11 +115,12 @@ def test_what_may_survive_has_a_reason_and_is_there_once() -> None:
 
 def test_what_is_explained_is_of_a_part_and_every_part_has_its_tests() -> None:
     known = read_known(FILE.read_text())
-    files = {file.relative_to(ROOT) for part in PARTS for glob in part.files for file in ROOT.glob(glob)}
+    files = {file.relative_to(ROOT) for part in PARTS for glob in (*part.files, *part.sql) for file in ROOT.glob(glob)}
     modules = {".".join(file.with_suffix("").parts) for file in files}
-    assert [one for one in known.explained if not any(one.function.startswith(f"{name}.") for name in modules)] == []
-    rounds = [one for part in PARTS for one in part.rounds()]
-    assert [test for one in rounds for test in one.tests if not (ROOT / test).exists()] == []
+    assert [
+        one for one in known.explained if not any(f"{one.function}.".startswith(f"{name}.") for name in modules)
+    ] == []
+    assert [test for part in PARTS for test in (*part.tests, *part.on_servers) if not (ROOT / test).exists()] == []
 
 
 @pytest.mark.parametrize(("codes", "exit_code"), [({"room": 1, "limit": 1}, 0), ({"room": 1, "limit": 0}, 1)])
@@ -127,9 +131,9 @@ def test_a_run_fails_for_a_survivor_that_nobody_has_explained(
 
     def run(
         part: Part, place: Path, left_out: Iterable[str], names: Sequence[str], at_once: int, goes_on: bool
-    ) -> list[Path]:
+    ) -> list[Mutant]:
         asked.append((part.name, list(names), at_once, goes_on))
-        return [ran(tmp_path, **codes)]
+        return read_mutants([ran(tmp_path, **codes)])
 
     name = "domain.pool.*"
     assert mutation.main(["--only", "domain", "--at-once", "3", name], run) == exit_code
@@ -137,3 +141,60 @@ def test_a_run_fails_for_a_survivor_that_nobody_has_explained(
     told = capsys.readouterr().out
     assert "domain: 2 mutants" in told
     assert ("- used: int, limit: int = 2" in told) is (exit_code == 1)
+
+
+SCRIPT = """-- Nothing < 1 AND nothing else.
+CREATE OR REPLACE FUNCTION judge(p_count int DEFAULT 0) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_place int := 1;
+BEGIN
+    IF p_count BETWEEN 3 AND p_most AND NOT known THEN  -- OR not
+        RAISE EXCEPTION USING MESSAGE = 'fewer than 1 AND that is that';
+    END IF;
+    v_place := coalesce(p_first, 7)
+        + p_count;
+    EXECUTE format('SELECT %1$s FROM places ORDER BY place DESC');
+    RETURN v_place <= p_count;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION judge FROM PUBLIC;
+"""
+
+
+def test_sql_is_mutated_where_it_is_code() -> None:
+    found = list(mutants_of("sql.judge", SCRIPT))
+    between = "IF p_count BETWEEN 3 AND p_most AND NOT known THEN  -- OR not"
+    assigned = "v_place := coalesce(p_first, 7)\n+ p_count;"
+    assert [(one.change.was, one.change.now) for one in found] == [
+        ("v_place int := 1;", "v_place int := 2;"),
+        (between, between.replace("3", "4")),
+        (between, between.replace("most AND", "most OR")),
+        (between, between.replace("NOT known", "known")),
+        (assigned, "NULL;"),
+        ("v_place := coalesce(p_first, 7)", "v_place := p_first"),
+        ("v_place := coalesce(p_first, 7)", "v_place := coalesce(p_first, 8)"),
+        ("+ p_count;", "- p_count;"),
+        (
+            "EXECUTE format('SELECT %1$s FROM places ORDER BY place DESC');",
+            "EXECUTE format('SELECT %1$s FROM places ORDER BY place');",
+        ),
+        ("RETURN v_place <= p_count;", "RETURN v_place < p_count;"),
+    ]
+    assert [one.name for one in found] == [f"sql.judge.{number}" for number in range(1, len(found) + 1)]
+    assert len({one.text for one in found} | {SCRIPT}) == len(found) + 1
+    assert found[-1].text == SCRIPT.replace("<=", "<")
+
+
+def test_a_script_that_is_mutated_stands_for_the_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "append_lock.sql").write_text("SELECT 1;")
+    monkeypatch.setenv(mutated_sql.MUTATED, str(tmp_path / "append_lock.sql"))
+    ours = mutated_sql.mutated("functions")
+    assert [(one, other) for one, other in zip(ours, sql.scripts("functions"), strict=True) if one != other] == [
+        (
+            sql.Script("append_lock", b"SELECT 1;"),
+            next(one for one in sql.scripts("functions") if one.name == "append_lock"),
+        )
+    ]
+    assert mutated_sql.mutated("migrations") == sql.scripts("migrations")
