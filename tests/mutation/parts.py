@@ -57,6 +57,7 @@ PARTS = (
     Part(
         "append",
         tuple(f"infrastructure/event_store/{name}.py" for name in APPEND),
+        ("tests/unit/event_store",),
         on_servers=(
             *(f"tests/integration/test_log_{name}.py" for name in ("append", "import", "months", *LOG_TESTS)),
             *(f"tests/integration/test_{name}.py" for name in ("groups", "direct_connection", "locks_within")),
