@@ -11,7 +11,7 @@ import pytest
 
 from infrastructure import sql
 from tests.mutation import __main__ as mutation
-from tests.mutation import mutated_sql
+from tests.mutation.in_children import mutated
 from tests.mutation.laying_out import ROOT, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
 from tests.mutation.parts import PARTS, Part
@@ -185,16 +185,11 @@ def test_sql_is_mutated_where_it_is_code() -> None:
     assert found[-1].text == SCRIPT.replace("<=", "<")
 
 
-def test_a_script_that_is_mutated_stands_for_the_one_of_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_script_that_is_mutated_stands_for_the_one_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "append_lock.sql").write_text("SELECT 1;")
-    monkeypatch.setenv(mutated_sql.MUTATED, str(tmp_path / "append_lock.sql"))
-    ours = mutated_sql.mutated("functions")
+    ours = mutated("functions", tmp_path / "append_lock.sql")
+    (known,) = (one for one in sql.scripts("functions") if one.name == "append_lock")
     assert [(one, other) for one, other in zip(ours, sql.scripts("functions"), strict=True) if one != other] == [
-        (
-            sql.Script("append_lock", b"SELECT 1;"),
-            next(one for one in sql.scripts("functions") if one.name == "append_lock"),
-        )
+        (sql.Script("append_lock", b"SELECT 1;"), known)
     ]
-    assert mutated_sql.mutated("migrations") == sql.scripts("migrations")
+    assert mutated("migrations", tmp_path / "append_lock.sql") == sql.scripts("migrations")
