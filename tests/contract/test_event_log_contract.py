@@ -118,6 +118,16 @@ async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log:
     assert (await any_log.stream_version("task-1"), await any_log.stream_version("agent-1")) == (2, 1)
 
 
+async def test_what_names_no_stream_is_recorded_without_events_though_a_neighbour_conflicts(any_log: EventLog) -> None:
+    nothing = command({}, answer=b"nothing")
+    outcomes = await any_log.append([nothing, command({"task-2": 5}), command({"task-1": 0}), command({})])
+    assert [type(outcome) for outcome in outcomes] == [Appended, Conflicted, Appended, Appended]
+    assert [appended(outcomes[place]).first_position for place in (0, 2, 3)] == [None, 1, None]
+    assert [appended(outcomes[place]).last_position for place in (0, 2, 3)] == [None, 1, None]
+    known = await any_log.find_command(nothing.command_id)
+    assert known == AlreadyRecorded(b"nothing", appended(outcomes[0]).recorded_at, None, None)
+
+
 async def test_what_was_decided_on_a_conflicted_command_conflicts_though_another_reached_the_same_version(
     any_log: EventLog,
 ) -> None:

@@ -250,6 +250,27 @@ async def test_a_month_that_was_opened_while_waiting_is_gone_on_from(
     assert [event.position for event in events] == list(range(1, 19))
 
 
+async def test_the_first_month_that_was_opened_while_waiting_is_gone_on_from(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """Both sessions know by heart that there is none."""
+    async with (
+        connected(database_url, tenant, Role.WRITER) as one,
+        connected(database_url, tenant, Role.WRITER) as two,
+        connected(database_url, tenant) as watch,
+    ):
+        for connection in (one, two, one, two):
+            await append_in(connection, command({}))
+        async with one.transaction():
+            await append_in(one, command({"task-1": 0}, {"task-1": 2}))
+            waiting = asyncio.create_task(append_in(two, command({"agent-1": 0})))
+            assert await until_waiting(watch, two) == "advisory"
+        (outcome,) = await waiting
+        assert isinstance(outcome, Appended)
+        assert outcome.first_position == 3
+    assert [event.position for event in await log.read_log(after_position=0, limit=10)] == [1, 2, 3]
+
+
 async def test_a_month_that_was_opened_while_waiting_is_gone_on_from_though_the_clock_is_not_there_yet(
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
