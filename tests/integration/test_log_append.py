@@ -1,13 +1,17 @@
 """What one append does: positions, versions, times, outcomes for each command, and what it refuses."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
-from domain.log import AlreadyRecorded, Appended, CommandAppend, Conflicted, NewEvent
+from domain.log import AlreadyRecorded, Appended, CommandAppend, Conflicted, LockedOut, NewEvent
+from infrastructure import sql
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.event_store.group import Group
 from tests.support.log import appended, command, event
-from tests.support.postgres import connected, rows
+from tests.support.postgres import Connection, connected, rows
 
 
 async def test_what_is_appended_is_read_byte_for_byte(log: PostgresEventLog) -> None:
@@ -48,6 +52,48 @@ async def test_expected_versions_in_a_group_count_the_commands_before(log: Postg
     assert await log.stream_version("task-1") == 4
     times = [appended(outcome).recorded_at for outcome in outcomes]
     assert times == sorted(set(times))
+
+
+async def _rows(connection: Connection, *commands: CommandAppend) -> list[tuple[Any, ...]]:
+    """What append says: by command, its outcome, positions, stream, and versions; without times and answers."""
+    group = Group()
+    for one in commands:
+        group.add(one)
+    cursor = await connection.execute(sql.load("append"), group.arguments(None), binary=True)
+    return [(row[0], row[1], *row[3:5], *row[6:]) for row in await cursor.fetchall()]
+
+
+async def test_what_append_says_in_rows_is_of_all_that_were_appended_and_of_each_that_was_not(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """Our own adapter counts positions itself; whoever else calls it reads them here."""
+    nothing, stale = (None, None, None), command({"task-9": 5})
+    conflict = ("conflict", None, None, "task-9", 5, 0)
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        for first in (1, 6):  # of a log without events, and of an open month
+            known = command({f"agent-{first}": 0})
+            assert await _rows(connection, known) == [(None, "appended", first, first, *nothing)]
+            two = command({f"task-{first}": 0}, {f"task-{first}": 2})
+            assert await _rows(connection, stale, two, known) == [
+                (3, "already recorded", first, first, *nothing),
+                (1, *conflict),
+                (None, "appended", first + 1, first + 2, *nothing),
+            ]
+            assert await _rows(connection, stale, command({})) == [
+                (1, *conflict),
+                (None, "appended", None, None, *nothing),
+            ]
+            assert await _rows(connection, stale) == [(1, *conflict)]
+            assert await _rows(connection, command({}), command({})) == [(None, "appended", None, None, *nothing)]
+            pair = [command({f"pool-{first}-{n}": 0}) for n in range(2)]
+            assert await _rows(connection, *pair) == [(None, "appended", first + 3, first + 4, *nothing)]
+    assert (await log.head()).position == 10
+
+
+async def test_a_token_that_counts_no_more_forbids_a_command_though_nobody_holds_a_lock(log: PostgresEventLog) -> None:
+    outcomes = await log.append([replace(command({"task-1": 0}), tokens=(7,)), command({"task-2": 0})])
+    assert outcomes[0] == LockedOut(None)
+    assert appended(outcomes[1]).first_position == 1
 
 
 async def test_a_conflict_names_the_stream_and_both_versions(log: PostgresEventLog) -> None:

@@ -259,8 +259,8 @@ async def test_the_first_month_that_was_opened_while_waiting_is_gone_on_from(
         connected(database_url, tenant, Role.WRITER) as two,
         connected(database_url, tenant) as watch,
     ):
-        for connection in (one, two, one, two):
-            await append_in(connection, command({}))
+        for connection in (one, two, one, two):  # what is refused leaves all as it is
+            assert await append_in(connection, command({"task-1": 5})) == [Conflicted("task-1", 5, 0)]
         async with one.transaction():
             await append_in(one, command({"task-1": 0}, {"task-1": 2}))
             waiting = asyncio.create_task(append_in(two, command({"agent-1": 0})))
