@@ -119,6 +119,8 @@ async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log:
 
 
 async def test_what_names_no_stream_is_recorded_without_events_though_a_neighbour_conflicts(any_log: EventLog) -> None:
+    (alone,) = await any_log.append([command({})])
+    assert (appended(alone).first_position, appended(alone).last_position) == (None, None)
     nothing = command({}, answer=b"nothing")
     outcomes = await any_log.append([nothing, command({"task-2": 5}), command({"task-1": 0}), command({})])
     assert [type(outcome) for outcome in outcomes] == [Appended, Conflicted, Appended, Appended]

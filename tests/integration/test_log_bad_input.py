@@ -151,6 +151,7 @@ TWO: dict[int, list[object]] = {
         {2: [2]},
         {3: ["task-1", "task-1"]},  # a stream twice
         {3: ["task"]},  # one that is none
+        {4: [], 5: [], 6: [], 7: []},  # no claim
         {4: [2]},  # a claim of no command
         {5: [2]},  # of no stream
         {5: [0]},

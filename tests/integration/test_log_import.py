@@ -3,13 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from domain.errors import AppendRejected, LogImporting
 from domain.log import Cut
+from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.pools import Pool
 from tests.support.log import appended, command
+from tests.support.postgres import connected, set_clock
 
 THEN = datetime(2011, 10, 1, 8, tzinfo=UTC)
 
@@ -45,9 +48,11 @@ async def test_after_the_import_the_tenant_is_live_and_the_clock_tells_the_time(
         await log.end_import(import_id)
 
 
-async def test_only_the_import_appends_while_it_runs(log: PostgresEventLog, pool: Pool) -> None:
-    await log.begin_import(import_id := uuid4())
+@pytest.mark.parametrize("events", [0, 1])
+async def test_only_the_import_appends_while_it_runs(log: PostgresEventLog, pool: Pool, events: int) -> None:
+    importing = await log.begin_import(import_id := uuid4())
     other = PostgresEventLog(pool, import_id=uuid4())
+    await importing.append([command({"task-0": 0}, at=datetime.now(UTC))] * events)  # it opens the month of now
 
     with pytest.raises(LogImporting) as refused:
         await log.append([command({"task-1": 0})])
@@ -56,7 +61,7 @@ async def test_only_the_import_appends_while_it_runs(log: PostgresEventLog, pool
         await other.append([command({"task-1": 0}, at=THEN)])
     with pytest.raises(LogImporting):
         await log.begin_import(uuid4())
-    assert (await log.head()).position == 0
+    assert (await log.head()).position == events
 
 
 async def test_an_import_goes_on_after_a_crash(log: PostgresEventLog) -> None:
@@ -84,6 +89,31 @@ async def test_an_import_out_of_order_or_in_the_future_is_refused(log: PostgresE
     with pytest.raises(AppendRejected, match="in the order of recorded_at"):
         await importing.append([command({"task-1": n}, at=at) for n, at in enumerate(times)])
     assert (await log.head()).position == 0
+
+
+async def test_what_happens_this_very_moment_is_not_in_the_future(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    importing = await log.begin_import(uuid4())
+    await set_clock(database_url, tenant, "timestamptz '2011-10-01 08:00:00+00'")
+    with pytest.raises(AppendRejected, match="in the order of recorded_at"):
+        await importing.append([command({"task-1": 0}, at=THEN + timedelta.resolution)])
+    assert appended((await importing.append([command({"task-1": 0}, at=THEN)]))[0]).recorded_at == THEN
+
+
+@pytest.mark.parametrize("times", [[], [THEN, THEN], [None]])
+async def test_an_import_says_a_time_for_each_command_and_no_more(
+    log: PostgresEventLog, database_url: str, tenant: str, times: list[datetime | None]
+) -> None:
+    """Whoever it is that imports: our own adapter refuses such a group itself."""
+    await log.begin_import(import_id := uuid4())
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        with pytest.raises(psycopg.Error, match="an import says recorded_at for each command"):
+            await connection.execute(
+                "SELECT append(%s::uuid[], ARRAY[''::bytea], ARRAY[0], %s::timestamptz[], '{}', '{}', '{}', '{}', '{}',"
+                " '{}', '{}', '{}', '{}', '{}', '{}', %s)",
+                ([uuid4()], times, import_id),
+            )
 
 
 async def test_an_import_never_goes_before_the_last_event(log: PostgresEventLog) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import ClockAhead
+from domain.log import CommandAppend
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import appended, command
@@ -50,6 +51,21 @@ async def test_a_clock_far_behind_the_log_is_refused_with_both_times(
     assert (await log.head()).position == 1
     await set_clock(database_url, tenant, "clock_timestamp()")
     assert appended((await log.append([late]))[0]).first_position == 2
+
+
+@pytest.mark.parametrize("beside", [[], [command({"task-9": 5})]], ids=["alone", "beside a conflict"])
+async def test_a_clock_behind_the_log_by_the_bound_itself_is_just_right(
+    log: PostgresEventLog, database_url: str, tenant: str, beside: list[CommandAppend]
+) -> None:
+    last = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    await set_clock(database_url, tenant, "timestamptz '2026-03-04 05:06:07+00'")
+    await log.append([command({"task-1": 0})])
+    group = [command({"task-1": 1}), *beside]
+    await set_clock(database_url, tenant, "timestamptz '2026-03-04 05:06:06.999999+00' - interval '60 seconds'")
+    with pytest.raises(ClockAhead):
+        await log.append(group)
+    await set_clock(database_url, tenant, "timestamptz '2026-03-04 05:06:07+00' - interval '60 seconds'")
+    assert appended((await log.append(group))[0]).recorded_at == last + MICROSECOND
 
 
 async def test_the_bound_is_a_setting(log: PostgresEventLog, database_url: str, tenant: str) -> None:
