@@ -118,6 +118,30 @@ async def test_a_conflict_harms_no_neighbour_but_those_that_build_on_it(any_log:
     assert (await any_log.stream_version("task-1"), await any_log.stream_version("agent-1")) == (2, 1)
 
 
+async def test_each_command_of_a_group_is_known_with_its_own_positions(any_log: EventLog) -> None:
+    for first in (1, 7):
+        group = [
+            command({f"task-{first}": 0}, {f"task-{first}": 2}),
+            command({f"pool-{first}": 0}, {f"pool-{first}": 3}),
+            command({}),
+            command({f"agent-{first}": 0}),
+        ]
+        outcomes = [appended(one) for one in await any_log.append(group)]
+        places = [(first, first + 1), (first + 2, first + 4), (None, None), (first + 5, first + 5)]
+        assert [(one.first_position, one.last_position) for one in outcomes] == places
+        known = [await any_log.find_command(one.command_id) for one in group]
+        assert known == [
+            AlreadyRecorded(b"done", outcome.recorded_at, *place)
+            for outcome, place in zip(outcomes, places, strict=True)
+        ]
+
+
+async def test_the_only_command_that_there_is_gets_its_answer_again(any_log: EventLog) -> None:
+    nothing = command({})
+    (first,) = await any_log.append([nothing])
+    assert await any_log.append([nothing]) == [AlreadyRecorded(b"done", appended(first).recorded_at, None, None)]
+
+
 async def test_what_names_no_stream_is_recorded_without_events_though_a_neighbour_conflicts(any_log: EventLog) -> None:
     (alone,) = await any_log.append([command({})])
     assert (appended(alone).first_position, appended(alone).last_position) == (None, None)

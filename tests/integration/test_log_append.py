@@ -91,9 +91,12 @@ async def test_what_append_says_in_rows_is_of_all_that_were_appended_and_of_each
 
 
 async def test_a_token_that_counts_no_more_forbids_a_command_though_nobody_holds_a_lock(log: PostgresEventLog) -> None:
-    outcomes = await log.append([replace(command({"task-1": 0}), tokens=(7,)), command({"task-2": 0})])
-    assert outcomes[0] == LockedOut(None)
-    assert appended(outcomes[1]).first_position == 1
+    for first in (1, 2):  # in a log without events, and in an open month
+        stale = replace(command({f"task-{first}": 0}), tokens=(7,))
+        outcomes = await log.append([stale, command({f"agent-{first}": 0})])
+        assert outcomes[0] == LockedOut(None)
+        assert appended(outcomes[1]).first_position == first
+        assert await log.append([stale]) == [LockedOut(None)]
 
 
 async def test_a_conflict_names_the_stream_and_both_versions(log: PostgresEventLog) -> None:
