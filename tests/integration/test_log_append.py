@@ -90,6 +90,16 @@ async def test_what_append_says_in_rows_is_of_all_that_were_appended_and_of_each
     assert (await log.head()).position == 10
 
 
+async def test_a_stream_that_is_not_there_is_at_no_version_that_could_be_meant(log: PostgresEventLog) -> None:
+    for _ in range(2):  # in a log without events, and in an open month
+        for expected in (1, -2):
+            assert await log.append([command({"task-9": expected})]) == [Conflicted("task-9", expected, 0)]
+            two = await log.append([command({"task-9": expected}), command({"task-8": expected})])
+            assert two == [Conflicted("task-9", expected, 0), Conflicted("task-8", expected, 0)]
+        await log.append([command({"task-1": 0})])
+    assert (await log.head()).position == 1
+
+
 async def test_a_token_that_counts_no_more_forbids_a_command_though_nobody_holds_a_lock(log: PostgresEventLog) -> None:
     for first in (1, 2):  # in a log without events, and in an open month
         stale = replace(command({f"task-{first}": 0}), tokens=(7,))
