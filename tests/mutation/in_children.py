@@ -18,6 +18,7 @@ from typing import IO
 import pytest
 
 from infrastructure import sql
+from tests.mutation.laying_out import NotRun
 from tests.mutation.mutants import Fate
 
 PLAN = "DORA_STATE_TEST_PLAN"
@@ -27,13 +28,11 @@ TIMES, SECONDS = 3, 30
 """A mutant has as long as all tests take without one, so many times, and some seconds more."""
 _PAUSE = 0.02
 _FATES: dict[int, Fate] = {0: "survived", 1: "killed", -signal.SIGKILL: "timed out"}
-_told: dict[str, float] = defaultdict(float)
+_TOLD = "told.json"
+"""In a mutant's folder: how long each test took, and which failed."""
+_took: dict[str, float] = defaultdict(float)
 """How long each test took in this process."""
 _failed: list[str] = []
-
-
-class NotRun(Exception):
-    """Tests fail without any mutant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _told[report.nodeid] += report.duration
+    _took[report.nodeid] += report.duration
     if report.failed:
         _failed.append(report.nodeid)
 
@@ -66,12 +65,12 @@ class _Trying:
         self._children: dict[int, _Child] = {}
 
     def all(self, fates: IO[str]) -> None:
-        """Raises NotRun."""
+        """Raises NotRun where tests fail without any mutant."""
         place = Path(os.environ[PLAN]).parent
         began = time.monotonic()
         ((_, code),) = self._tried([place], [None], seconds=float("inf"))
         if code:
-            raise NotRun(json.loads((place / "told.json").read_text())["failed"])
+            raise NotRun(json.loads((place / _TOLD).read_text())["failed"])
         seconds = TIMES * self._at_once * (time.monotonic() - began) + SECONDS
         for folder, code in self._tried([one.parent for one in self._mutants], self._mutants, seconds):
             fates.write(json.dumps([folder.name, _FATES.get(code, "not tried")]) + "\n")
@@ -112,7 +111,7 @@ class _Trying:
 
     def _learn(self, folder: Path) -> None:
         with suppress(FileNotFoundError):
-            told = json.loads((folder / "told.json").read_text())
+            told = json.loads((folder / _TOLD).read_text())
             self._took = self._took or told["took"]
             for name in told["failed"]:
                 self._first = [name, *(one for one in self._first if one != name)]
@@ -123,11 +122,10 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def mutated(directory: str, script: Path) -> tuple[sql.Script, ...]:
-    """What `sql.scripts` gives, with another text for the one of that name."""
+def mutated(script: Path) -> tuple[sql.Script, ...]:
+    """The functions as they are, but for the text of the one that a script has the name of."""
     return tuple(
-        replace(one, text=script.read_bytes()) if (directory, one.name) == ("functions", script.stem) else one
-        for one in sql.scripts(directory)
+        replace(one, text=script.read_bytes()) if one.name == script.stem else one for one in sql.scripts("functions")
     )
 
 
@@ -141,16 +139,14 @@ def _run(session: pytest.Session, items: Sequence[pytest.Item], script: Path | N
         os.dup2(silence, 2)
         session.config.pluginmanager.unregister(name="terminalreporter")
         if script is not None:
-            ours = {
-                directory: mutated(directory, script) for directory in ("control", "migrations", "functions", "views")
-            }
-            sql.scripts = ours.__getitem__  # type: ignore[assignment]  # what keeps it in mind is not needed here
+            functions, scripts = mutated(script), sql.scripts
+            sql.scripts = lambda directory: functions if directory == "functions" else scripts(directory)  # type: ignore[assignment]  # what keeps it in mind is not needed here
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if _failed:
                 break
-        session._setupstate.teardown_exact(None)
-        (folder / "told.json").write_text(json.dumps({"took": _told, "failed": _failed}))
+        session._setupstate.teardown_exact(None)  # fixtures that outlive a test drop their tenants
+        (folder / _TOLD).write_text(json.dumps({"took": _took, "failed": _failed}))
         code = 1 if _failed else 0
     finally:
         os._exit(code)

@@ -187,9 +187,8 @@ def test_sql_is_mutated_where_it_is_code() -> None:
 
 def test_a_script_that_is_mutated_stands_for_the_one_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "append_lock.sql").write_text("SELECT 1;")
-    ours = mutated("functions", tmp_path / "append_lock.sql")
+    ours = mutated(tmp_path / "append_lock.sql")
     (known,) = (one for one in sql.scripts("functions") if one.name == "append_lock")
     assert [(one, other) for one, other in zip(ours, sql.scripts("functions"), strict=True) if one != other] == [
         (sql.Script("append_lock", b"SELECT 1;"), known)
     ]
-    assert mutated("migrations", tmp_path / "append_lock.sql") == sql.scripts("migrations")
