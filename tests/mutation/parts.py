@@ -44,7 +44,10 @@ APPEND_SQL = (
     *("record_group", "record_streams", "refuse_append"),
 )
 LOG_TESTS = ("bad_input", "time", "concurrency", "reading", "following")
-PROJECTOR = ("projector", "runner", "batch", "changes", "folding", "flights")
+PROJECTOR = (
+    *(f"projections/{name}.py" for name in ("projector", "runner", "folding", "states", "attempts")),
+    *(f"infrastructure/{name}.py" for name in ("read_models", "derived", "leading")),
+)
 
 PARTS = (
     Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),
@@ -77,8 +80,11 @@ PARTS = (
     ),
     Part(
         "projector",
-        (*(f"projections/{name}.py" for name in PROJECTOR), "infrastructure/read_models.py"),
+        PROJECTOR,
         ("tests/unit/projections",),
-        ("tests/integration/test_projector.py", "tests/integration/test_read_models.py"),
+        tuple(
+            f"tests/integration/test_{name}.py"
+            for name in ("projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
+        ),
     ),
 )
