@@ -84,7 +84,7 @@ PARTS = (
         ("tests/unit/projections",),
         tuple(
             f"tests/integration/test_{name}.py"
-            for name in ("projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
+            for name in ("leading", "projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
         ),
     ),
 )
