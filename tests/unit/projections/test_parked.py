@@ -12,12 +12,12 @@ from domain.aggregate import Event
 from domain.all_events import AGGREGATES
 from domain.folding import Folder
 from domain.log import RecordedEvent
-from domain.task import TASK, Task, TaskProgressed
+from domain.task import TASK, Task, TaskPhaseCompleted, TaskProgressed
 from projections.batch import Batch
 from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode
-from projections.ports import Counts
+from projections.ports import Counts, StoredDocument
 from projections.projector import LAST_VERSION, Projector
 from tests.support.memory_read_models import MemoryReadModels
 from tests.support.stories import at, finished_task, full_agent
@@ -39,6 +39,12 @@ class Store(MemoryReadModels):
     def __init__(self) -> None:
         super().__init__()
         self.mended: list[Mend] = []
+
+    async def document(
+        self, kind: str, id: str, min_position: int = 0, *, to_copy: bool = False
+    ) -> StoredDocument | None:
+        assert kind in RENDERINGS, "there is no table of it"
+        return await super().document(kind, id, min_position, to_copy=to_copy)
 
     async def mend(self, stream_id: str, version: int, batch: Batch | None, *, done: bool) -> Counts:
         self.mended.append(Mend(stream_id, version, batch, done))
@@ -238,11 +244,33 @@ async def test_what_this_release_cannot_fold_up_to_its_document_stays_parked(cap
     assert list(house.store.dead_letters) == [letter.position, letter.position + 4], "it is parked as it was"
 
 
-async def test_what_was_in_memory_of_it_is_not_believed() -> None:
-    house = await parked_house(1)
-    house.projector._states.put("task-t", object())
-    await house.ask("task-t")
-    assert decode(house.store.documents["task", "t"].body)["state"] == "running"
+@pytest.mark.parametrize("shown", [0, 1, 2, 3])
+async def test_whatever_its_document_shows_and_memory_holds_it_becomes_the_fold_of_the_stream(shown: int) -> None:
+    house = House()
+    stream = "task-of-a-longer-name"
+    told = [(stream, event) for _, event in finished_task("of-a-longer-name")]
+    told.insert(4, (stream, TaskPhaseCompleted(at=at(20), phase="reading")))
+    house.log.tell_all(*told[:shown])
+    await house.catch_up()
+    with broken("created", "scheduled", "assigned", "running", "completed"):
+        house.log.tell_all(*told[shown:])
+        await house.catch_up()
+    assert house.projector._states.get(stream) is None, "of what is parked nothing is kept"
+    house.projector._states.put(stream, object())
+    await house.ask(stream)
+    last = house.log.events[-1]
+    state = AGGREGATES["task"].fold(event for _, event in told)
+    document = house.store.documents["task", "of-a-longer-name"]
+    assert document.body == RENDERING.render(state, last.version, last.position, last.recorded_at)
+
+
+async def test_of_a_stream_that_can_be_folded_no_more_nothing_is_kept_in_memory() -> None:
+    house = House()
+    house.log.tell_all(*finished_task("t")[:3])
+    await house.catch_up()
+    house.log.put("task-t", "TaskStarted", b"{}")
+    await house.catch_up()
+    assert house.projector._states.get("task-t") is None
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
