@@ -129,10 +129,9 @@ class Sharing:
         return True
 
     async def _begin_turn(self) -> None:
-        self.has_turn = True
+        self.has_turn, self._worked_at = True, time.monotonic()
         self._committer.again.extend(self._asking.take_back())
         await self._committer.catch_up()
-        self._worked_at = time.monotonic()
         self.contended()
 
     # --- with the turn ------------------------------------------------------------------------------------

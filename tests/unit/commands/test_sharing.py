@@ -290,6 +290,24 @@ class TestWithTheTurn:
         assert process.sharing.has_turn is False
         assert process.turns.given == 1
 
+    async def test_one_that_began_with_a_fault_is_given_away_as_any_other(
+        self, process: Process, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def catch_up() -> None:
+            raise ZeroDivisionError
+
+        await process.waits_for_its_turn()
+        monkeypatch.setattr(process.committer, "catch_up", catch_up)
+        process.turns.turn.put_nowait(True)
+        await settled()
+        with pytest.raises(ZeroDivisionError):
+            await process.may_decide()
+        process.queue.clear()  # which the bus gives up
+        assert await process.may_decide(after=IDLE)
+        assert (process.sharing.has_turn, process.turns.given) == (True, 0)
+        assert await process.may_decide(after=HEAR / 2)
+        assert (process.sharing.has_turn, process.turns.given) == (False, 1)
+
     @pytest.mark.parametrize("what", ["queue", "again", "open"])
     async def test_it_is_kept_while_there_is_something_to_do(self, process: Process, what: str) -> None:
         await process.has_its_turn()
