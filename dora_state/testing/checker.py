@@ -34,6 +34,8 @@ class Counts:
     """Of the commands of the histories, by what is known last; `unknown` where nothing was told."""
     followed: int = 0
     reads: int = 0
+    own_reads: int = 0
+    """Those that were to include a position."""
 
 
 class Checker:
@@ -95,6 +97,7 @@ class Checker:
                     yield from followers.got(record)
                 case Read():
                     self.counts.reads += 1
+                    self.counts.own_reads += record.min_position > 0
                     yield from read(record, log)
         yield from followers.ended(log.length if self._followed_to is None else self._followed_to)
         self.counts.commands = len(claims)

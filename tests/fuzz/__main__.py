@@ -45,7 +45,10 @@ class Lane:
         options = ["-q", "-x", "-n", "0", "--hypothesis-show-statistics", f"--hypothesis-seed={seed}", "--timeout=3600"]
         command = [sys.executable, "-m", "pytest", *options, *self.paths]
         tried = {"HYPOTHESIS_PROFILE": EACH_PROPERTY, "DORA_STATE_TEST_FUZZ": EACH_OPERATION}
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | tried, check=False)
+        # What fails may print anything.
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", env=os.environ | tried, check=False
+        )
         self.rounds += 1
         for passing, _, invalid in _TRIED.findall(done.stdout):
             self.tried.update(passing=int(passing), invalid=int(invalid))
@@ -63,11 +66,15 @@ def main() -> int:
     lanes = [Lane(name, paths) for name, paths in LANES.items()]
     until = time.monotonic() + asked.duration
     with ThreadPoolExecutor() as threads:
-        for number, lane in enumerate(lanes):
+        running = [
             threads.submit(lane.run, until, iter(range(1_000 * seed + 500_000_000 * number, 10**12)))
+            for number, lane in enumerate(lanes)
+        ]
     for lane in lanes:
         sys.stdout.write(f"{lane.name}: {lane.rounds} rounds, {lane.tried['passing']:,} inputs, seed {seed}.\n")
         sys.stdout.write(lane.failed)
+    for done in running:
+        done.result()  # a lane that could not go on is no success
     return 0 if all(lane.tried["passing"] and not lane.failed for lane in lanes) else 1
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from domain.errors import DoraStateError
 from dora_state.testing.history import Recorder
-from tests.torture import counters, readers
+from tests.torture import counters, own_writes, readers
 from tests.torture.writers import Place, Writer, way
 
 WRITERS = ("python", "http", "queue", "counter", "distant-counter")
@@ -39,7 +39,7 @@ async def run(kind: str, name: str, seed: int, path: Path) -> None:
             case "listener":
                 await readers.follow_over_http(place, name, path, record, stop)
             case "own-writes":
-                await readers.read_own_writes(place, name, record, chance, stop)
+                await own_writes.read_own_writes(place, name, record, chance, stop)
             case "moments":
                 await readers.read_moments(place, name, record, chance, stop)
             case "counter":

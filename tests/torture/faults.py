@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 import psycopg
@@ -45,23 +46,34 @@ class Faults:
     happened: list[Happened] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _begun: set[asyncio.Task[Any] | None] = field(default_factory=set)
 
     async def carry_out(self, name: str) -> None:
-        began = time.time()
+        began, this = time.time(), asyncio.current_task()
         try:
             hit = await KINDS[name](self)
-        except (*GONE, psycopg.Error, RedisError, OSError, LogError, AssertionError):
-            hit = False  # what it was to hit is away by another
+        except (*GONE, psycopg.Error, RedisError, OSError, LogError):
+            hit = this in self._begun  # what it was to hit was away, or went away meanwhile, by another
+        finally:
+            self._begun.discard(this)
         if hit:
             self.happened.append(Happened(name, began, time.time() - began + LINGERS.get(name, 0.0)))
         else:
             self.skipped[name] += 1
 
+    def _begins(self) -> None:
+        """From here on it is felt, also where another breaks it off."""
+        self._begun.add(asyncio.current_task())
+
+    async def _last(self, seconds: float) -> None:
+        self._begins()
+        await asyncio.sleep(seconds)
+
     def heal(self) -> None:
         """What a fault that was broken off would leave."""
         self.stage.proxy.delay = 0.0
         for part in self.stage.all_parts:
-            with contextlib.suppress(*GONE, AssertionError):
+            with contextlib.suppress(*GONE):
                 part.send(signal.SIGCONT)
         with contextlib.suppress(*GONE, psutil.AccessDenied):
             processes = list(self._postgres_processes())
@@ -79,6 +91,7 @@ class Faults:
         """Again as soon as it is there, which may be while it recovers."""
         first = self.stage.postmaster
         first.kill()
+        self._begins()
         async with asyncio.timeout(30):
             while True:
                 await asyncio.sleep(0.02)
@@ -114,6 +127,7 @@ class Faults:
         """With no time between them."""
         for group in self.chance.sample(sorted(self.stage.parts), 3):
             self._one_of(group).send(signal.SIGKILL)
+        self._begins()
         if self.chance.random() < 0.5:
             self.stage.postmaster.kill()
         servers = [one for one in (self.stage.cache, self.stage.broker) if self.chance.random() < 0.3]
@@ -136,7 +150,7 @@ class Faults:
 
     async def _delay(self) -> bool:
         self.stage.proxy.delay = self.chance.choice([0.02, 0.2])
-        await asyncio.sleep(self.chance.uniform(0.5, 3.0))
+        await self._last(self.chance.uniform(0.5, 3.0))
         self.stage.proxy.delay = 0.0
         return True
 
@@ -153,7 +167,7 @@ class Faults:
     async def _stop(self, group: str) -> bool:
         part = self._one_of(group)
         part.send(signal.SIGSTOP)
-        await asyncio.sleep(self.chance.choice([0.3, LONGEST_STOP]))
+        await self._last(self.chance.choice([0.3, LONGEST_STOP]))
         part.send(signal.SIGCONT)
         return True
 
@@ -163,7 +177,7 @@ class Faults:
         for process in stopped:
             with contextlib.suppress(*GONE):
                 process.suspend()
-        await asyncio.sleep(self.chance.choice([0.3, 2.0]))
+        await self._last(self.chance.choice([0.3, 2.0]))
         for process in stopped:
             with contextlib.suppress(*GONE):
                 process.resume()
@@ -176,7 +190,7 @@ class Faults:
 
     async def _stop_cache(self) -> bool:
         with self.stage.cache.stopped():
-            await asyncio.sleep(self.chance.choice([0.3, 3.0]))
+            await self._last(self.chance.choice([0.3, 3.0]))
         return True
 
     # --- short of something -------------------------------------------------------------------------------
@@ -193,7 +207,7 @@ class Faults:
         limit = self.chance.choice([16 * 2**20, 2**20])
         limited = list(self._postgres_processes())
         await asyncio.to_thread(limit_files, limited, limit)
-        await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+        await self._last(self.chance.uniform(0.5, 2.0))
         with contextlib.suppress(*GONE):
             limited += self._postgres_processes()
         await asyncio.to_thread(limit_files, limited, None)
@@ -208,7 +222,7 @@ class Faults:
                     opened.append(await self.stage.connect())
                 except psycopg.OperationalError:
                     full = True
-            await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+            await self._last(self.chance.uniform(0.5, 2.0))
         finally:
             for connection in opened:
                 await connection.close()
@@ -219,7 +233,7 @@ class Faults:
         async with await self.stage.connect() as connection, connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             await connection.execute("SELECT count(*) FROM pg_class")
-            await asyncio.sleep(self.chance.uniform(1.0, 6.0))
+            await self._last(self.chance.uniform(1.0, 6.0))
         return True
 
     async def _lock_read_models(self) -> bool:
@@ -229,7 +243,7 @@ class Faults:
         ):
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             await connection.execute("LOCK TABLE tasks IN SHARE MODE")
-            await asyncio.sleep(self.chance.uniform(0.5, 2.0))
+            await self._last(self.chance.uniform(0.5, 2.0))
         return True
 
     # --- the clock ----------------------------------------------------------------------------------------
@@ -238,7 +252,7 @@ class Faults:
         """By less than what is refused: the log goes on by microseconds until time has caught up."""
         await self.stage.set_clock(step)
         try:
-            await asyncio.sleep(self.chance.uniform(0.5, 3.0))
+            await self._last(self.chance.uniform(0.5, 3.0))
         finally:
             async with asyncio.timeout(60):
                 while not await self._clock_is_right():  # noqa: ASYNC110  # PostgreSQL may be away

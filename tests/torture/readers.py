@@ -1,20 +1,18 @@
-"""Clients that read: those who follow the log, and those who ask for what they know was written."""
+"""Clients that read: those who follow the log, and those who look at many documents at once."""
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from domain.errors import DoraStateError
 from dora_state.client import open_client
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.contents import content
-from dora_state.testing.history import Asked, Began, Followed, Read, Recorder, Told, read_history
+from dora_state.testing.history import Began, Followed, Read, Recorder, read_history
 from infrastructure.checking import PostgresKept
 from projections.documents.values import decode
 from tests.torture.writers import PAUSE, Place
@@ -69,36 +67,6 @@ async def _again(name: str, source: Any, path: Path, record: Recorder, stop: asy
             return
         except DoraStateError:
             await asyncio.sleep(PAUSE)
-
-
-async def read_own_writes(
-    place: Place, name: str, record: Recorder, chance: random.Random, stop: asyncio.Event
-) -> None:
-    """Ask for a state that includes a position which was just answered, by HTTP, at each consistency."""
-    async with open_client(place.api_url, patience=1.0) as client:
-        while not stop.is_set():
-            command_id, agent_id = str(uuid4()), f"{name}-{uuid4().hex[:12]}"
-            stream_id = f"agent-{agent_id}"
-            submission = {
-                "command_id": command_id,
-                "type": "RegisterAgent",
-                "actor": name,
-                "data": {"agent_id": agent_id, "agent_type": "reader"},
-            }
-            record(Asked(name, command_id, "RegisterAgent"))
-            try:
-                answer = await client.submit(submission)
-                record(Told(name, command_id, answer.outcome, dict(answer.versions), answer.position, time.time()))
-                if answer.position is None:
-                    continue
-                consistency = chance.choice(["cached", "projected", "live"])
-                found = await client.state(
-                    "agent", agent_id, consistency=consistency, min_position=answer.position, patience=5.0
-                )
-                versions, contents = {stream_id: int(found["stream_version"])}, {stream_id: content("agent", found)}
-                record(Read(name, versions, min_position=answer.position, contents=contents))
-            except DoraStateError:  # away, or not yet
-                await asyncio.sleep(PAUSE)
 
 
 async def read_moments(place: Place, name: str, record: Recorder, chance: random.Random, stop: asyncio.Event) -> None:

@@ -45,11 +45,12 @@ class Report:
 
     @property
     def late(self) -> list[str]:
-        """What took longer than is promised, with nothing else broken at the time."""
+        """What took longer than is promised, or was not there after so long, with nothing else broken at the time."""
         return [
-            f"{what} only {span.lasted:.2f} s after PostgreSQL was there again, and within {most:.0f} s is promised."
+            f"{what} {how} {span.lasted:.2f} s after PostgreSQL was there again, and within {most:.0f} s is promised."
             for what, recovery, most in ((WRITES, self.writes, 5.0), (READ_MODELS, self.projections, 10.0))
-            for span in recovery.done
+            for how, spans in (("only", recovery.done), ("not within the", recovery.broken_off))
+            for span in spans
             if span.lasted > most and not self._felt(span)
         ]
 
@@ -61,6 +62,8 @@ class Report:
             told.append("No fault found anything to hit.")
         if not self.counts.followed:
             told.append("Nobody followed the log.")
+        if not self.counts.own_reads:
+            told.append("Nobody read what it had written.")
         if self.months < 2:
             told.append("The log did not come to a new month.")
         return told
@@ -81,8 +84,9 @@ class Report:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.outcomes.most_common())
         yield f"{self.counts.commands} commands: {outcomes}; {self.counts.events} events."
         yield (
-            f"{self.counts.followed} events were followed, {self.counts.reads} reads were checked,"
-            f" and under a lock clients counted to {self.counted}."
+            f"{self.counts.followed} events were followed; {self.counts.reads} reads were checked,"
+            f" {self.counts.own_reads} of them for what was just written;"
+            f" under a lock clients counted to {self.counted}."
         )
         yield f"{self.rollbacks} workflows were rolled back, and the log came through {self.months} months."
         done = ", ".join(f"{name} {_times(count)} ({code})" for (name, code), count in sorted(self.errands.items()))
@@ -116,6 +120,8 @@ class Report:
             )
             for span in [one for one in spans if one not in alone][:3]:
                 yield f"  {span.lasted:.2f} s with others ({', '.join(self._felt(span))})"
+        elif recovery.broken_off:
+            yield f"{what}: never before PostgreSQL went away again."
         else:
             yield f"{what}: PostgreSQL was never there again."
         if recovery.broken_off:

@@ -14,7 +14,7 @@ from domain.errors import LogError
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
-from dora_state.testing.history import read_history
+from dora_state.testing.history import Read, read_history
 from dora_state.testing.log import whole_log
 from tests.support.postgres import connected, rows
 from tests.torture.client import TELL
@@ -32,7 +32,7 @@ SHORTEST, LONGEST = 0.3, 3.0
 BEGIN_SECONDS = 120.0
 UP_SECONDS = 180.0
 """For the read models to be up with the log once all is quiet."""
-FOLLOWERS = ("follower", "listener")
+FOLLOWERS, LOOKERS = ("follower", "listener"), ("own-writes", "moments")
 _STANDING: tuple[LiteralString, ...] = (
     "SELECT * FROM checkpoints",
     "SELECT *, held_until - clock_timestamp() FROM leads",
@@ -49,7 +49,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
     async with open_stage(seed) as stage, watching(stage) as watch:
         faults, errands = Faults(stage, random.Random(seed + 1)), Errands(stage, random.Random(seed + 2))
         async with _going_on(stage):
-            await _until_at_work(watch)
+            await _until_at_work(stage, watch)
             await stage.come_to_a_month_in(int(seconds) // 2)
             running = asyncio.create_task(errands.run())
             began, watch.counts_stops = time.monotonic(), True
@@ -101,10 +101,20 @@ async def _going_on(stage: Stage) -> AsyncIterator[None]:
         keeping.cancel()
 
 
-async def _until_at_work(watch: Watch) -> None:
+async def _until_at_work(stage: Stage, watch: Watch) -> None:
     async with asyncio.timeout(BEGIN_SECONDS):
-        while watch.head < 200 or watch.checkpoint == 0:  # noqa: ASYNC110  # other processes see to it
+        while watch.head < 200 or watch.checkpoint == 0 or not _have_begun(stage):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.1)
+
+
+def _have_begun(stage: Stage) -> bool:
+    """All clients; those that read have read."""
+    for part in stage.parts["client"]:
+        path = stage.histories / part.name
+        told = [record.name for record in read_history([path])] if path.exists() else []
+        if not told or (part.name.startswith(LOOKERS) and Read.name not in told):
+            return False
+    return True
 
 
 async def _break(faults: Faults, chance: random.Random, until: float, kinds: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ def _report(
     projections: Recovery | None = None,
     stops: tuple[Span, ...] = (),
     followed: int = 1,
+    own_reads: int = 1,
     months: int = 2,
 ) -> Report:
     return Report(
@@ -25,7 +26,7 @@ def _report(
         seconds=60.0,
         happened=happened,
         skipped=Counter({"fill the disk": 2}),
-        counts=Counts(followed=followed),
+        counts=Counts(followed=followed, own_reads=own_reads),
         counted=0,
         rollbacks=0,
         months=months,
@@ -71,6 +72,16 @@ def test_a_recovery_in_which_the_server_went_away_again_is_told() -> None:
     assert "  once it went away before that, after 3.00 s at most" in _lines(recovery)
 
 
+def test_recoveries_that_never_came_to_their_end_are_told_and_judged_by_how_long_they_had() -> None:
+    recovery, disturbed = Recovery(), Happened("stop a worker", 205.0, 7.0)
+    for began in (100.0, 200.0, 300.0):
+        recovery.begin(began, 5, went_away=began - 88.0)  # it was there for twelve seconds each time
+    assert "Writes went on: never before PostgreSQL went away again." in _lines(recovery)
+    assert _report(recovery, KILLED, disturbed).late == [
+        "Writes went on not within the 12.00 s after PostgreSQL was there again, and within 5 s is promised."
+    ]
+
+
 def test_what_was_disturbed_is_told_apart() -> None:
     cause, other = Happened("kill PostgreSQL", 99.0, 0.01), Happened("stop a worker", 203.0, 7.0)
     lines = _lines(_recovery((100.0, 1.0), (200.0, 9.0), (300.0, 2.0)), cause, other)
@@ -105,6 +116,7 @@ def test_a_run_that_tried_nothing_is_not_good() -> None:
     for report, says in (
         (_report(Recovery()), "No fault found anything to hit."),
         (_report(Recovery(), KILLED, followed=0), "Nobody followed the log."),
+        (_report(Recovery(), KILLED, own_reads=0), "Nobody read what it had written."),
         (_report(Recovery(), KILLED, months=1), "The log did not come to a new month."),
     ):
         assert not report.is_good
