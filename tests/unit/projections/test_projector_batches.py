@@ -184,6 +184,13 @@ async def test_where_little_comes_what_came_meanwhile_is_read_at_once(events: in
     assert len(house.log.reads) == reads
 
 
+async def test_one_that_never_ran_can_be_let_go_of() -> None:
+    house = House()
+    await house.projector.release()
+    house.log.tell_all(*full_agent())
+    assert await house.applied(1) == [11]
+
+
 async def test_what_was_read_ahead_is_let_go_of_with_the_lead() -> None:
     house = House(batch_size=10)
     house.log.tell_all(*full_agent(), *full_agent("b"))

@@ -99,6 +99,7 @@ class Counting(Runner[Writer]):
         return batch
 
     async def _rest(self, writer: Writer) -> None:
+        assert writer is self._writer
         self.told.append("rest")
 
     async def _forget(self) -> None:
@@ -156,6 +157,10 @@ async def test_whatever_fails_the_lead_is_let_go_and_what_is_known_by_a_code_is_
     assert dict(runner.figures.failures) == failures
     assert await runner.run_once() == 1
     assert store.taken == 2
+    runner.batches.append(error)
+    with pytest.raises(type(error)):
+        await runner.run_once()
+    assert dict(runner.figures.failures) == {code: 2 * times for code, times in failures.items()}
 
 
 async def test_what_was_applied_is_counted_with_its_age_and_how_long_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +310,7 @@ async def test_there_is_a_breath_where_much_comes_and_it_is_not_far_behind(
 
 
 async def test_a_breath_is_as_long_as_twice_the_batch(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter(range(100))
+    ticks = iter(range(50, 150))
     clock = SimpleNamespace(time=lambda: BEGUN.timestamp(), monotonic=lambda: next(ticks) / 64)
     monkeypatch.setattr(running, "time", clock)
     runner = Counting(Store(), 600, 20, poll_seconds=7)
