@@ -1,4 +1,4 @@
-"""Who reads what it wrote over HTTP, in every way that there is: the checker finds nothing, and finds what was missed."""
+"""Who reads over HTTP what it wrote, in every way there is: the checker finds nothing, and finds what was missed."""
 
 import asyncio
 import random

@@ -1,7 +1,7 @@
 """A plugin of pytest that runs all tests once for each mutant of a script of SQL, in a child of its own.
 
-Tests are imported and collected once; each child makes its tenants of its mutant, and ends at the first test that
-fails. The tests that told the last mutants from the code come first, then the fastest.
+Tests are imported and collected once; each child takes its mutant for what the house has, makes its tenants of it, and
+ends at the first test that fails. The tests that told the last mutants from the code come first, then the fastest.
 """
 
 import json
@@ -22,8 +22,8 @@ from tests.mutation.laying_out import NotRun
 from tests.mutation.mutants import Fate
 
 PLAN = "DORA_STATE_TEST_PLAN"
-"""A file: JSON with `mutants` (scripts under their names, in folders of their own), how many are tried `at_once`, and
-the file `fates`, which gets a line for each: its folder's name, and what became of it."""
+"""A file: JSON with `mutants` (folders, each with one script where ours has it), how many are tried `at_once`, and the
+file `fates`, which gets a line for each: its folder's name, and what became of it."""
 TIMES, SECONDS = 3, 30
 """A mutant has as long as all tests take without one, so many times, and some seconds more."""
 _PAUSE = 0.02
@@ -68,24 +68,22 @@ class _Trying:
         """Raises NotRun where tests fail without any mutant."""
         place = Path(os.environ[PLAN]).parent
         began = time.monotonic()
-        ((_, code),) = self._tried([place], [None], seconds=float("inf"))
+        ((_, code),) = self._tried([place], seconds=float("inf"))
         if code:
             raise NotRun(json.loads((place / _TOLD).read_text())["failed"])
         seconds = TIMES * self._at_once * (time.monotonic() - began) + SECONDS
-        for folder, code in self._tried([one.parent for one in self._mutants], self._mutants, seconds):
+        for folder, code in self._tried(self._mutants, seconds):
             fates.write(json.dumps([folder.name, _FATES.get(code, "not tried")]) + "\n")
             fates.flush()
 
-    def _tried(
-        self, folders: Sequence[Path], scripts: Sequence[Path | None], seconds: float
-    ) -> Iterator[tuple[Path, int]]:
+    def _tried(self, folders: Sequence[Path], seconds: float) -> Iterator[tuple[Path, int]]:
         """The exit code of each, as they end."""
-        for folder, script in zip(folders, scripts, strict=True):
+        for folder in folders:
             while len(self._children) >= self._at_once:
                 yield from self._ended()
             pid = os.fork()
             if pid == 0:
-                _run(self._session, self._ordered(), script, folder)
+                _run(self._session, self._ordered(), folder)
             self._children[pid] = _Child(folder, time.monotonic() + seconds)
         while self._children:
             yield from self._ended()
@@ -122,14 +120,22 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def mutated(script: Path) -> tuple[sql.Script, ...]:
-    """The functions as they are, but for the text of the one that a script has the name of."""
-    return tuple(
-        replace(one, text=script.read_bytes()) if one.name == script.stem else one for one in sql.scripts("functions")
+def use(folder: Path) -> None:
+    """From now on SQL is what this folder has, laid out as ours, and ours where it has nothing."""
+    load, scripts = sql.load, sql.scripts
+
+    def text(directory: str, name: str) -> bytes | None:
+        path = folder / directory / f"{name}.sql"
+        return path.read_bytes() if path.exists() else None
+
+    # What they keep in mind is not needed here.
+    sql.load = lambda name: text("queries", name) or load(name)  # type: ignore[assignment]
+    sql.scripts = lambda directory: tuple(  # type: ignore[assignment]
+        replace(one, text=text(directory, one.name) or one.text) for one in scripts(directory)
     )
 
 
-def _run(session: pytest.Session, items: Sequence[pytest.Item], script: Path | None, folder: Path) -> None:
+def _run(session: pytest.Session, items: Sequence[pytest.Item], folder: Path) -> None:
     """In the child, which ends here: 0 if all pass, 1 at the first that does not."""
     code = 3
     try:
@@ -138,9 +144,7 @@ def _run(session: pytest.Session, items: Sequence[pytest.Item], script: Path | N
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         session.config.pluginmanager.unregister(name="terminalreporter")
-        if script is not None:
-            functions, scripts = mutated(script), sql.scripts
-            sql.scripts = lambda directory: functions if directory == "functions" else scripts(directory)  # type: ignore[assignment]  # what keeps it in mind is not needed here
+        use(folder)
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if _failed:

@@ -1,4 +1,4 @@
-"""Tries the mutants of one part's SQL, each by tests whose tenants are made of the mutated script."""
+"""Tries the mutants of one part's SQL, each by tests that take the mutated script for the one of the house."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.mutation.in_children import PLAN
 from tests.mutation.laying_out import ENVIRONMENT, ROOT, NotRun, copy_to, run_alone, servers
 from tests.mutation.mutants import Fate, Mutant
-from tests.mutation.parts import Part
+from tests.mutation.parts import SQL, Part
 from tests.mutation.statements import MutantText, mutants_of
 
 PYTEST = (
@@ -50,12 +50,17 @@ def _module(file: str) -> str:
     return ".".join(Path(file).with_suffix("").parts)
 
 
+def _file(module: str) -> str:
+    return f"{module.replace('.', '/')}.sql"
+
+
 def _laid_out(one: MutantText, place: Path) -> Path:
-    """Under the script's name, in a folder of the mutant's."""
-    file = place / "mutants" / one.name / f"{one.change.function.rpartition('.')[2]}.sql"
+    """In a folder of the mutant's, where it has the place that the script has in ours."""
+    folder = place / "mutants" / one.name
+    file = folder.joinpath(*Path(_file(one.change.function)).relative_to(SQL).parts)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(one.text)
-    return file
+    return folder
 
 
 def _read(found: Path) -> dict[str, Fate]:

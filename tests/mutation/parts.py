@@ -39,11 +39,20 @@ BUS = (
 APPEND = ("__init__", "appender", "arrays", "binary", "direct", "errors", "group")
 APPEND_SQL = (
     *("accepted_commands", "append_closely", "append_lock", "append_times", "check_claims", "head_condition"),
-    *("head_items", "insert_statements", "is_clean", "judge_commands", "locked_out", "lone_condition"),
-    *("lone_statement", "make_append", "make_month", "older_versions", "open_months", "point_to_open_month"),
-    *("record_group", "record_streams", "refuse_append"),
+    *("has_month", "head_items", "insert_statements", "is_clean", "judge_commands", "live_locks", "live_places"),
+    *("locked_out", "lone_condition", "lone_statement", "make_append", "make_month", "older_versions"),
+    *("open_months", "point_to_open_month", "record_group", "record_streams", "refuse_append"),
 )
+SQL = "infrastructure/sql"
 LOG_TESTS = ("bad_input", "time", "concurrency", "reading", "following")
+WRITTEN = (
+    *("add_rates", "answer_dead_letters", "asked_dead_letters", "count_states", "count_tasks", "counts"),
+    *("forget_attempts", "forget_completions", "forget_dead_letters", "forget_kept_counts", "forget_reservations"),
+    *("held", "insert_attempts", "insert_completions", "insert_dead_letters", "insert_reservations", "keep_counts"),
+    *("parked", "upsert_agents", "upsert_pools", "upsert_systems", "upsert_tasks", "upsert_workflows"),
+)
+LEADING = ("end_lead", "find", "keep_lead", "lock", "move", "take_lead", "try_lock", "unlock")
+PROJECTOR_TESTS = ("leading", "projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
 PROJECTOR = (
     *(f"projections/{name}.py" for name in ("projector", "runner", "folding", "states", "attempts")),
     *(f"infrastructure/{name}.py" for name in ("read_models", "derived", "leading")),
@@ -69,7 +78,7 @@ PARTS = (
     ),
     Part(
         "append-sql",
-        sql=tuple(f"infrastructure/sql/functions/{name}.sql" for name in APPEND_SQL),
+        sql=tuple(f"{SQL}/functions/{name}.sql" for name in APPEND_SQL),
         on_servers=(
             "tests/integration/test_log_append.py",
             "tests/contract/test_event_log_contract.py",
@@ -82,9 +91,17 @@ PARTS = (
         "projector",
         PROJECTOR,
         ("tests/unit/projections",),
-        tuple(
-            f"tests/integration/test_{name}.py"
-            for name in ("leading", "projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
+        tuple(f"tests/integration/test_{name}.py" for name in PROJECTOR_TESTS),
+    ),
+    Part(
+        "projector-sql",
+        sql=(
+            *(f"{SQL}/queries/read_models/{name}.sql" for name in WRITTEN),
+            *(f"{SQL}/queries/checkpoints/{name}.sql" for name in LEADING),
+        ),
+        on_servers=(
+            *(f"tests/integration/test_{name}.py" for name in PROJECTOR_TESTS),
+            "tests/integration/test_projection_of_any_commands.py",
         ),
     ),
 )

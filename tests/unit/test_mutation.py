@@ -11,7 +11,7 @@ import pytest
 
 from infrastructure import sql
 from tests.mutation import __main__ as mutation
-from tests.mutation.in_children import mutated
+from tests.mutation.in_children import use
 from tests.mutation.laying_out import ROOT, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
 from tests.mutation.parts import PARTS, Part
@@ -185,10 +185,18 @@ def test_sql_is_mutated_where_it_is_code() -> None:
     assert found[-1].text == SCRIPT.replace("<=", "<")
 
 
-def test_a_script_that_is_mutated_stands_for_the_one_of_its_name(tmp_path: Path) -> None:
-    (tmp_path / "append_lock.sql").write_text("SELECT 1;")
-    ours = mutated(tmp_path / "append_lock.sql")
-    (known,) = (one for one in sql.scripts("functions") if one.name == "append_lock")
-    assert [(one, other) for one, other in zip(ours, sql.scripts("functions"), strict=True) if one != other] == [
-        (sql.Script("append_lock", b"SELECT 1;"), known)
-    ]
+def test_a_script_that_is_mutated_stands_for_the_one_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions, views, query = sql.scripts("functions"), sql.scripts("views"), sql.load("read_models/counts")
+    for name in ("load", "scripts"):
+        monkeypatch.setattr(sql, name, getattr(sql, name))
+    for place in ("functions/append_lock.sql", "queries/checkpoints/find.sql"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("SELECT 1;")
+    use(tmp_path)
+    assert [one.name for one in sql.scripts("functions")] == [one.name for one in functions]
+    assert set(sql.scripts("functions")) - {*functions} == {sql.Script("append_lock", b"SELECT 1;")}
+    assert sql.scripts("views") == views
+    assert (sql.load("checkpoints/find"), sql.load("read_models/counts")) == (b"SELECT 1;", query)
+    assert sql.named("checkpoints/find") == b"SELECT 1;"

@@ -248,11 +248,11 @@ async def test_what_this_release_cannot_fold_up_to_its_document_stays_parked(cap
 async def test_whatever_its_document_shows_and_memory_holds_it_becomes_the_fold_of_the_stream(shown: int) -> None:
     house = House()
     stream = "task-of-a-longer-name"
-    told = [(stream, event) for _, event in finished_task("of-a-longer-name")]
-    told.insert(4, (stream, TaskPhaseCompleted(at=at(20), phase="reading")))
+    told = [(stream, event) for _, event in finished_task("of-a-longer-name")[:4]]
+    told.append((stream, TaskPhaseCompleted(at=at(20), phase="reading")))  # which twice would be shown twice
     house.log.tell_all(*told[:shown])
     await house.catch_up()
-    with broken("created", "scheduled", "assigned", "running", "completed"):
+    with broken("created", "scheduled", "assigned", "running"):
         house.log.tell_all(*told[shown:])
         await house.catch_up()
     assert house.projector._states.get(stream) is None, "of what is parked nothing is kept"

@@ -85,10 +85,11 @@ async def test_so_many_events_are_read_together_and_longer_streams_by_pages(
     await kept.load(of(*"abcde"), 25)
     assert log.together == [[f"task-{name}" for name in group] for group in together]
     assert log.by_pages == [f"task-{name}" for name in by_pages]
+    assert set(log.moments) <= {25}
     assert found(kept) == "abcde"
 
 
-@pytest.mark.parametrize("at_once", [4, 100])
+@pytest.mark.parametrize("at_once", [4, 10, 100])
 async def test_what_can_be_folded_no_more_is_told_and_the_rest_is_loaded(
     log: Log, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
