@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import orjson
 
+from commands.envelope import Outcome
 from commands.messages.agent import Heartbeat
 
+OUTCOMES = frozenset[str](get_args(Outcome))
 FOR_GOOD = frozenset({"accepted", "unchanged", "refused", "invalid"})
 """Outcomes that stay as they are, however often the command is sent again."""
 TELEMETRY = Heartbeat.type
@@ -40,7 +42,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The answer to a command; `outcome` is that of the answer, `at` is Unix time."""
+    """The answer to a command; `outcome` is that of the answer, `at` is Unix time.
+
+    Raises ValueError for an outcome that there is not: it would be taken for one that proves nothing.
+    """
 
     name: ClassVar[str] = "told"
     client: str
@@ -49,6 +54,10 @@ class Told:
     versions: Mapping[str, int] = field(default_factory=dict)
     position: int | None = None
     at: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"{self.outcome!r} is no outcome of a command; those are {', '.join(sorted(OUTCOMES))}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,9 @@ class Followed:
 class Read:
     """A reader was shown streams at some versions (0: not there), all at one moment: `as_of` is the position of it.
 
-    `as_of` is None where the reader was not told. `min_position` is what it asked to be included. `contents` are those
-    of the documents (contents.py), as far as the reader looks at them.
+    `as_of` is None where the reader was not told; all must have been so together all the same, and what was read one
+    after the other is a `Read` each. `min_position` is what it asked to be included. `contents` are those of the
+    documents (contents.py), as far as the reader looks at them.
     """
 
     name: ClassVar[str] = "read"
@@ -158,7 +168,7 @@ def _read(path: Path) -> Iterator[Record]:
                 continue
             try:
                 yield record_of(told)
-            except (AttributeError, KeyError, TypeError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise _no_record(number, path) from error
 
 
@@ -167,5 +177,5 @@ def _no_record(line: int, path: Path) -> ValueError:
 
 
 def record_of(told: dict[str, Any]) -> Record:
-    """Raises KeyError, TypeError for what is no record."""
+    """Raises KeyError, TypeError, ValueError for what is no record."""
     return _RECORDS[told.pop("record")](**told)

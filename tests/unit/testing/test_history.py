@@ -78,7 +78,14 @@ def test_who_wrote_nothing_yet_has_an_empty_history(tmp_path: Path) -> None:
     assert read(tmp_path / "a") == []
 
 
-@pytest.mark.parametrize("spoilt", [TORN + b"\n", b"\n", b"null\n", b'{"record":"asked"}\n', b'{"record":"unknown"}\n'])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        *(TORN + b"\n", b"\n", b"null\n", b'{"record":"asked"}\n', b'{"record":"unknown"}\n'),
+        b'{"record":"told","client":"a","command_id":"1","outcome":"banana"}\n',
+        b'{"record":"told","client":"a","command_id":"1","outcome":[]}\n',
+    ],
+)
 @pytest.mark.parametrize("and_then", [[], RECORDS[:1]])
 def test_what_is_spoilt_anywhere_else_is_not_passed_over(path: Path, spoilt: bytes, and_then: list[Record]) -> None:
     before = path.read_bytes()
@@ -123,3 +130,14 @@ def test_who_could_write_only_in_part_goes_on_in_a_line_of_its_own(path: Path, m
                 write(RECORDS[1])
         write(RECORDS[1])
     assert read(path) == [*RECORDS, *RECORDS[:2]]
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "unchanged", "refused", "invalid", "conflict", "failed"])
+def test_every_outcome_of_an_answer_can_be_told(outcome: str) -> None:
+    assert Told("a", "1", outcome).outcome == outcome
+
+
+@pytest.mark.parametrize("outcome", ["banana", "Accepted", "done", ""])
+def test_an_outcome_that_there_is_not_is_told_to_who_writes_it_down(outcome: str) -> None:
+    with pytest.raises(ValueError, match=f"'{outcome}' is no outcome of a command"):
+        Told("a", "1", outcome)
