@@ -26,6 +26,8 @@ from projections.documents import RENDERINGS
 from projections.documents.values import decode
 
 BEGINNING = datetime(2024, 1, 17, 10, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+"""From command to command at least, whatever the clock does."""
 CLIENTS = st.sampled_from(["client-1", "client-2"])
 HEARD = st.sampled_from(["told", "told", "told", "told twice", "asked again", "never told"])
 """What becomes of an answer on its way."""
@@ -118,6 +120,8 @@ class _Teller:
 
     def _record(self, command_id: UUID, command: Command, work: Work) -> None:
         metadata = orjson.dumps({"command_id": str(command_id), "command_type": command.type, "actor": "client"})
+        last = self.story.events[-1].recorded_at if self.story.events else BEGINNING - TICK
+        at = max(self.now, last + TICK)
         for place, (key, event) in enumerate(work.events, start=1):
             self.story.events.append(
                 RecordedEvent(
@@ -129,7 +133,7 @@ class _Teller:
                     event.schema_version,
                     CATALOGUE.encode(event),
                     metadata,
-                    self.now,
+                    at,
                     len(work.events) - place,
                 )
             )
@@ -137,7 +141,7 @@ class _Teller:
         places = {event.stream_id: event.position for event in self.story.events[self.ends[-1] :]}
         for stream_id, position in places.items():
             left, kind = work.left[stream_id], stream_id.partition("-")[0]
-            body = RENDERINGS[kind].render(left.state, left.version, position, self.now)
+            body = RENDERINGS[kind].render(left.state, left.version, position, at)
             self._contents[stream_id, left.version] = content(kind, decode(body))
         self.ends.append(len(self.story.events))
 

@@ -5,10 +5,12 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from domain.log import RecordedEvent
+from domain.system import LogImportBegun, LogImportEnded
 from dora_state.testing.promises import Fault
 
 
@@ -24,7 +26,7 @@ class RecordedCommand:
 
 
 class Recorded:
-    """Memory is that of all versions' contents and of the commands' ids. `others` are actors who write no history."""
+    """Memory is that of all versions' contents and of all ids. `others` are actors who write no history."""
 
     def __init__(self, others: Container[str]) -> None:
         self._others = others
@@ -32,6 +34,9 @@ class Recorded:
         self._positions: dict[str, array[int]] = defaultdict(lambda: array("q"))
         self._ends = array("q")
         self._ids: list[bytes] = []
+        self._known: set[bytes] = set()
+        """The same, to be found."""
+        self._importing = False
         self.commands: dict[str, RecordedCommand] = {}
         self.of_others: set[str] = set()
         """Ids of commands that these gave."""
@@ -51,9 +56,10 @@ class Recorded:
         if event.version != len(versions) + 1:
             yield Fault("versions", f"{event.stream_id} has version {event.version} after {len(versions)}.")
         versions.append(position)
-        if last is not None and event.recorded_at < last.recorded_at:
-            yield Fault("times", f"Position {position} was recorded at {event.recorded_at}, before {last.recorded_at}.")
-        self._ids.append(event.event_id.bytes)
+        if event.following == 0:
+            self._ends.append(position)
+        yield from self._of_time(event, last)
+        yield from self._of_id(event)
         yield from self._of_command(event, last)
 
     def end(self) -> Iterator[Fault]:
@@ -61,14 +67,40 @@ class Recorded:
         if self._last is not None and self._last.following:
             yield Fault("divided", f"The log ends at position {self._last.position}, within a command.")
 
+    def _of_time(self, event: RecordedEvent, last: RecordedEvent | None) -> Iterator[Fault]:
+        """An import is the beginning of a log, and says its times itself: they may stand still."""
+        if last is None:
+            self._importing = event.type == LogImportBegun.type
+            return
+        says = f"Position {event.position} was recorded at {event.recorded_at}"
+        if event.recorded_at < last.recorded_at:
+            yield Fault("times", f"{says}, before {last.recorded_at}.")
+        elif last.following and event.recorded_at > last.recorded_at:
+            yield Fault("times", f"{says}, and its command at {last.recorded_at}.")
+        elif not last.following and event.recorded_at == last.recorded_at and not self._importing:
+            yield Fault("times", f"{says}, as the command before it.")
+        if event.type == LogImportEnded.type:
+            self._importing = False
+
+    def _of_id(self, event: RecordedEvent) -> Iterator[Fault]:
+        id = event.event_id.bytes
+        if id in self._known:
+            before = self._ids.index(id) + 1
+            yield Fault("twice", f"Event {event.event_id} is at position {before} and again at {event.position}.")
+        self._ids.append(id)
+        self._known.add(id)
+
     def _of_command(self, event: RecordedEvent, last: RecordedEvent | None) -> Iterator[Fault]:
-        metadata = orjson.loads(event.metadata)
-        command_id = str(metadata.get("command_id"))
-        if metadata.get("actor") in self._others:
-            self.of_others.add(command_id)
         begins = last is None or last.following == 0
         if not begins and last is not None and event.following != last.following - 1:
             yield Fault("divided", f"Position {event.position} says {event.following} follow, after {last.following}.")
+        metadata = _object(event.metadata)
+        command_id, actor = metadata.get("command_id"), metadata.get("actor")
+        if not isinstance(command_id, str):
+            yield Fault("invented", f"The metadata of position {event.position} names no command.")
+            return
+        if isinstance(actor, str) and actor in self._others:
+            self.of_others.add(command_id)
         known = self.commands.get(command_id)
         if begins and known is not None:
             yield Fault("twice", f"Command {command_id} is at position {known.first} and again at {event.position}.")
@@ -80,8 +112,6 @@ class Recorded:
         known.last = event.position
         known.before.setdefault(event.stream_id, event.version - 1)
         known.versions[event.stream_id] = event.version
-        if event.following == 0:
-            self._ends.append(event.position)
 
     # --- what it has --------------------------------------------------------------------------------------
 
@@ -103,19 +133,33 @@ class Recorded:
         place = bisect_left(self._ends, position)
         return place < len(self._ends) and self._ends[place] == position
 
-    def was(self, versions: Mapping[str, int]) -> bool:
-        """Whether all of these streams were at these versions at one moment between two commands."""
+    def span(self, versions: Mapping[str, int]) -> range:
+        """The positions at which all of these streams were at these versions; none where they never were together."""
         begin, end = 0, self.length + 1
         for stream_id, version in versions.items():
             positions = self._positions.get(stream_id, _NOTHING)
             if not 0 <= version <= len(positions):
-                return False
+                return range(0)
             begin = max(begin, positions[version - 1] if version else 0)
             end = min(end, positions[version] if version < len(positions) else end)
-        if begin == 0:
+        return range(begin, end)
+
+    def was(self, versions: Mapping[str, int]) -> bool:
+        """Whether all of these streams were at these versions at one moment between two commands."""
+        span = self.span(versions)
+        if 0 in span:
             return True
-        place = bisect_left(self._ends, begin)
-        return place < len(self._ends) and self._ends[place] < end
+        place = bisect_left(self._ends, span.start)
+        return place < len(self._ends) and self._ends[place] in span
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """Of JSON; an empty one for whatever is none."""
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 _NOTHING: "array[int]" = array("q")
