@@ -12,7 +12,7 @@ from domain.agent import Agent
 from domain.pool import KINDS, Pool
 from domain.task import HOLDING, OPEN, Task
 from domain.values import parse_quantity
-from domain.workflow import Workflow
+from domain.workflow import TaskView, Workflow
 
 States = Mapping[str, Any]
 """All aggregates by their streams."""
@@ -65,13 +65,12 @@ def _task(states: States, task: Task) -> Checks:
     workflow = states.get(f"workflow-{task.workflow_id}")
     yield isinstance(workflow, Workflow) and task.task_id in workflow.tasks, "its workflow does not know it"
     if isinstance(workflow, Workflow) and task.task_id in workflow.tasks:
-        yield from _view(task, workflow)
+        yield from _view(task, workflow.tasks[task.task_id], workflow)
     yield from _place(states, task)
 
 
-def _view(task: Task, workflow: Workflow) -> Checks:
+def _view(task: Task, view: TaskView, workflow: Workflow) -> Checks:
     """The workflow's document and the task's own tell one story."""
-    view = workflow.tasks[task.task_id]
     told = (
         (view.state, task.state),
         (view.assigned_agent, task.agent_id),
@@ -87,8 +86,10 @@ def _view(task: Task, workflow: Workflow) -> Checks:
     )
     for its, own in told:
         yield its == own, f"its workflow says {its!r} of it, and it {own!r}"
+    strangers = sorted(set(view.requires) - workflow.tasks.keys())
+    yield not strangers, f"it requires {strangers}, of which its workflow knows nothing"
     if view.state not in ("completed", "cancelled"):
-        done = {one for one in view.requires if workflow.tasks[one].state == "completed"}
+        done = {one for one in view.requires if one in workflow.tasks and workflow.tasks[one].state == "completed"}
         met = (done | set(workflow.satisfied)) & {*view.requires, *view.awaits}
         yield set(task.satisfied) == met, f"satisfied is {sorted(task.satisfied)}, and not {sorted(met)}"
 
@@ -150,7 +151,7 @@ def _workflow(states: States, workflow: Workflow) -> Checks:
         task = states.get(f"task-{task_id}")
         if isinstance(task, Task):
             yield task.workflow_id == workflow.workflow_id, f"{task_id} is another workflow's"
-            yield from _view(task, workflow)
+            yield from _view(task, views[task_id], workflow)
 
 
 def _agent(states: States, agent: Agent) -> Checks:
