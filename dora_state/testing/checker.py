@@ -1,6 +1,7 @@
 """Proves from what clients were told, and from the log, that nothing was lost, invented, doubled or put out of order.
 
-The log is read once, from its beginning; memory is that of a digest for each version, and of its commands' ids.
+The log is read once, from its beginning; memory is that of a digest for each version, and of the ids of its events and
+commands.
 """
 
 from collections import Counter
@@ -41,7 +42,8 @@ class Counts:
 class Checker:
     """One log and all histories over it. `others`: actors who write no history, such as a worker.
 
-    Followers must have come to the end of the log, or to `followed_to` where they were let go before it.
+    Followers must have come to the end of the log, or to `followed_to` where they were let go before it, and to the end
+    of a command.
     """
 
     def __init__(self, *, others: Container[str] = (), followed_to: int | None = None) -> None:

@@ -31,10 +31,17 @@ class Followers:
             yield Fault("followers", f"{record.follower} got another event at {record.position} than the log has.")
 
     def ended(self, end: int) -> Iterator[Fault]:
-        """They must have come to this position."""
+        """They must have come to this position, and to the end of a command.
+
+        One that was killed or cut off may have got a part of a command: it got one event after the other, and goes on
+        after the last. But a command is in the log with all its events or not at all, so who was let go once nothing
+        more came has had the rest of it.
+        """
         for follower, position in self._come_to.items():
             if position < end:
                 yield Fault("followers", f"{follower} came to position {position} of {end}.")
+            if 0 < position <= self._log.length and not self._log.is_end(position):
+                yield Fault("divided", f"{follower} ended at position {position}, which is within a command.")
 
 
 def read(record: Read, log: Recorded) -> Iterator[Fault]:
@@ -59,11 +66,21 @@ def read(record: Read, log: Recorded) -> Iterator[Fault]:
 
 
 def _read_streams(record: Read, log: Recorded) -> Iterator[Fault]:
-    """Where the moment is not known, a version must have been there, and be no earlier than was asked for."""
+    """Where the moment is not known, there must have been one, and it be no earlier than was asked for."""
+    all_were = True
     for stream_id, version in record.versions.items():
-        if version > log.last_version(stream_id):
+        if not 0 <= version <= log.last_version(stream_id):
+            all_were = False
             yield Fault("reads", f"{record.reader} was shown {stream_id} at {version}, which never was.")
         least = log.version_at(stream_id, record.min_position)
         if version < least:
             says = f"{record.reader} asked for position {record.min_position}"
             yield Fault("own_writes", f"{says} and was shown {stream_id} at version {version}, not {least}.")
+    if all_were and not log.was(record.versions):
+        span, says = log.span(record.versions), f"{record.reader} was shown {dict(record.versions)}"
+        if span:
+            yield Fault(
+                "divided", f"{says}, which was so only from position {span[0]} to {span[-1]}, within a command."
+            )
+        else:
+            yield Fault("reads", f"{says}, which never was so at one moment.")

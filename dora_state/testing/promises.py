@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 PROMISES: Mapping[str, str] = {
     "lost": "A command that was acknowledged is in the log, as its answer says.",
-    "twice": "A command is in the log once at most, and all answers to it are the same.",
-    "invented": "Nothing of a command that was refused or in conflict is in the log, nor what nobody asked for.",
+    "twice": "A command is in the log once at most, as is an event, and all answers to it are the same.",
+    "invented": "Nothing of a command that was refused or in conflict is in the log, nor what nobody asked for;"
+    " every event names its command.",
     "positions": "Positions are contiguous from 1.",
     "versions": "Versions of each stream are contiguous from 1.",
-    "times": "No event was recorded before the one in front of it.",
+    "times": "The events of a command have one time, later than that of the command before; in an import, no earlier.",
     "divided": "The events of a command stand together, and no read and no follower ends within them.",
     "expected": "A command that named versions was decided on these.",
     "followers": "Every follower saw every event once, in order.",
-    "reads": "What was read was so at that moment.",
+    "reads": "What was read was so, all at one moment.",
     "own_writes": "A read that asked for a position includes it.",
     "invariants": "What must hold between aggregates holds after every command.",
 }

@@ -1,32 +1,27 @@
-"""Forgeries of a story: by what each does, the promise that it breaks, words of the fault, and how it is done."""
+"""Forgeries of a story: of its log (forged_logs.py), and here of what clients, followers and readers wrote down."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from uuid import UUID
 
 from dora_state.testing.history import Asked, Began, Followed, Read, Told
+from tests.support.forged_logs import OF_THE_LOG
 from tests.support.forging import (
     NEVER,
     accept_another_type,
-    append_again,
     ask,
     ask_for_another_type,
     ask_for_nothing,
     ask_twice_and_tell_of_a_conflict,
     ask_twice_for_what_never_was,
-    begin_within_a_command,
     cut_within_a_command,
-    drop_last_command,
     follower_at,
-    of_another_command,
-    start_again,
+    let_go_within_a_command,
+    show_half_a_command,
     swap,
     tell_of_a_conflict,
 )
-from tests.support.told_story import Story
+from tests.support.told_story import Forgery
 
-FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
-    "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
+FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
     "an answer names another position": (
         "lost",
         "was told 1 and .*, and the log has",
@@ -37,7 +32,6 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "was told .*'task-t': 9}, and the log has",
         lambda story: story.retell(story.done, versions={"task-t": 9}),
     ),
-    "a command is there twice": ("twice", "is at position .* and again at", append_again),
     "two answers differ": (
         "twice",
         "answered in different ways: refused at None, refused at None, invalid at None",
@@ -104,29 +98,17 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "is in the log, and nobody had asked",
         ask_for_nothing,
     ),
-    "a position is left out": (
-        "positions",
-        "is followed by",
-        lambda story: story.change(-1, position=story.end + 1),
-    ),
-    "a version is left out": ("versions", "has version 9 after", lambda story: story.change(-1, version=9)),
-    "a clock went back": (
-        "times",
-        "was recorded at .*, before",
-        lambda story: story.change(3, recorded_at=story.log[3].recorded_at - timedelta(days=1)),
-    ),
-    "a command is torn": ("divided", "is of another command than those it follows", of_another_command),
-    "a command has no end": (
-        "divided",
-        "The log ends at position .*, within a command",
-        lambda story: story.change(-1, following=1),
-    ),
-    "a command has another number of events than it says": (
-        "divided",
-        "says . follow, after .",
-        begin_within_a_command,
-    ),
     "a reader saw half a command": ("divided", "which is within a command", cut_within_a_command),
+    "a reader who was not told of which moment saw half a command": (
+        "divided",
+        "which was so only from position 2 to 2, within a command",
+        show_half_a_command,
+    ),
+    "a follower was let go within a command": (
+        "divided",
+        "follower ended at position 11, which is within a command",
+        let_go_within_a_command,
+    ),
     "a version that was not there was expected": (
         "expected",
         "expected task-t at 7, and was recorded at 2",
@@ -223,6 +205,16 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "was shown task-t at 99, which never was",
         lambda story: story.history.append(Read("r", {"task-t": 99})),
     ),
+    "a reader saw what was less than nothing": (
+        "reads",
+        "was shown task-t at -1, which never was",
+        lambda story: story.history.append(Read("r", {"task-t": -1})),
+    ),
+    "a reader saw what was at two moments": (
+        "reads",
+        "was shown .*, which never was so at one moment",
+        lambda story: story.history.append(Read("r", {"workflow-wf": 6, "task-t": 1, "agent-agent": 3})),
+    ),
     "a reader missed its own write": (
         "own_writes",
         "asked for position .* and was shown task-t at version 1, not",
@@ -233,6 +225,4 @@ FORGERIES: dict[str, tuple[str, str, Callable[[Story], None]]] = {
         "asked for position .* and was shown 1[.]",
         lambda story: story.history.append(Read("r", {}, as_of=1, min_position=story.end)),
     ),
-    "a decision that nobody could take": ("invariants", "After position .*, task-t: ", start_again),
-    "an event that fits nothing": ("invariants", "", lambda story: story.change(0, type="TaskStarted")),
 }

@@ -45,12 +45,32 @@ def cut_within_a_command(story: Story) -> None:
     story.history.append(Read("reader", {}, as_of=story.log[place].position))
 
 
+def show_half_a_command(story: Story) -> None:
+    """To a reader who is not told which moment that is."""
+    place = next(place for place, event in enumerate(story.log) if event.following)
+    versions = dict.fromkeys((event.stream_id for event in story.log), 0)
+    versions |= {event.stream_id: event.version for event in story.log[: place + 1]}
+    story.history.append(Read("reader", versions))
+
+
+def let_go_within_a_command(story: Story) -> None:
+    """A follower, after it had come as far as it must."""
+    story.followed_to = [event.position for event in story.log if event.following == 0][-2]
+    for event in story.log[story.followed_to + 1 :]:
+        story.history.remove(follower_at(story, event.position))
+
+
 def start_again(story: Story) -> None:
     """The task starts a second time, which no decision would give."""
     started = next(event for event in story.log if event.type == "TaskCompleted" or event.type == "TaskStarted")
     place = story.log.index(started)
     data = next(event.data for event in story.log if event.type == "TaskScheduled")
     story.change(place, type="TaskScheduled", data=data)
+
+
+def say(story: Story, place: int, **said: object) -> None:
+    """Something else in the data of an event."""
+    story.change(place, data=orjson.dumps(orjson.loads(story.log[place].data) | said))
 
 
 def ask(story: Story, *asked: Asked | Told) -> None:

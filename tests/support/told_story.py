@@ -1,7 +1,7 @@
 """A short life that was told as it was, for tests of the checker to forge."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ class Story:
     def __init__(self) -> None:
         self.world = World()
         self.history: list[Record] = []
+        self.followed_to: int | None = None
         self.do(create_workflow())
         self.do(add_task("t"))
         self.do(workflows.StartWorkflow(workflow_id="wf"))
@@ -87,14 +88,18 @@ class Story:
             if isinstance(one, Asked) and one.command_id == command_id:
                 self.history[place] = dataclasses.replace(one, expected=expected)
 
-    def faults(self, others: tuple[str, ...] = ()) -> list[Fault]:
+    def faults(self, others: Container[str] = ()) -> list[Fault]:
         async def events() -> AsyncIterator[RecordedEvent]:
             for event in self.log:
                 yield event
 
-        found = at_once(Checker(others=others).check(events(), self.history))
+        found = at_once(Checker(others=others, followed_to=self.followed_to).check(events(), self.history))
         assert all(fault.says.endswith(".") for fault in found)
         return found
 
-    def promises_broken(self, others: tuple[str, ...] = ()) -> set[str]:
+    def promises_broken(self, others: Container[str] = ()) -> set[str]:
         return {fault.promise for fault in self.faults(others)}
+
+
+Forgery = tuple[str, str, Callable[[Story], None]]
+"""The promise that it breaks, words of the fault, and how it is done."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.histories import Story, stories
-from dora_state.testing.history import Asked, Followed, Told
+from dora_state.testing.history import Asked, Followed, Read, Told
 from tests.support.command_world import at_once
 
 few = settings(max_examples=max(20, settings().max_examples // 4), suppress_health_check=[HealthCheck.too_slow])
@@ -62,3 +62,25 @@ def test_an_event_that_a_follower_missed_is_found(story: Story, which: int) -> N
     followed = [one for one in story.history if isinstance(one, Followed)]
     story.history.remove(followed[which % len(followed)])
     assert "followers" in promises(story)
+
+
+@few
+@given(stories(), st.integers(0, 10**6))
+def test_what_was_read_within_any_command_is_found(story: Story, which: int) -> None:
+    within = [event.position for event in story.events if event.following]
+    position = within[which % len(within)]
+    versions = dict.fromkeys((event.stream_id for event in story.events), 0)
+    versions |= {event.stream_id: event.version for event in story.events[:position]}
+    story.history.append(Read("reader", versions))
+    assert promises(story) == {"divided"}
+
+
+NO_METADATA = st.one_of(st.binary(max_size=20), st.sampled_from([b"null", b"1", b'"x"', b"[{}]", b'{"command_id":1}']))
+
+
+@few
+@given(stories(), st.integers(0, 10**6), NO_METADATA)
+def test_metadata_that_is_spoilt_anywhere_is_found(story: Story, which: int, spoilt: bytes) -> None:
+    place = which % len(story.events)
+    story.events[place] = replace(story.events[place], metadata=spoilt)
+    assert "invented" in promises(story)

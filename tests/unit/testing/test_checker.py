@@ -8,6 +8,7 @@ import pytest
 from dora_state.testing.checker import PROMISES
 from dora_state.testing.history import Asked, Began, Followed, Told
 from tests.support.forgeries import FORGERIES
+from tests.support.forging import follower_at, let_go_within_a_command
 from tests.support.told_story import Story
 
 
@@ -72,6 +73,32 @@ def test_a_follower_may_begin_later_and_go_on_where_it_was(story: Story) -> None
         Followed("f3", story.end, str(end.event_id)),
         Began("f3", story.end),
     ]
+    assert story.promises_broken() == set()
+
+
+def test_who_follows_may_be_let_go_between_any_two_commands_after_it_came_as_far_as_it_must(story: Story) -> None:
+    story.followed_to = 7
+    for position in (13, 12, 11):
+        story.history.remove(follower_at(story, position))
+    assert story.promises_broken() == set()
+
+
+def test_a_follower_that_was_killed_within_a_command_goes_on_there(story: Story) -> None:
+    let_go_within_a_command(story)
+    assert story.promises_broken() == {"divided"}
+    story.history.append(Began("follower", 11))
+    story.history += [Followed("follower", event.position, str(event.event_id)) for event in story.log[11:]]
+    assert story.promises_broken() == set()
+
+
+@pytest.mark.parametrize("said", [b'{"command_id":"x","actor":["tester"]}', b'{"command_id":"x","actor":{}}'])
+def test_an_actor_may_be_told_in_any_shape_and_is_none_of_the_others_then(story: Story, said: bytes) -> None:
+    story.change(3, metadata=said)
+    assert "invented" in story.promises_broken(frozenset({"tester"}))
+
+
+def test_a_follower_of_a_log_in_which_nothing_is_may_have_got_nothing(story: Story) -> None:
+    story.log, story.history = [], [Began("follower")]
     assert story.promises_broken() == set()
 
 

@@ -1,0 +1,86 @@
+"""Forgeries of a story's log, as in forgeries.py."""
+
+from datetime import timedelta
+
+from tests.support.forging import (
+    append_again,
+    begin_within_a_command,
+    drop_last_command,
+    of_another_command,
+    say,
+    start_again,
+)
+from tests.support.told_story import Forgery
+
+OF_THE_LOG: dict[str, Forgery] = {
+    "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
+    "a command is there twice": ("twice", "is at position .* and again at", append_again),
+    "an event is there twice": (
+        "twice",
+        "Event .* is at position 3 and again at 4",
+        lambda story: story.change(3, event_id=story.log[2].event_id),
+    ),
+    "an event whose metadata is no JSON": (
+        "invented",
+        "The metadata of position 4 names no command",
+        lambda story: story.change(3, metadata=b"{"),
+    ),
+    "an event whose metadata is no object": (
+        "invented",
+        "The metadata of position 4 names no command",
+        lambda story: story.change(3, metadata=b"[]"),
+    ),
+    "an event of no command": (
+        "invented",
+        "The metadata of position 4 names no command",
+        lambda story: story.change(3, metadata=b'{"command_id":null}'),
+    ),
+    "a position is left out": (
+        "positions",
+        "is followed by",
+        lambda story: story.change(-1, position=story.end + 1),
+    ),
+    "a version is left out": ("versions", "has version 9 after", lambda story: story.change(-1, version=9)),
+    "a clock went back": (
+        "times",
+        "was recorded at .*, before",
+        lambda story: story.change(3, recorded_at=story.log[3].recorded_at - timedelta(days=1)),
+    ),
+    "a command has two times": (
+        "times",
+        "Position 13 was recorded at .*, and its command at",
+        lambda story: story.change(-1, recorded_at=story.log[-1].recorded_at + timedelta(seconds=1)),
+    ),
+    "a command has the time of the one before": (
+        "times",
+        "Position 4 was recorded at .*, as the command before it",
+        lambda story: story.change(3, recorded_at=story.log[2].recorded_at),
+    ),
+    "a command is torn": ("divided", "is of another command than those it follows", of_another_command),
+    "a command has no end": (
+        "divided",
+        "The log ends at position .*, within a command",
+        lambda story: story.change(-1, following=1),
+    ),
+    "a command has another number of events than it says": (
+        "divided",
+        "says . follow, after .",
+        begin_within_a_command,
+    ),
+    "a decision that nobody could take": ("invariants", "After position .*, task-t: ", start_again),
+    "a task says that it is another": (
+        "invariants",
+        "After position 3, task-t: its workflow does not know it",
+        lambda story: say(story, 1, task_id="u"),
+    ),
+    "a task requires one that is not there": (
+        "invariants",
+        r"After position 3, task-t: it requires \['u'\], of which its workflow knows nothing",
+        lambda story: say(story, 2, requires=["u"]),
+    ),
+    "an event that fits nothing": (
+        "invariants",
+        "workflow-wf, version 1: A stored event TaskStarted does not have the shape of its type",
+        lambda story: story.change(0, type="TaskStarted"),
+    ),
+}
