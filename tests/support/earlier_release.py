@@ -1,6 +1,7 @@
-"""An earlier release itself, as it was tagged: its code, in a directory of its own, with the packages that it pins."""
+"""Another release than this one, in a directory of its own: an earlier one itself, or one that may come after."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,16 @@ from pathlib import Path
 from tests.support.command_line import ROOT, CommandLine
 
 LOCK = "requirements/runtime.txt"
+UNTAGGED = "acf13918"
+"""Stands for an earlier release until there is a tag: a commit of 26 November 2026, with all that it had."""
+_LEFT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "htmlcov", "*.egg-info", "results")
 
 
 def newest_release() -> str | None:
-    """The newest tag, or what DORA_STATE_TEST_EARLIER_RELEASE names; None where there is none, or no repository."""
+    """The newest tag, or what DORA_STATE_TEST_EARLIER_RELEASE names; None where there is no repository, or not all.
+
+    The tree is checked out with the packages that it pins.
+    """
     if given := os.environ.get("DORA_STATE_TEST_EARLIER_RELEASE"):
         return given
     told = subprocess.run(
@@ -23,7 +30,23 @@ def newest_release() -> str | None:
         text=True,
         check=False,
     )
-    return next(iter(told.stdout.split()), None)
+    known = next(iter(told.stdout.split()), UNTAGGED)
+    words = ["git", "cat-file", "-e", f"{known}^{{commit}}"]
+    return known if subprocess.run(words, cwd=ROOT, capture_output=True, check=False).returncode == 0 else None
+
+
+def lay_out_next(directory: Path) -> None:
+    """This tree with what a release may bring: a column, a table, and another text of a function of the log."""
+    shutil.copytree(ROOT, directory, ignore=_LEFT)
+    scripts = directory / "infrastructure" / "sql"
+    last = max(one.stem for one in (scripts / "migrations").glob("*.sql"))
+    (scripts / "migrations" / "9990_next.sql").write_text(
+        f"-- Works beside releases from {last} on.\n"
+        "ALTER TABLE tasks ADD COLUMN remark text;\n"
+        "CREATE TABLE remarks (id bigint PRIMARY KEY, remark text);\n"
+    )
+    changed = scripts / "functions" / "append_closely.sql"
+    changed.write_text(changed.read_text() + "-- As the next release has it.\n")
 
 
 @contextmanager
