@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from infrastructure.read_models import PostgresReadModels, PostgresReadModelWriter
+from infrastructure.read_model_writer import PostgresReadModelWriter
+from infrastructure.read_models import PostgresReadModels
 from infrastructure.replica.standby import Replica
 from projections.documents.system import Figures, Rates
 from projections.errors import ReadModelsUnavailable

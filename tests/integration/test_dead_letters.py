@@ -12,7 +12,7 @@ from domain import task as tasks
 from domain.log import CommandAppend, NewEvent
 from domain.task import Task
 from dora_state import open_state_manager
-from infrastructure import read_models
+from infrastructure import read_model_writer
 from infrastructure.checking import PostgresKept
 from projections.documents import RENDERINGS
 from projections.documents.values import Document
@@ -76,7 +76,7 @@ async def test_what_was_parked_is_applied_in_order_once_it_is_asked_for(side: Re
 
 
 async def test_counts_that_were_kept_meanwhile_are_forgotten(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_models, "COUNTS_SPACING", 1)
+    monkeypatch.setattr(read_model_writer, "COUNTS_SPACING", 1)
     side.log.tell_all(*finished_task("t1"))
     with broken("completed"):
         projector = await caught_up(side)

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import CutOutOfRange
 from domain.log import Cut
 from domain.workflow import WorkflowCompleted, WorkflowCreated, WorkflowStarted
-from infrastructure import read_models
+from infrastructure import read_model_writer
 from projections.documents.values import Document
 from projections.errors import NotProjectedYet
 from tests.support.read_side import ReadSide, read_side
@@ -37,7 +37,7 @@ async def test_the_systems_counts_at_a_cut_are_what_they_were(
     side: ReadSide, spacing: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether counts were kept at each position, now and then, or never."""
-    monkeypatch.setattr(read_models, "COUNTS_SPACING", spacing)
+    monkeypatch.setattr(read_model_writer, "COUNTS_SPACING", spacing)
     then: list[tuple[Cut, Cut, Document]] = []
     for first in range(0, len(STORIES), 3):
         command = side.log.tell(*STORIES[first : first + 3], at=START + timedelta(minutes=first))

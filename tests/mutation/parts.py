@@ -52,10 +52,13 @@ WRITTEN = (
     *("parked", "upsert_agents", "upsert_pools", "upsert_systems", "upsert_tasks", "upsert_workflows"),
 )
 LEADING = ("end_lead", "find", "keep_lead", "lock", "move", "take_lead", "try_lock", "unlock")
-PROJECTOR_TESTS = ("leading", "projector", "dead_letters", "read_models", "read_models_lists", "rates", "actions")
+PROJECTOR_TESTS = (
+    *("leading", "read_model_writer", "projector", "dead_letters", "read_models", "read_models_lists", "rates"),
+    "actions",
+)
 PROJECTOR = (
     *(f"projections/{name}.py" for name in ("projector", "runner", "folding", "states", "attempts")),
-    *(f"infrastructure/{name}.py" for name in ("read_models", "derived", "leading")),
+    *(f"infrastructure/{name}.py" for name in ("read_model_writer", "derived", "leading")),
 )
 
 PARTS = (
