@@ -15,6 +15,7 @@ from projections.pages import bounded, decode_mark, encode_mark
 from projections.questions import Questions, counted
 
 LAST = 2**63 - 1
+MOST_DIGITS = len(str(LAST))
 TICK = timedelta(microseconds=1)
 
 
@@ -107,7 +108,7 @@ class Audits:
             limit=size + 1,
         )
         if (keys := decode_mark(mark, 1)) is not None:
-            if not keys[0].isdecimal():
+            if not keys[0].isdecimal() or len(keys[0]) > MOST_DIGITS:
                 raise InvalidPage(mark=mark)
             wanted = replace(wanted, before_position=min(wanted.before_position, int(keys[0])))
         found = await self._store.by_actor(wanted)

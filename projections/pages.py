@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -71,9 +71,13 @@ def _is_key(key: object) -> bool:
 
 
 def mark_time(text: str) -> datetime:
+    """In UTC, as a database knows fewer zones than may be written. Raises InvalidPage."""
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise InvalidPage(mark=text)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidPage(mark=text) from error
 
 

@@ -19,6 +19,7 @@ from infrastructure.database import Connection
 from projections.actions import ActionsRunner
 from projections.audits import AuditedAction
 from projections.errors import InvalidPage
+from projections.pages import encode_mark
 from tests.integration.test_replay import Silent, admin, begin, story
 from tests.support.postgres import rows
 
@@ -104,7 +105,7 @@ async def test_they_are_found_by_time_and_by_type(manager: StateManager) -> None
     started = await all_of(manager, "ann", command_type="StartTask", limit=1)
     assert [{"task-t1", "task-t2"} & set(one.stream_ids or ()) for one in started] == [{"task-t2"}, {"task-t1"}]
     assert {one.command_type for one in started} == {"StartTask"}
-    for mark in ("x", "WyJ4Il0", "WyItMSJd"):
+    for mark in ("x", "WyJ4Il0", "WyItMSJd", encode_mark("9" * 5_000)):
         with pytest.raises(InvalidPage):
             await manager.platform.audits.actions("ann", mark=mark)
 
