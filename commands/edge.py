@@ -18,8 +18,9 @@ from commands.messages.agent import Heartbeat
 from commands.messages.transaction import MOST_COMMANDS, Expected, Transaction
 from commands.strict_json import parse_json
 from commands.tracing import TRACEPARENT
-from commands.wording import invalid, visible
+from commands.wording import invalid
 from domain.errors import InvalidInput
+from domain.text import visible
 from domain.values import Id, Time, iso
 
 MAX_BYTES = 1_048_576

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from commands.streams import KINDS, check_stream
-from commands.wording import visible
 from domain.all_events import AGGREGATES
 from domain.errors import InvalidInput
+from domain.text import visible
 
 NO_LOCK = 0
 """A token that no lock has: what is submitted under it is answered `lock_lost`."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from commands.wording import visible
 from domain.errors import InvalidInput
+from domain.text import visible
 from domain.values import MAX_JSON_DEPTH
 
 DEEPEST = 2 * MAX_JSON_DEPTH

@@ -11,11 +11,7 @@ from pydantic_core import ErrorDetails
 from commands.messages import Command
 from commands.messages.base import WrongField
 from domain.errors import InvalidInput
-
-
-def visible(text: str) -> str:
-    """A name from outside as a message may show it: what a terminal would obey is written out."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+from domain.text import visible
 
 
 def invalid(error: ValidationError, model: type[BaseModel], within: str | None, what: str = "command") -> InvalidInput:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from commands.wording import visible
 from domain.errors import InvalidInput
+from domain.text import visible
 from domain.values import check_json, iso
 from dora_state.states import EditableState
 

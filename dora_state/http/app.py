@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from commands.wording import visible
 from domain.errors import DoraStateError
+from domain.text import visible
 from dora_state.access.caller import Caller, CallerRole, Forbidden, Unauthenticated
 from dora_state.http.api import OPERATIONS
 from dora_state.http.call import Call, ClientGone, Server

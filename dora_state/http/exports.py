@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field
 from starlette.responses import Response
 
-from domain.errors import InvalidInput
 from domain.values import Time
 from dora_state.exporting import Export, begin_export
 from dora_state.http.call import Call
@@ -30,8 +29,6 @@ class ExportQuery(CutQuery):
 
 async def export(call: Call) -> Response:
     asked = call.query(ExportQuery)
-    if asked.workflow_id is not None and not asked.workflow_id.isprintable():
-        raise InvalidInput("workflow_id: must not have characters that can't be seen.", field="workflow_id")
     what, about = (
         f"export {asked.format}",
         "everything" if asked.workflow_id is None else f"workflow {asked.workflow_id}",

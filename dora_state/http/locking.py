@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from commands.locks import NO_LOCK, Claim, Lock, stream_of
 from commands.strict_json import parse_json
-from commands.wording import invalid, visible
+from commands.wording import invalid
 from domain.errors import InvalidInput, LockLost
+from domain.text import visible
 from domain.values import Id
 from dora_state.access.caller import Caller, Permission
 from dora_state.http.call import Call, ClientGone

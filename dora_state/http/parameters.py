@@ -10,9 +10,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from commands.wording import invalid, visible
+from commands.wording import invalid
 from domain.errors import InvalidInput
 from domain.log import Cut
+from domain.text import require_id, require_visible, visible
 from domain.values import MAX_ID_LENGTH, Time
 
 M = TypeVar("M", bound=BaseModel)
@@ -106,7 +107,7 @@ def _parse(raw: bytes, model: type[M]) -> M:
         ) from None
     given: dict[str, Any] = {}
     for name, value in pairs:
-        _require_visible(value, visible(name[:60]))
+        require_visible(visible(name[:60]), value)
         if _is_list(model, name):
             given.setdefault(name, []).append(value)
         elif name in given:
@@ -153,18 +154,8 @@ class GivenHeaders:
 def parse_id(text: str, name: str) -> str:
     """An id in a path. Raises InvalidInput."""
     id = text.replace(SLASH, "/")
-    if len(id) > MAX_ID_LENGTH:
-        raise InvalidInput(f"{name}: an id has at most {MAX_ID_LENGTH} characters; give a shorter one.", field=name)
-    _require_visible(id, name)
+    require_id(name, id)
     return id
-
-
-def _require_visible(text: str, name: str) -> None:
-    """Nothing that is looked for has control characters, and a database takes no NUL. Raises InvalidInput."""
-    if not text.isprintable():
-        raise InvalidInput(
-            f"{name}: must not contain control characters or others that can't be seen; leave them out.", field=name
-        )
 
 
 def parse_uuid(text: str, name: str) -> UUID:
