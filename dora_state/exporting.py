@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 
 from domain.errors import InvalidInput
 from domain.log import NOW, Cut
+from domain.text import require_id, shown
+from domain.values import MAX_ID_LENGTH
 from dora_state.platform import Platform, now
 from dora_state.progress import Progress
 from projections.exports import FORMATS, Exporter, Selection
@@ -91,8 +93,12 @@ async def begin_export(
     Raises InvalidInput for a format that there is not or a version without a workflow, NotFound, CutOutOfRange.
     """
     if format not in FORMATS:
-        raise InvalidInput(f"There is no format {format!r}: use one of {', '.join(FORMATS)}.", format=format)
-    if cut.version is not None and workflow_id is None:
+        raise InvalidInput(
+            f"There is no format {format[:MAX_ID_LENGTH]!r}: use one of {', '.join(FORMATS)}.", format=shown(format)
+        )
+    if workflow_id is not None:
+        require_id("workflow_id", workflow_id)
+    elif cut.version is not None:
         raise InvalidInput("A version is one of a single workflow: name it, or give a time or a position.")
     platform.questions.asked("export")
     tenant = platform.settings.tenant

@@ -10,10 +10,12 @@ from domain.errors import ConflictError, CutOutOfRange, InvalidInput, NotFound
 from domain.folding import FOLDER
 from domain.log import NOW, Cut
 from domain.system import SYSTEM_ID
+from domain.values import MAX_ID_LENGTH
 from dora_state.editing import EditableState, Plan, plan
 from dora_state.editing.changes import NO_REASON, Step, told_value
 from dora_state.editing.said import check_said
 from dora_state.handing_back import TakingBack, require_same
+from dora_state.naming import check_named, check_stream
 from dora_state.platform import Platform, now
 from dora_state.refusals import TransactionEnded, require_done
 from dora_state.states import require_editable
@@ -63,13 +65,12 @@ class Transaction(TakingBack):
         Raises NotFound, and CutOutOfRange for what began since; that it was not there is checked at the commit too.
         """
         self._require_open()
-        stream_id = _stream_id(kind, aggregate_id)
         try:
             state = await read_editable(self._manager.platform, kind, aggregate_id, self._begun)
         except (NotFound, CutOutOfRange):
-            self._expect(stream_id, 0)
+            self._expect(_stream_id(kind, aggregate_id), 0)
             raise
-        self._expect(stream_id, state["stream_version"])
+        self._expect(_stream_id(kind, aggregate_id), state["stream_version"])
         return state
 
     async def get_workflow(self, workflow_id: str) -> EditableState:
@@ -88,8 +89,9 @@ class Transaction(TakingBack):
         return await self.get("system", SYSTEM_ID)
 
     def expect(self, stream_id: str, version: int) -> None:
-        """A stream must be at this version at the commit; 0: it must not be there."""
+        """A stream must be at this version at the commit; 0: it must not be there. Raises InvalidInput."""
         self._require_open()
+        check_stream(stream_id)
         self._expect(stream_id, version)
         self._required.add(stream_id)
 
@@ -124,7 +126,7 @@ class Transaction(TakingBack):
             case "assigned":
                 raise InvalidInput("To whom? Give agent_id with the state assigned.", field="agent_id")
             case _:
-                raise InvalidInput(f"No command brings a task to {str(state)!r}.", field="state")
+                raise InvalidInput(f"No command brings a task to {str(state)[:MAX_ID_LENGTH]!r}.", field="state")
 
     async def set_task_outputs(self, task_id: str, outputs: Mapping[str, object]) -> None:
         await self.submit("RecordOutputs", task_id=task_id, outputs=dict(outputs))
@@ -234,7 +236,8 @@ def _stream_id(kind: str, aggregate_id: str) -> str:
 
 
 async def read_editable(platform: Platform, kind: str, aggregate_id: str, cut: Cut = NOW) -> EditableState:
-    """A state folded from the log, as a caller may change it. Raises NotFound, CutOutOfRange."""
+    """A state folded from the log, as a caller may change it. Raises InvalidInput, NotFound, CutOutOfRange."""
+    check_named(kind, aggregate_id)
     if kind != "system":
         return EditableState(kind, await platform.queries.state_at(kind, aggregate_id, cut))
     # Its counts are of read models, and no command changes them.

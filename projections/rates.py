@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from domain.errors import InvalidInput
-from domain.text import require_text
+from domain.text import require_text, shown
 from projections.documents.values import ratio
 from projections.ports import Clock, ReadModelStore
 from projections.questions import Questions, counted
@@ -61,7 +61,8 @@ class RateHistory:
         Raises InvalidInput.
         """
         if per not in get_args(Per):
-            raise InvalidInput(f"Rates are not told per {per}: use one of {', '.join(get_args(Per))}.", per=per)
+            known = ", ".join(get_args(Per))
+            raise InvalidInput(f"Rates are not told per {shown(per)}: use one of {known}.", per=shown(per))
         for moment in (begin, end):
             if moment is not None and moment.tzinfo is None:
                 raise InvalidInput(f"The time {moment} has no zone; give it one.")

@@ -12,6 +12,7 @@ from domain.errors import InvalidInput
 from domain.folding import FOLDER, Folder
 from domain.log import Cut, EventReader
 from domain.task import OPEN
+from domain.text import shown
 from projections.folded import StateAtCut
 from projections.questions import Questions, counted
 
@@ -104,7 +105,9 @@ class Timelines:
     async def of(self, kind: str, id: str, cut: Cut, now: datetime) -> Timeline:
         """Raises InvalidInput for a kind that has none, NotFound, CutOutOfRange."""
         if kind not in KINDS:
-            raise InvalidInput(f"There is no timeline of a {kind}: ask for one of a workflow, a task or an agent.")
+            raise InvalidInput(
+                f"There is no timeline of a {shown(kind)}: ask for one of a workflow, a task or an agent."
+            )
         moment = await self._at_cut.require(kind, id, cut, now)
         aggregate = self._folder.aggregates[kind]
         rows: dict[str, Row] = {}

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -104,7 +105,7 @@ def check_freshness(consistency: str | None, min_position: int | None, wait: flo
     return Freshness(consistency, min_position or 0, Freshness().wait if wait is None else wait)
 
 
-def check_types(types: list[str]) -> frozenset[str]:
+def check_types(types: Iterable[str]) -> frozenset[str]:
     """Names of events. Raises InvalidInput with the closest one that there is."""
     from domain.all_events import CATALOGUE
 
@@ -123,7 +124,7 @@ def _check_name(name: str, what: str, known: list[str]) -> str:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"the closest is {near[0]}" if near else f"they are {', '.join(known)}"
-        raise InvalidInput(f"There is no {what} {name!r}: {hint}.", type=name)
+        raise InvalidInput(f"There is no {what} {name[:MAX_ID_LENGTH]!r}: {hint}.", type=name[:MAX_ID_LENGTH])
     return name
 
 

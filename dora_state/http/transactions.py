@@ -25,9 +25,9 @@ from dora_state.http.call import Call
 from dora_state.http.going_back import looks_back
 from dora_state.http.problems import RequestError
 from dora_state.http.submissions import Said, checked
+from dora_state.naming import check_kind
 from dora_state.platform import Platform
 from dora_state.refusals import CommandRefused
-from dora_state.state_manager.kinds import check_kind
 from dora_state.states import EditableState
 from dora_state.transactions import Transaction, read_editable
 

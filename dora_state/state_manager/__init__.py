@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from dora_state.naming import KINDS, Submission
 from dora_state.platform import open_platform
 from dora_state.servers import Say, quiet
 from dora_state.settings import Settings, load_settings
 from dora_state.state_manager.asking import Asked, Asking
-from dora_state.state_manager.kinds import KINDS, Submission
 from dora_state.state_manager.past import Past
 from dora_state.state_manager.rollbacks import RollbackPreview
 from dora_state.state_manager.submitting import Submitting

@@ -9,11 +9,12 @@ from domain.errors import InvalidInput
 from domain.log import NOW, Cut
 from domain.pool import DEFAULT_WEIGHTS
 from domain.system import SYSTEM_ID
+from domain.text import shown
 from domain.values import Priority
 from dora_state.editing import EditableState
 from dora_state.health_status import HealthStatus
+from dora_state.naming import check_named, cut_of
 from dora_state.platform import Platform, now
-from dora_state.state_manager.kinds import check_kind, cut_of
 from dora_state.transactions import read_editable
 from projections.documents.values import Document
 from projections.errors import NotProjectedYet
@@ -31,7 +32,7 @@ class Asked(TypedDict, total=False):
 
 
 class Asking:
-    """States, lists and rates. Times without a zone are UTC."""
+    """States, lists and rates. Times without a zone are UTC. All raise InvalidInput for what can't be an id."""
 
     platform: Platform
 
@@ -54,10 +55,10 @@ class Asking:
         NotFound, NotProjectedYet that says how far the read models are, and CutOutOfRange that names the range there
         is.
         """
-        check_kind(kind)
+        check_named(kind, aggregate_id)
         if consistency not in CONSISTENCIES:
-            known = ", ".join(CONSISTENCIES)
-            raise InvalidInput(f"There is no consistency {consistency}; there are {known}.", consistency=consistency)
+            asked, known = shown(consistency), ", ".join(CONSISTENCIES)
+            raise InvalidInput(f"There is no consistency {asked}; there are {known}.", consistency=asked)
         if not cut.is_now:
             if min_position or consistency == "cached":
                 raise InvalidInput("A past state is always folded from the log: leave out the consistency or the cut.")

@@ -7,11 +7,13 @@ from typing import Any
 from domain.folding import FOLDER
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
+from domain.text import require_id
+from dora_state.cli.arguments import check_types
 from dora_state.exporting import begin_export
 from dora_state.following import follow, state_change
+from dora_state.naming import check_filter, check_kind, check_named
 from dora_state.platform import Platform, now
 from dora_state.state_events import StateChangeEvent
-from dora_state.state_manager.kinds import check_kind
 from projections.differences import Difference
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
@@ -21,7 +23,10 @@ from projections.traces import Looked, Trace, unheard
 
 
 class Past:
-    """History, differences, traces, exports, and the events themselves."""
+    """History, differences, traces, exports, and the events themselves.
+
+    All raise InvalidInput for what can't be an id, and for kinds and types of events that there are not.
+    """
 
     platform: Platform
 
@@ -37,7 +42,8 @@ class Past:
         limit: int | None = None,
     ) -> AsyncIterator[HistoryEntry]:
         """Every version with when, who, why and what changed, in bounded memory. Raises NotFound, CutOutOfRange."""
-        check_kind(kind)
+        check_named(kind, aggregate_id)
+        check_filter(only)
         await self.platform.queries.require(kind, aggregate_id, cut)
         async for entry in self.platform.history.of(
             kind,
@@ -52,12 +58,12 @@ class Past:
 
     async def version(self, kind: str, aggregate_id: str) -> int:
         """The last version that there is; 0 where there is no such thing."""
-        check_kind(kind)
+        check_named(kind, aggregate_id)
         return await self.platform.log.stream_version(f"{kind}-{aggregate_id}")
 
     async def diff(self, kind: str, aggregate_id: str, begin: Cut, end: Cut = NOW) -> Difference:
         """One aggregate at two cuts. Raises NotFound, CutOutOfRange."""
-        check_kind(kind)
+        check_named(kind, aggregate_id)
         return await self.platform.differences.of(kind, aggregate_id, begin, end, now())
 
     def diff_everything(self, begin: Cut, end: Cut = NOW) -> AsyncIterator[Difference]:
@@ -66,6 +72,7 @@ class Past:
 
     async def timeline(self, kind: str, aggregate_id: str, cut: Cut = NOW) -> Timeline:
         """Tasks over time: a workflow's, one, or an agent's. Raises NotFound, CutOutOfRange, InvalidInput."""
+        require_id("id", aggregate_id)
         return await self.platform.timelines.of(kind, aggregate_id, cut, now())
 
     async def trace(
@@ -75,6 +82,7 @@ class Past:
 
         Raises NotFound; InvalidInput where it is too much at once.
         """
+        require_id("correlation_id", correlation_id)
         return await self.platform.tracer.trace(correlation_id, begin, end, now(), looked)
 
     async def export(
@@ -107,7 +115,7 @@ class Past:
         self, entity_type: str, entity_id: str, *, up_to_version: int | None = None
     ) -> AsyncIterator[StateChangeEvent]:
         """The events of one aggregate in order, in bounded memory. Raises NotFound, CutOutOfRange."""
-        check_kind(entity_type)
+        check_named(entity_type, entity_id)
         await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
         self.platform.questions.asked("events")
         stream_id = FOLDER.aggregates[entity_type].stream_id(entity_id)
@@ -120,7 +128,7 @@ class Past:
         """The state that the events give from the first one on, without any snapshot or read model. Raises NotFound,
         CutOutOfRange.
         """
-        check_kind(entity_type)
+        check_named(entity_type, entity_id)
         self.platform.questions.asked("reconstruction")
         await self.platform.queries.require(entity_type, entity_id, Cut(version=up_to_version))
         aggregate, state, last = FOLDER.aggregates[entity_type], None, None
@@ -143,5 +151,6 @@ class Past:
         chosen = tuple(kinds)
         for kind in chosen:
             check_kind(kind)
+        wanted = check_types(types)
         self.platform.questions.asked("follow")
-        return follow(self.platform.log, self.platform.signal, after_position, chosen, types)
+        return follow(self.platform.log, self.platform.signal, after_position, chosen, wanted)

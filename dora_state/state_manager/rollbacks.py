@@ -8,8 +8,8 @@ from commands.envelope import Answer, Envelope, Problem
 from commands.messages.workflow import RollBackWorkflow
 from dora_state.editing.changes import NO_REASON
 from dora_state.effects import Effect, effect_of
+from dora_state.naming import Submission, utc
 from dora_state.platform import Platform, now
-from dora_state.state_manager.kinds import Submission, utc
 from projections import changes
 from projections.documents import RENDERINGS
 from projections.documents.values import Document, decode

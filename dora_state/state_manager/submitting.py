@@ -16,8 +16,8 @@ from domain.log import Cut
 from dora_state.editing import EditableState
 from dora_state.handing_back import HandingBack, How
 from dora_state.holding import Holdings, patience
+from dora_state.naming import Submission, check_told
 from dora_state.platform import Platform, new_id, now
-from dora_state.state_manager.kinds import Submission
 from dora_state.state_manager.rollbacks import RollingBack
 from dora_state.transactions import Transaction
 from infrastructure.process_memory import process_name
@@ -75,10 +75,13 @@ class Submitting(RollingBack, HandingBack[Answer]):
     ) -> AsyncIterator[Transaction]:
         """What is done within the block is decided at one moment and recorded as one. Reads are as of its beginning.
 
-        Raises at its end what `Transaction.commit` raises; an exception leaves nothing behind.
+        Raises InvalidInput at its beginning, and at its end what `Transaction.commit` raises; an exception leaves
+        nothing behind.
         """
+        who = actor or self._default_actor or "unnamed"
+        check_told("The transaction", actor=who, reason=reason, correlation_id=correlation_id)
         begun = Cut(position=(await self.platform.log.head()).position)
-        about: dict[str, object] = {"actor": actor or self._default_actor or "unnamed"}
+        about: dict[str, object] = {"actor": who}
         if correlation_id is not None:
             about["correlation_id"] = correlation_id
         transaction = Transaction(self, begun, about, reason)
@@ -105,6 +108,7 @@ class Submitting(RollingBack, HandingBack[Answer]):
         LockLost, where it was lost meanwhile.
         """
         stream_id, seconds = stream_of(name), patience(timeout)
+        check_told("The lock", holder=holder or self._default_actor)
         who = holder or f"{self._default_actor or 'unnamed'} at {process_name()}"
 
         @asynccontextmanager

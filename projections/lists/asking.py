@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import InvalidInput
-from domain.text import require_text
+from domain.text import require_text, shown
 from projections.ports import Clock, PresenceBoard, ReadModelStore
 from projections.questions import Questions
 
@@ -41,7 +41,9 @@ def checked(only: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     given = {name: value for name, value in only.items() if value is not None}
     for name, value in given.items():
         if name not in known:
-            raise InvalidInput(f"There is no filter {name}; there are {', '.join(sorted(known))}.", filter=name)
+            raise InvalidInput(
+                f"There is no filter {shown(name)}; there are {', '.join(sorted(known))}.", filter=shown(name)
+            )
         if isinstance(value, str):
             require_text(name, value)
         if isinstance(value, int) and not 0 <= value <= MOST:
@@ -57,6 +59,7 @@ def chosen(what: str, asked: str | Sequence[str] | None, known: Sequence[str]) -
     for one in wanted:
         if one not in known:
             raise InvalidInput(
-                f"There is no {what} {one}; there are {', '.join(known)}.", **{what.replace(" ", "_"): one}
+                f"There is no {what} {shown(one)}; there are {', '.join(known)}.",
+                **{what.replace(" ", "_"): shown(one)},
             )
     return [one for one in known if one in wanted]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 from domain.errors import InvalidInput
+from domain.text import shown
 from projections.lists.asking import PRIORITIES, Asking, checked, chosen
 from projections.lists.tasks import FILTERS, STATES, TaskFilter
 from projections.pages import DEFAULT_LIMIT, bounded, fingerprint, keys_of, marked
@@ -49,7 +50,8 @@ class Boards(Asking):
         Raises InvalidInput, and InvalidPage for a mark of something else.
         """
         if by not in COLUMNS:
-            raise InvalidInput(f"There is no board by {by}; there are boards by {', '.join(COLUMNS)}.", by=by)
+            asked = shown(by)
+            raise InvalidInput(f"There is no board by {asked}; there are boards by {', '.join(COLUMNS)}.", by=asked)
         given = checked(only, FILTERS)
         states = chosen("state", given.get("state"), STATES)
         priority = given.get("priority")

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from domain.text import require_id
 from projections.lists.asking import Asking
 
 
@@ -19,7 +20,8 @@ class DueLists(Asking):
         return await self._store.ids("silent_agents", since=since, limit=limit)
 
     async def heard_since(self, agent_id: str, since: datetime) -> bool:
-        """Whether it has sent a heartbeat after that."""
+        """Whether it has sent a heartbeat after that. Raises InvalidInput."""
+        require_id("agent_id", agent_id)
         presence = (await self._presence.of([agent_id])).get(agent_id)
         return presence is not None and presence.last_heartbeat > since
 

@@ -88,6 +88,7 @@ class TaskLists(Asking):
         limit: int = DEFAULT_LIMIT,
     ) -> Page:
         """What is to be done next in running workflows: by the weight of its priority, then by age."""
+        chosen("priority", list(weights), PRIORITIES)
         order = order_of("Tasks", "priority", SORTS, DEFAULT_WEIGHTS | dict(weights))
         states = [state for state in STATES if state in PENDING]
         question = f"pending {sorted(order.ranks.items())}"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import InvalidInput
-from domain.values import Priority
+from domain.text import shown
+from domain.values import MAX_ID_LENGTH, Priority
 from projections.documents.values import Document
 from projections.errors import InvalidPage
 from projections.pages import keys_of, mark_time, marked
@@ -62,9 +63,9 @@ def order_of(what: str, sort: str, keys: Mapping[str, str], weights: Mapping[Pri
     name = sort.removeprefix("-")
     if name not in keys:
         raise InvalidInput(
-            f"{what} are not sorted by {name!r}: use one of {', '.join(keys)}, or - and one of them for the other way"
-            " round.",
-            sort=sort,
+            f"{what} are not sorted by {name[:MAX_ID_LENGTH]!r}: use one of {', '.join(keys)}, or - and one of them for"
+            " the other way round.",
+            sort=shown(sort),
         )
     ranks: dict[str, int] = {}
     if name == "priority":
