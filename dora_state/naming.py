@@ -1,17 +1,19 @@
 """What callers name: kinds, ids, types of events, themselves, and moments. Whatever they ask, it is checked here."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commands import streams
+from commands.messages import COMMANDS, importing
 from commands.wording import invalid
+from domain.all_events import CATALOGUE
 from domain.errors import InvalidInput
 from domain.log import Cut
 from domain.text import require_id, require_text, shown
-from domain.values import Id, Text
-from dora_state.cli.arguments import check_types
+from domain.values import MAX_ID_LENGTH, Id, Text
 from projections.documents import RENDERINGS
 from projections.history import HistoryFilter
 
@@ -28,6 +30,25 @@ def check_named(kind: str, aggregate_id: str) -> None:
     """One aggregate, as over HTTP: what can't be the id of anything is no question. Raises InvalidInput."""
     check_kind(kind)
     require_id("id", aggregate_id)
+
+
+def check_types(types: Iterable[str]) -> frozenset[str]:
+    """Names of events. Raises InvalidInput with the closest one that there is."""
+    return frozenset(_check_name(name, "event", list(CATALOGUE.types)) for name in types)
+
+
+def check_command(name: str) -> str:
+    """The name of a command. Raises InvalidInput with the closest one that there is."""
+    imports = (importing.ImportEvent, importing.ImportRecorded, importing.BeginImport, importing.EndImport)
+    return _check_name(name, "command", [*COMMANDS, *(command.type for command in imports)])
+
+
+def _check_name(name: str, what: str, known: list[str]) -> str:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"the closest is {near[0]}" if near else f"they are {', '.join(known)}"
+        raise InvalidInput(f"There is no {what} {name[:MAX_ID_LENGTH]!r}: {hint}.", type=name[:MAX_ID_LENGTH])
+    return name
 
 
 def check_filter(only: HistoryFilter) -> None:

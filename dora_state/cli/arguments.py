@@ -1,9 +1,7 @@
 """What a person types, checked: kinds, ids, cuts. Everything raises InvalidInput with one sentence."""
 
-import difflib
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -103,29 +101,6 @@ def check_freshness(consistency: str | None, min_position: int | None, wait: flo
     if wait is not None and not 0 <= wait <= LONGEST_WAIT:
         raise InvalidInput(f"--wait takes 0 to {LONGEST_WAIT:g} seconds, not {wait:g}.", value=wait)
     return Freshness(consistency, min_position or 0, Freshness().wait if wait is None else wait)
-
-
-def check_types(types: Iterable[str]) -> frozenset[str]:
-    """Names of events. Raises InvalidInput with the closest one that there is."""
-    from domain.all_events import CATALOGUE
-
-    return frozenset(_check_name(name, "event", list(CATALOGUE.types)) for name in types)
-
-
-def check_command(name: str) -> str:
-    """The name of a command. Raises InvalidInput with the closest one that there is."""
-    from commands.messages import COMMANDS, importing
-
-    imports = (importing.ImportEvent, importing.ImportRecorded, importing.BeginImport, importing.EndImport)
-    return _check_name(name, "command", [*COMMANDS, *(command.type for command in imports)])
-
-
-def _check_name(name: str, what: str, known: list[str]) -> str:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"the closest is {near[0]}" if near else f"they are {', '.join(known)}"
-        raise InvalidInput(f"There is no {what} {name[:MAX_ID_LENGTH]!r}: {hint}.", type=name[:MAX_ID_LENGTH])
-    return name
 
 
 def check_count(number: int | None, option: str) -> int | None:

@@ -22,9 +22,10 @@ def audit(
     as_json: Json = False,
 ) -> int:
     """List what one actor did, newest first: every command that changed something."""
-    from dora_state.cli.arguments import check_command, check_count, parse_time
+    from dora_state.cli.arguments import check_count, parse_time
     from dora_state.cli.audit import Asked, actions, actors
     from dora_state.cli.running import run
+    from dora_state.naming import check_command
 
     settings, output = context.obj.settings(), Output(as_json=as_json)
     if actor is None:

@@ -104,7 +104,8 @@ def history(
     as_json: Json = False,
 ) -> int:
     """List every version: when, who, why, and what changed."""
-    from dora_state.cli.arguments import check_count, check_id, check_kind, check_types, make_cut, parse_time
+    from dora_state.cli.arguments import check_count, check_id, check_kind, make_cut, parse_time
+    from dora_state.naming import check_types
     from projections.history import HistoryFilter
 
     cut = make_cut(version, at, position, ("--version", "--at", "--position"))

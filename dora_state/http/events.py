@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from domain.errors import CutOutOfRange, InvalidInput
 from dora_state.access.caller import Forbidden, Permission
-from dora_state.cli.arguments import check_types
 from dora_state.http.call import Call
 from dora_state.http.feed import LEAVING, TOO_SLOW, Feed, Subscription
 from dora_state.http.parameters import Query, Whole, Word
@@ -18,6 +17,7 @@ from dora_state.http.problems import RequestError
 from dora_state.http.standing import Standing
 from dora_state.http.streams import PieceStream
 from dora_state.http.wanted import Wanted
+from dora_state.naming import check_types
 from dora_state.platform import now
 
 HEARTBEAT_SECONDS = 15.0

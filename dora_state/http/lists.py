@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from domain.pool import DEFAULT_WEIGHTS
 from domain.values import Time
-from dora_state.cli.arguments import check_command
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
 from dora_state.http.parameters import Flag, Limit, Mark, Query, Seconds, Whole, Word
 from dora_state.http.problems import as_json
+from dora_state.naming import check_command
 from projections.pages import DEFAULT_LIMIT, Page
 
 

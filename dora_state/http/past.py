@@ -12,12 +12,13 @@ from domain.errors import InvalidInput
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from domain.values import Time
-from dora_state.cli.arguments import check_types, parse_cut
+from dora_state.cli.arguments import parse_cut
 from dora_state.http.call import Call
 from dora_state.http.operations import JSON
 from dora_state.http.parameters import CutQuery, Flag, From1, Limit, Query, Whole, Word, cut_facts
 from dora_state.http.problems import as_json
 from dora_state.http.streams import PieceStream
+from dora_state.naming import check_types
 from projections.differences import Difference, Side
 from projections.history import HistoryEntry, HistoryFilter
 from projections.traces import TracedCommand

@@ -8,10 +8,9 @@ from domain.folding import FOLDER
 from domain.log import NOW, START, Cut
 from domain.system import SYSTEM_ID
 from domain.text import require_id
-from dora_state.cli.arguments import check_types
 from dora_state.exporting import begin_export
 from dora_state.following import follow, state_change
-from dora_state.naming import check_filter, check_kind, check_named
+from dora_state.naming import check_filter, check_kind, check_named, check_types
 from dora_state.platform import Platform, now
 from dora_state.state_events import StateChangeEvent
 from projections.differences import Difference

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.log import Cut
-from dora_state.cli.arguments import check_command, check_id, check_kind, check_types, parse_cut
+from dora_state.cli.arguments import check_id, check_kind, parse_cut
 from dora_state.http.events import position_of
+from dora_state.naming import check_command, check_types
 from projections.errors import InvalidPage
 from projections.pages import keys_of, marked
 from tests.support.hostile import TEXTS
