@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dora_state.client.transport import AGAIN, PAUSE, ServerError, ServerUnavailable, Transport, lines_of
+from dora_state.client.transport import AGAIN, PAUSE, ServerError, ServerUnavailable, Transport, given, lines_of
 from dora_state.state_events import StateChangeEvent
 
 QUIET = 45.0
@@ -16,10 +16,11 @@ QUIET = 45.0
 async def follow(
     transport: Transport, after_position: int | None, kinds: Iterable[str], types: Iterable[str]
 ) -> AsyncIterator[StateChangeEvent]:
-    """Every event after a position, in order and each once; a connection that ends is made again where it was."""
-    params: dict[str, Any] = {"kind": list(kinds), "type": list(types)}
-    if after_position is not None:
-        params["after_position"] = after_position
+    """Every event after a position, in order and each once; a connection that ends is made again where it was.
+
+    Raises InvalidInput.
+    """
+    params = given({"kind": list(kinds), "type": list(types), "after_position": after_position})
     last: str | None = None
     while True:
         headers = {} if last is None else {"Last-Event-ID": last}

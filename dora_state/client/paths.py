@@ -15,8 +15,17 @@ def path_of(kind: str, aggregate_id: str) -> str:
 
 
 def segment(text: str) -> str:
-    """A part of a path. Dots that are all of it would be taken for directions."""
-    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
+    """A part of a path. Dots that are all of it would be taken for directions. Raises InvalidInput."""
+    return text.replace(".", "%2E") if text in (".", "..") else quote(sendable(text), safe="")
+
+
+def sendable(text: str) -> str:
+    """Raises InvalidInput for half a character, for which a URL has no way to say it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{text!a} is no Unicode and names nothing; leave it out.") from None
+    return text
 
 
 def told(moment: datetime | None) -> str | None:

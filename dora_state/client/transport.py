@@ -19,6 +19,7 @@ from domain.errors import (
     LockTimeout,
     NotFound,
 )
+from dora_state.client.paths import sendable
 
 PATIENCE = 30.0
 """Seconds for which a server that is away or busy is asked again."""
@@ -120,7 +121,7 @@ async def lines_of(response: httpx.Response) -> AsyncIterator[str]:
 
 
 def given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said; times as text, true and false as JSON writes them."""
+    """What was said; times as text, true and false as JSON writes them. Raises InvalidInput."""
     told: dict[str, Any] = {}
     for name, value in params.items():
         if value is None or value == ():
@@ -132,6 +133,8 @@ def given(params: Mapping[str, Any]) -> dict[str, Any]:
 def _text(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, str):
+        return sendable(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from domain.errors import CutOutOfRange, InvalidInput, LockTimeout, NotFound
 from dora_state import CommandRefused, OptimisticLockException, TaskState, WorkflowState
-from dora_state.client import Client, ServerUnavailable, open_client
+from dora_state.client import Client, ServerError, ServerUnavailable, open_client
 from dora_state.client.sync import open_client as open_without_asyncio
 from dora_state.client.wire import names_no_id, with_id
 from dora_state.http.serving import address, listening
@@ -469,6 +469,29 @@ async def test_without_a_place_the_log_is_followed_from_now_on(manager: StateMan
                 await amend(manager, value)
                 await asyncio.wait({seen}, timeout=0.1)
         assert (await seen).position > begun
+
+
+@pytest.mark.parametrize("text", ["\udcff", "a\0b", "x" * 20_000])
+async def test_what_can_be_the_name_of_nothing_is_refused_in_a_sentence(client: Client, text: str) -> None:
+    asked: list[Callable[[], Any]] = [
+        lambda: client.state("workflow", text),
+        lambda: client.get_task(text),
+        lambda: anext(client.history("workflow", text)),
+        lambda: anext(client.history("workflow", "w", type=[text])),
+        lambda: client.diff("workflow", text, "v1"),
+        lambda: client.timeline("workflow", text),
+        lambda: client.trace(text),
+        lambda: anext(client.events("workflow", text)),
+        lambda: client.lists.tasks(agent_id=text),
+        lambda: client.lists.tasks(mark=text),
+        lambda: client.lists.board(text),
+        lambda: anext(client.follow(0, types=[text])),
+    ]
+    for ask in asked:
+        with pytest.raises((InvalidInput, ServerError)) as caught:
+            await ask()
+        assert caught.value.facts.get("status", 422) == 422, caught.value
+        assert "\n" not in caught.value.message
 
 
 async def amend(manager: StateManager, value: int) -> None:
