@@ -78,7 +78,7 @@ def _reservation_columns(new: Sequence[tuple[str, str, Reservation]]) -> dict[st
         "id": [id for _, id, _ in new],
         "task_id": [held.task_id for _, _, held in new],
         "agent_id": [held.agent_id for _, _, held in new],
-        "resources": [orjson.dumps(held.resources, default=str).decode() for _, _, held in new],
+        "resources": [orjson.dumps(held.resources).decode() for _, _, held in new],
         "created_at": [held.created_at for _, _, held in new],
         "expires_at": [held.expires_at for _, _, held in new],
     }

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -165,6 +166,21 @@ async def test_an_older_document_takes_no_newer_ones_place(side: ReadSide, write
         await writer.write(told)
     assert await side.rows("SELECT position, state FROM systems") == [(5, "state-5")]
     assert await writer.counts() == {("system", "state-5"): 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"), [("system", [("one",)]), ("pool", [()]), ("pool", [(1,) * 99]), ("pool", [(), (1,)])]
+)
+async def test_a_document_that_has_not_the_columns_of_its_kind_is_not_written(
+    side: ReadSide, writer: PostgresReadModelWriter, kind: str, columns: list[tuple[Any, ...]]
+) -> None:
+    told = batch(0, 5)
+    told.documents += [
+        RenderedDocument(kind, f"d{place}", place + 1, "state", own, b"{}") for place, own in enumerate(columns)
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        await writer.write(told)
+    assert (await side.store.checkpoint()).position == 0
 
 
 async def test_it_is_known_where_it_is(writer: PostgresReadModelWriter) -> None:
