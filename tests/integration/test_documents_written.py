@@ -96,15 +96,15 @@ async def test_states_are_counted_of_each_kind_by_itself(side: ReadSide, writer:
         return dict(Counter((kind, state) for (kind, _), state in there.items()))
 
     def of(kind: str, id: str, position: int, state: str) -> RenderedDocument:
-        if position:
-            there[kind, id] = state
+        there[kind, id] = state
         return a_document(kind, id, position, state, FOUND_BY[kind][0])
 
     assert await written(*(of(kind, id, 1, f"{id}1") for kind in RENDERINGS for id in "xy")) == counted()
     for step, kind in enumerate(RENDERINGS, start=2):
         assert await written(of(kind, "x", step, "x2")) == counted()
         assert await written(of(kind, "x", step + 10, "x2"), of(kind, "y", step, "x2")) == counted()
-        assert await written(of(kind, "x", 0, "older")) == counted()
+        for position in (0, step + 10):
+            assert await written(a_document(kind, "x", position, "older", FOUND_BY[kind][0])) == counted()
         assert await written(of(kind, "z", step, "x1"), of(kind, "y", step + 20, "y1")) == counted()
     kept = PostgresKept(side.pool)
     assert await kept.miscounted() == []
@@ -157,6 +157,7 @@ async def test_tasks_are_counted_by_whatever_they_are_found_by(side: ReadSide, w
             assert await cells() == dict(
                 Counter([(agent or "", definition, priority, state), ("a1", "d2", "low", "s")])
             )
-            await written(task("t", 1, "older", "older", "older", "older", "low"))
-            assert ("workflow", "older", "older") not in await facets()
+            for earlier in (1, position):
+                await written(task("t", earlier, "older", "older", "older", "older", "low"))
+                assert ("workflow", "older", "older") not in await facets()
     assert await PostgresKept(side.pool).miscounted() == []
