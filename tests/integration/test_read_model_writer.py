@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -145,6 +146,20 @@ async def test_counts_are_kept_now_and_then(
         (21, at(21), [["system", "degraded", 1], ["system", "operational", 0]]),
         (40, at(40), [["system", "degraded", 1], ["system", "operational", 0]]),
     ]
+
+
+@pytest.mark.parametrize(("version", "left"), [(0, [1, 3, 5, 7, 9]), (1, [1]), (2, [1]), (3, [1])])
+async def test_counts_from_what_is_mended_on_are_kept_no_more(
+    side: ReadSide, writer: PostgresReadModelWriter, monkeypatch: pytest.MonkeyPatch, version: int, left: list[int]
+) -> None:
+    monkeypatch.setattr("infrastructure.read_model_writer.COUNTS_SPACING", 1)
+    letters = {3: letter(1, position=3), 7: letter(2, position=7), 1: letter(1, "task-u", 1)}
+    for start, end in pairwise((0, 1, 3, 5, 7, 9)):
+        told = batch(start, end)
+        told.dead_letters += [letters[end]] if end in letters else []
+        await writer.write(told)
+    await writer.mend("task-t", version, None, done=True)
+    assert await side.rows("SELECT array_agg(position ORDER BY position) FROM kept_counts") == [(left,)]
 
 
 async def test_a_pool_has_the_reservations_that_it_has_and_no_others(side: ReadSide) -> None:
