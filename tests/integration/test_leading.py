@@ -71,6 +71,8 @@ async def test_one_has_it_until_it_lets_go(pool: Pool, admin: Connection) -> Non
         assert (await lead_row(admin))[0] == term, "who did not get it changed nothing"
         async with lead(pool, Projection("actions", 1)) as another:
             assert another is not None, "each projection has its own"
+            assert (await another.checkpoint()).term == term, "of the same number, as it happens"
+        assert (await lead_row(admin))[2] > 0, "the end of one is not that of another"
     assert (await lead_row(admin))[2] == float("-inf")
     async with lead(pool, STATES) as other:
         assert other is not None
