@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,8 +153,29 @@ async def test_one_that_let_go_and_is_there_still_keeps_its_session(pool: Pool, 
     async with lead(pool, STATES) as first:
         assert first is not None
         pid = pid_of(first)
-    async with lead(pool, STATES), pool.connection(), pool.connection():
-        assert await is_there(admin, pid)
+    async with AsyncExitStack() as others:
+        held = {0}
+        while pid not in held:  # so that the next one is led by another session
+            held.add((await others.enter_async_context(pool.connection())).info.backend_pid)
+        async with lead(pool, STATES) as second:
+            assert second is not None
+            assert pid_of(second) != pid
+            assert await is_there(admin, pid)
+
+
+async def test_one_that_was_not_heard_of_may_lead_again_in_the_same_session(database_url: str, tenant: str) -> None:
+    async with (
+        connected(database_url, tenant, None) as admin,
+        await open_pool(database_url, tenant, Role.PROJECTOR, min_size=1, max_size=1) as only,
+    ):
+        async with lead(only, STATES) as first:
+            assert first is not None
+            pid = pid_of(first)
+        await admin.execute("UPDATE leads SET held_until = clock_timestamp() - interval '1 s' WHERE name = 'states'")
+        async with lead(only, STATES) as again:
+            assert again is not None
+            assert pid_of(again) == pid
+            assert (await again.checkpoint()).position == 0
 
 
 async def test_where_the_clock_was_set_back_nobody_waits_for_it(pool: Pool, admin: Connection) -> None:
