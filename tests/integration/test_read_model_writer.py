@@ -137,7 +137,7 @@ async def test_counts_are_kept_now_and_then(
     side: ReadSide, writer: PostgresReadModelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infrastructure.read_model_writer.COUNTS_SPACING", 10)
-    for start, end in ((0, 9), (9, 10), (10, 19), (19, 21), (21, 40)):
+    for start, end in pairwise((0, 9, 10, 19, 21, 25, 40)):
         told = batch(start, end)
         told.documents.append(system(end, "degraded" if end > 20 else "operational"))
         await writer.write(told)
