@@ -23,9 +23,6 @@ def require_text(name: str, value: str) -> None:
 
 def require_id(name: str, value: object) -> None:
     """Of an id that is looked for. Raises InvalidInput."""
-    # On the way of every question: what is good is seen at once.
-    if isinstance(value, str) and len(value) <= MAX_ID_LENGTH and value.isprintable():
-        return
     if not isinstance(value, str):
         raise InvalidInput(f"{name}: an id is text; give it as such.", field=name)
     if len(value) > MAX_ID_LENGTH:
