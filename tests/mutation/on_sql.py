@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+import psycopg
+
 from tests.mutation.in_children import PLAN
 from tests.mutation.laying_out import ENVIRONMENT, ROOT, NotRun, copy_to, run_alone, servers
 from tests.mutation.mutants import Fate, Mutant
 from tests.mutation.parts import SQL, Part
 from tests.mutation.statements import MutantText, mutants_of
 
+STATEMENT_SECONDS = 30
 PYTEST = (
     *(sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"),
     *("-p", "tests.mutation.in_children"),
@@ -39,11 +42,19 @@ def run(part: Part, place: Path, names: Sequence[str], at_once: int, goes_on: bo
         plan = {"mutants": [str(_laid_out(one, place)) for one in chosen], "at_once": at_once, "fates": str(found)}
         (place / "plan.json").write_text(json.dumps(plan))
         with servers() as variables:
+            if variables:  # others' servers are left as they are
+                _end_loops(variables["DORA_STATE_TEST_DATABASE_URL"])
             environment = os.environ | ENVIRONMENT | variables | {PLAN: str(place / "plan.json")}
             if run_alone([*PYTEST, *part.on_servers], tree, environment):
                 raise NotRun(part.name)
     fates = _read(found)
     return [Mutant(one.name, one.change, fates.get(one.name, "not tried")) for one in every]
+
+
+def _end_loops(database_url: str) -> None:
+    """A mutant may never come to its end, and goes on in its session when whoever asked is gone."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE ALL SET statement_timeout = '{STATEMENT_SECONDS}s'".encode())
 
 
 def _module(file: str) -> str:
