@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
     parser.add_argument("--go-on", action="store_true", help="go on with a run that was cut short")
     parser.add_argument("names", nargs="*", help="mutants by name, such as 'domain.task.x_start__mutmut_*'")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing that it has begun outlives it
     known = read_known(FILE.read_text())
     told = {}
     for part in PARTS:

@@ -10,12 +10,15 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+import psycopg
 import pytest
+from redis import Redis
+from redis.exceptions import RedisError
 
 from infrastructure import sql
 from tests.mutation.laying_out import NotRun
@@ -65,7 +68,7 @@ class _Trying:
         self._children: dict[int, _Child] = {}
 
     def all(self, fates: IO[str]) -> None:
-        """Raises NotRun where tests fail without any mutant."""
+        """Raises NotRun where tests fail without any mutant, or servers are gone: then all would fail for that."""
         place = Path(os.environ[PLAN]).parent
         began = time.monotonic()
         ((_, code),) = self._tried([place], seconds=float("inf"))
@@ -73,6 +76,7 @@ class _Trying:
             raise NotRun(json.loads((place / _TOLD).read_text())["failed"])
         seconds = TIMES * self._at_once * (time.monotonic() - began) + SECONDS
         for folder, code in self._tried(self._mutants, seconds):
+            require_servers()
             fates.write(json.dumps([folder.name, _FATES.get(code, "not tried")]) + "\n")
             fates.flush()
 
@@ -113,6 +117,17 @@ class _Trying:
             self._took = self._took or told["took"]
             for name in told["failed"]:
                 self._first = [name, *(one for one in self._first if one != name)]
+
+
+def require_servers() -> None:
+    """Raises NotRun."""
+    try:
+        with psycopg.connect(os.environ["DORA_STATE_TEST_DATABASE_URL"], connect_timeout=30):
+            pass
+        with closing(Redis.from_url(os.environ["DORA_STATE_TEST_REDIS_URL"], socket_timeout=30)) as redis:
+            redis.ping()
+    except (psycopg.Error, RedisError) as error:
+        raise NotRun(f"The servers are gone: {error}") from error
 
 
 def _kill(group: int) -> None:

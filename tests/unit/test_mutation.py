@@ -11,8 +11,8 @@ import pytest
 
 from infrastructure import sql
 from tests.mutation import __main__ as mutation
-from tests.mutation.in_children import use
-from tests.mutation.laying_out import ROOT, run_alone
+from tests.mutation.in_children import require_servers, use
+from tests.mutation.laying_out import ROOT, NotRun, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
 from tests.mutation.parts import PARTS, Part
 from tests.mutation.statements import mutants_of
@@ -183,6 +183,13 @@ def test_sql_is_mutated_where_it_is_code() -> None:
     assert [one.name for one in found] == [f"sql.judge.{number}" for number in range(1, len(found) + 1)]
     assert len({one.text for one in found} | {SCRIPT}) == len(found) + 1
     assert found[-1].text == SCRIPT.replace("<=", "<")
+
+
+def test_what_fails_because_servers_are_gone_is_not_told_by_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DORA_STATE_TEST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("DORA_STATE_TEST_REDIS_URL", "redis://127.0.0.1:1/0")
+    with pytest.raises(NotRun, match="The servers are gone"):
+        require_servers()
 
 
 def test_a_script_that_is_mutated_stands_for_the_one_in_its_place(
