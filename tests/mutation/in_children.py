@@ -4,6 +4,7 @@ Tests are imported and collected once; each child takes its mutant for what the 
 ends at the first test that fails. The tests that told the last mutants from the code come first, then the fastest.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -30,6 +31,8 @@ file `fates`, which gets a line for each: its folder's name, and what became of 
 TIMES, SECONDS = 3, 30
 """A mutant has as long as all tests take without one, so many times, and some seconds more."""
 _PAUSE = 0.02
+_END_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
 _FATES: dict[int, Fate] = {0: "survived", 1: "killed", -signal.SIGKILL: "timed out"}
 _TOLD = "told.json"
 """In a mutant's folder: how long each test took, and which failed."""
@@ -155,6 +158,7 @@ def _run(session: pytest.Session, items: Sequence[pytest.Item], folder: Path) ->
     code = 3
     try:
         os.setsid()
+        ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
         silence = os.open(os.devnull, os.O_RDWR)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
