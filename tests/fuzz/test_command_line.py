@@ -48,7 +48,7 @@ NAMES = [
     "x",
 ]
 CUTS = ["now", "start", "v1", "v3", "p2", "p99999", "1", "0", "-1", "2024-01-17", "2024-01-17T10:00:00Z", "1e3", "nan"]
-LINE_REFUSED = re.compile(r"^line \d+: .+ invalid$", re.MULTILINE)
+LINE_REFUSED = re.compile(r'^line \d+: .+ invalid$|^\{"line":\d+,.*"outcome":"invalid"', re.MULTILINE)
 EACH = 10 * int(os.environ.get("DORA_STATE_TEST_FUZZ", "15"))
 SAYS = {"--wait": ["0", "0.01", "-1", "nan", "x"], "--limit": ["1", "3", "0", "-5", "99999999999", "x"]}
 LINES = [
@@ -154,6 +154,7 @@ def test_half_a_character_is_refused_or_names_nothing(place: Path) -> None:
 )
 @given(words=ANYTHING, content=content)
 @example(words=["submit", "given"], content=b"\0")
+@example(words=["submit", "--json", "given"], content=b"\0")
 def test_whatever_is_typed_is_done_or_refused(place: Path, words: list[str], content: bytes) -> None:
     (place / "given").write_bytes(content)
     out, err = io.StringIO(), io.StringIO()
