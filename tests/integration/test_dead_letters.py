@@ -1,8 +1,6 @@
 """Dead letters on PostgreSQL: shown with what they are, applied again in order, or let be; and by the command line."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,15 +8,14 @@ import pytest
 
 from domain import task as tasks
 from domain.log import CommandAppend, NewEvent
-from domain.task import Task
 from dora_state import open_state_manager
 from infrastructure import read_model_writer
 from infrastructure.checking import PostgresKept
 from projections.documents import RENDERINGS
-from projections.documents.values import Document
 from projections.errors import ReadModelsUnavailable
 from projections.projector import Projector
 from tests.integration.test_projector import require_equal, stored
+from tests.support.broken_release import broken
 from tests.support.command_line import CommandLine
 from tests.support.importing import Tenant
 from tests.support.postgres import connected
@@ -32,20 +29,6 @@ RENDERING = RENDERINGS["task"]
 async def side(database_url: str, tenant: str, redis_url: str) -> AsyncIterator[ReadSide]:
     async with read_side(database_url, tenant, redis_url) as side:
         yield side
-
-
-@contextmanager
-def broken(*states: str) -> Iterator[None]:
-    """A release whose documents of tasks can't tell of these states."""
-
-    def stored(task: Task) -> Document:
-        if task.state in states:
-            raise ValueError(f"no word for {task.state}")
-        return RENDERING.stored(task)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RENDERINGS, "task", replace(RENDERING, stored=stored))
-        yield
 
 
 async def caught_up(side: ReadSide, batch_size: int = 3) -> Projector:

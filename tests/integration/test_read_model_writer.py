@@ -38,9 +38,7 @@ async def side(database_url: str, tenant: str, redis_url: str) -> AsyncIterator[
 
 @pytest.fixture
 async def writer(side: ReadSide) -> AsyncIterator[PostgresReadModelWriter]:
-    async with side.store.run_alone() as writer:
-        assert writer is not None
-        await writer.checkpoint()
+    async with side.writing() as writer:
         yield writer
 
 

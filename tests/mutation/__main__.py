@@ -31,7 +31,6 @@ def main(arguments: Sequence[str] | None = None, run: Run = run) -> int:
     parser.add_argument("--go-on", action="store_true", help="go on with a run that was cut short")
     parser.add_argument("names", nargs="*", help="mutants by name, such as 'domain.task.x_start__mutmut_*'")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing that it has begun outlives it
     known = read_known(FILE.read_text())
     told = {}
     for part in PARTS:
@@ -57,4 +56,5 @@ def _told(name: str, verdict: Verdict) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing that it has begun outlives it
     sys.exit(main())

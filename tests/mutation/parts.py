@@ -53,16 +53,14 @@ WRITTEN = (
 )
 LEADING = ("end_lead", "find", "keep_lead", "lock", "move", "take_lead", "try_lock", "unlock")
 PROJECTOR_TESTS = (
-    *(
-        "leading",
-        "read_model_writer",
-        "documents_written",
-        "projector",
-        "dead_letters",
-        "read_models",
-        "read_models_lists",
-        "rates",
-    ),
+    "leading",
+    "read_model_writer",
+    "documents_written",
+    "projector",
+    "dead_letters",
+    "read_models",
+    "read_models_lists",
+    "rates",
     "actions",
 )
 PROJECTOR = (

@@ -13,6 +13,7 @@ from infrastructure.database import Role
 from infrastructure.hot_copies import RedisHotCopies
 from infrastructure.pools import Pool, open_pool
 from infrastructure.presence import PresenceBook
+from infrastructure.read_model_writer import PostgresReadModelWriter
 from infrastructure.read_models import PostgresReadModels
 from projections.cache_ports import HotCopies
 from projections.lists import Lists
@@ -53,6 +54,14 @@ class ReadSide:
         projector = self.projector(hot, **options)
         await projector.catch_up(len(self.log.events), timeout=30)
         await projector.release()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[PostgresReadModelWriter]:
+        """As a projector that has the lead."""
+        async with self.store.run_alone() as writer:
+            assert writer is not None
+            await writer.checkpoint()
+            yield writer
 
     async def offer(self, document: StoredDocument) -> None:
         """As a reader does who has just found it, and wait until it is kept."""

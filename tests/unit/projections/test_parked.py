@@ -1,8 +1,6 @@
 """What was parked of a stream: applied again from where its document stands, or let be; and what is written of it."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,9 +14,10 @@ from domain.task import TASK, Task, TaskPhaseCompleted, TaskProgressed
 from projections.batch import Batch
 from projections.cache_ports import NoHotCopies
 from projections.documents import RENDERINGS
-from projections.documents.values import Document, decode
+from projections.documents.values import decode
 from projections.ports import Counts, StoredDocument
 from projections.projector import LAST_VERSION, Projector
+from tests.support.broken_release import broken
 from tests.support.memory_read_models import MemoryReadModels
 from tests.support.stories import at, finished_task, full_agent
 from tests.support.told_log import ToldLog
@@ -87,20 +86,6 @@ class House:
 
     def stream(self, stream_id: str) -> list[RecordedEvent]:
         return [event for event in self.log.events if event.stream_id == stream_id]
-
-
-@contextmanager
-def broken(*states: str) -> Iterator[None]:
-    """A release whose documents of tasks can't tell of these states."""
-
-    def stored(task: Task) -> Document:
-        if task.state in states:
-            raise ValueError(f"no word for {task.state}")
-        return RENDERING.stored(task)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RENDERINGS, "task", replace(RENDERING, stored=stored))
-        yield
 
 
 async def parked_house(events: int, others: int = 0, batch_size: int = 3) -> House:
