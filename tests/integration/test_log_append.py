@@ -199,6 +199,8 @@ async def test_a_known_command_id_gets_its_first_answer_even_when_its_versions_c
     assert [type(outcomes[0]), type(outcomes[2])] == [Appended, Appended]
     assert await log.stream_version("task-1") == 5
     assert await log.append([again]) == [outcomes[1]]
+    for fits in (5, 0):
+        assert await log.append([command({"task-1": fits}, command_id=first.command_id)]) == [outcomes[1]]
 
 
 async def test_a_command_id_twice_in_one_group_is_appended_once(log: PostgresEventLog) -> None:
@@ -222,6 +224,11 @@ async def test_commands_without_events_may_come_before_others_and_name_no_stream
     assert [type(outcome) for outcome in outcomes] == [Appended, Appended, Conflicted, Appended]
     assert (appended(outcomes[3]).first_position, appended(outcomes[3]).last_position) == (1, 2)
     assert isinstance((await log.append([command({})]))[0], Appended)
+    nothing = command({})
+    assert isinstance((await log.append([command({"pool-1": 4}), nothing]))[1], Appended)
+    (known,) = await log.append([nothing])
+    assert isinstance(known, AlreadyRecorded)
+    assert (known.first_position, known.last_position) == (None, None)
 
 
 async def test_an_empty_group_is_harmless(log: PostgresEventLog) -> None:

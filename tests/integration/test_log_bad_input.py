@@ -159,6 +159,8 @@ TWO: dict[int, list[object]] = {
         {7: [0]},  # that counts wrong
         {7: [2]},
         {7: [None]},
+        {3: ["task-1", "task-2"], 4: [1, 1], 5: [1, 2], 6: [0, 0], 7: [1, 2]},
+        {3: ["task-1", "task-2"], 4: [1, 1], 5: [1, 2], 6: [0, 0], 7: [1, -1]},
         {8: [2]},  # an event of no claim
         {8: [None]},
         {9: []},  # an event without an id

@@ -15,7 +15,7 @@ from infrastructure import sql
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from tests.support.log import appended, command
-from tests.support.postgres import Connection, connected, rows, set_clock, value
+from tests.support.postgres import Connection, connected, rows, set_clock, tell_plans, value
 
 BEGIN = datetime(2010, 1, 15, 12, tzinfo=UTC)
 MONTHS = 60
@@ -50,17 +50,8 @@ async def _touched(
     database_url: str, tenant: str, query: LiteralString, arguments: Sequence[object] | Mapping[str, object]
 ) -> list[str]:
     """The partitions that a query really scans, nested statements included, as EXPLAIN ANALYZE tells them."""
-    plans: list[str] = []
     async with connected(database_url, tenant) as connection:
-        for statement in (
-            "LOAD 'auto_explain'",
-            "SET auto_explain.log_min_duration = 0",
-            "SET auto_explain.log_analyze = on",
-            "SET auto_explain.log_nested_statements = on",
-            "SET client_min_messages = log",
-        ):
-            await connection.execute(statement)
-        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        plans = await tell_plans(connection)
         await connection.execute(sql.load(query), arguments)
     lines = [line for plan in plans for line in plan.splitlines() if "never executed" not in line]
     assert any("Scan" in line for line in lines)

@@ -90,7 +90,7 @@ PARTS = (
         "append-sql",
         sql=tuple(f"{SQL}/functions/{name}.sql" for name in APPEND_SQL),
         on_servers=(
-            "tests/integration/test_log_append.py",
+            *(f"tests/integration/test_{name}.py" for name in ("append_ways", "log_append", "locks_that_count")),
             "tests/contract/test_event_log_contract.py",
             *(f"tests/integration/test_log_{name}.py" for name in ("time", "import", "bad_input", "months")),
             *(f"tests/integration/test_{name}.py" for name in ("groups", "locks_within", "log_model")),

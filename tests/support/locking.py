@@ -11,7 +11,7 @@ from commands.envelope import Answer
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
 from infrastructure.locks.place import Place
-from tests.support.postgres import connected, rows, value
+from tests.support.postgres import Connection, connected, rows, value
 
 Two = tuple[StateManager, StateManager]
 """Two managers, as of two processes."""
@@ -38,6 +38,21 @@ async def amend(manager: StateManager, value: object, id: str = "w") -> Answer:
 async def wait_for(manager: StateManager, timeout: float = 30.0) -> None:
     async with manager.exclusive_lock(WORKFLOW, holder="another who waits", timeout=timeout):
         pass
+
+
+async def put_place(connection: Connection, place: int, seen_until: str = "infinity") -> None:
+    """A process's place, without the process: it is there only if somebody has the place's advisory lock."""
+    await connection.execute("INSERT INTO lock_places VALUES (%s, 'a process', 0, %s)", (place, seen_until))
+
+
+async def put_lock(
+    connection: Connection, place: int, stream_id: str, token: int, held_until: str = "infinity"
+) -> None:
+    await connection.execute(
+        "INSERT INTO locks (id, place, stream_id, token, holder, taken_at, held_until)"
+        " VALUES (gen_random_uuid(), %s, %s, %s, 'a holder', now(), %s)",
+        (place, stream_id, token, held_until),
+    )
 
 
 def stop_beats(manager: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,23 @@ async def value(connection: Connection, query: LiteralString, *arguments: object
     return only
 
 
+async def tell_plans(connection: Connection) -> list[str]:
+    """Lets the server tell of each statement on a login's connection as it ends, of those within functions too: returns
+    a list that gets the text and the plan of each from now on.
+    """
+    told: list[str] = []
+    for statement in (
+        "LOAD 'auto_explain'",
+        "SET auto_explain.log_min_duration = 0",
+        "SET auto_explain.log_analyze = on",
+        "SET auto_explain.log_nested_statements = on",
+        "SET client_min_messages = log",
+    ):
+        await connection.execute(statement)
+    connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    return told
+
+
 async def tenants_of(database_url: str, prefix: str) -> list[str]:
     """The tenants whose names begin like that; none on a server where nothing was ever set up."""
     async with await connect(database_url, "dora-state tests") as connection:
