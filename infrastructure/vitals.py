@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,12 +66,15 @@ class ProjectionVitals:
 
 @dataclass(frozen=True, slots=True)
 class TenantVitals:
+    """`clock_set_seconds` is how far the log's clock is ahead of the server's: it is set for drills only."""
+
     position: int
     last_recorded_at: datetime | None
     dead_letters: int
     months_end: datetime | None
     import_id: UUID | None
     clock_bound_seconds: float
+    clock_set_seconds: float = 0.0
     projections: Sequence[ProjectionVitals] = ()
 
 
@@ -116,6 +119,11 @@ class DatabaseVitals:
     oldest: OldestTransaction | None
     tenant: TenantVitals | None
     processes: Sequence[ProcessMemory] = ()
+
+    @property
+    def log_clock(self) -> datetime:
+        """The clock that events are recorded by: the server's, unless a drill has set the tenant's."""
+        return self.server.clock + timedelta(seconds=self.tenant.clock_set_seconds if self.tenant is not None else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ import pytest
 
 from domain.errors import ClockAhead
 from domain.log import CommandAppend
+from dora_state.health.database import judge_clock
+from dora_state.health.judging import Check
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
+from infrastructure.vitals import database_vitals
 from tests.support.log import appended, command
 from tests.support.postgres import connected, rows, set_clock, value
 
@@ -75,6 +78,24 @@ async def test_the_bound_is_a_setting(log: PostgresEventLog, database_url: str, 
         await connection.execute("UPDATE mode SET clock_bound = interval '5 minutes'")
 
     assert appended((await log.append([command({"task-1": 1})]))[0]).first_position == 2
+
+
+async def test_health_goes_by_the_clock_that_appends_go_by(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async def judged() -> Check:
+        found = await database_vitals(database_url, tenant)
+        assert found.tenant is not None
+        return judge_clock(found, found.tenant)
+
+    assert (await judged()).status == "healthy"
+    await set_clock(database_url, tenant, "clock_timestamp() + interval '1 hour'")
+    await log.append([command({"task-1": 0})])
+    drill = await judged()
+    assert (drill.status, drill.figures["last_recorded_ahead_seconds"]) == ("warning", 0.0), "it can be appended"
+    assert drill.message == "The database's clock and ours differ by 3600.0 s: mend one of them."
+    await set_clock(database_url, tenant, "clock_timestamp()")
+    assert (await judged()).status == "unhealthy"
 
 
 async def test_only_the_role_that_migrates_can_set_the_clock(

@@ -1,9 +1,12 @@
-"""What operators do meanwhile by the command line: rebuilds, exports, imports; it may fail, and never crash."""
+"""What operators do by the command line: rebuilds, exports, imports. Meanwhile it may fail, and never crash; afterwards
+it must be done.
+"""
 
 import asyncio
 import random
 import subprocess
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from dora_state.cli.exits import Exit
@@ -21,6 +24,12 @@ ERRANDS: dict[str, list[str]] = {
 EXPECTED = {Exit.DONE, Exit.REFUSED, Exit.NOT_FOUND, Exit.UNAVAILABLE}
 """Whatever is away meanwhile."""
 PATIENCE = 90.0
+"""Seconds."""
+IN_PEACE = {Exit.DONE}
+CLOCK_SET = {Exit.DONE, Exit.REFUSED}
+"""Of which health warns in the end."""
+IN_PEACE_PATIENCE = 300.0
+"""All at once take longer than one after the other."""
 
 
 @dataclass(slots=True)
@@ -36,21 +45,28 @@ class Errands:
     async def run(self) -> None:
         """For ever, one after the other."""
         while True:
-            name = self.chance.choice([*ERRANDS, "import"])
-            await self._one(name)
+            await self._one(self.chance.choice([*ERRANDS, "import"]))
             await asyncio.sleep(self.chance.uniform(0.0, 1.0))
 
-    async def _one(self, name: str) -> None:
+    async def in_peace(self) -> None:
+        """Each once more, all of them at once, as nothing is broken any more: who does not do it has crashed."""
+        expected = {**dict.fromkeys([*ERRANDS, "import"], IN_PEACE), "health": CLOCK_SET}
+        await asyncio.gather(*(self._one(name, codes, IN_PEACE_PATIENCE) for name, codes in expected.items()))
+
+    async def _one(self, name: str, expected: Set[int] = EXPECTED, patience: float = PATIENCE) -> None:
         self.number += 1
         words = ERRANDS.get(name) or ["--tenant", f"imported_{self.number}", "import", "xes", str(self.stage.older)]
         process = await asyncio.to_thread(
             self.stage.line.start, *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 _, told = await asyncio.to_thread(process.communicate)
+        except TimeoutError:
+            self.crashed.append(f"{name} did not come to its end within {patience:.0f} s.")
+            return
         finally:
             process.kill()
         self.done[name, process.returncode] += 1
-        if b"Traceback" in told or process.returncode not in EXPECTED:
+        if b"Traceback" in told or process.returncode not in expected:
             self.crashed.append(f"{name} ended with {process.returncode}: {told.decode()[-2000:]}")

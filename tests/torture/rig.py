@@ -62,6 +62,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             faults.heal()
             watch.counts_stops = False
             followed_to, stuck = await _quiet(stage, watch)
+        await errands.in_peace()
         crashed = [*errands.crashed, *_crashes(stage)]
         checker = Checker(others=SYSTEM, followed_to=followed_to)
         async with _house(stage) as manager:
