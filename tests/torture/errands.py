@@ -63,7 +63,7 @@ class Errands:
             async with asyncio.timeout(patience):
                 _, told = await asyncio.to_thread(process.communicate)
         except TimeoutError:
-            self.crashed.append(f"{name} did not come to its end within {patience:.0f} s.")
+            self.crashed.append(f"{name} did not come to its end within {patience:g} s.")
             return
         finally:
             process.kill()
