@@ -1,6 +1,7 @@
 """What append refuses because it is not well-formed, from this house or from another client."""
 
 from datetime import UTC, datetime
+from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
@@ -139,6 +140,11 @@ TWO: dict[int, list[object]] = {
 """Two commands, each with an event in a stream of its own."""
 
 
+def _one(expected: int) -> list[list[object]]:
+    """A command with an event in task-1."""
+    return [[uuid4()], [b""], [1], ["task-1"], [1], [1], [expected], [1], [1], [uuid4()], ["a"], [1], [b""], [b""]]
+
+
 @pytest.mark.parametrize("found", ["an empty log", "an open month", "the streams"])
 @pytest.mark.parametrize(
     "broken",
@@ -181,22 +187,7 @@ async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
         await log.append([command({"task-0": 0})])
     if found == "the streams":
         await log.append([command({"task-1": 0}), command({"task-2": 0})])
-    arguments: list[list[object]] = [
-        [uuid4()],
-        [b""],
-        [1],
-        ["task-1"],
-        [1],
-        [1],
-        [0],
-        [1],
-        [1],
-        [uuid4()],
-        ["a"],
-        [1],
-        [b""],
-        [b""],
-    ]
+    arguments = _one(0)
     for place, instead in broken.items():
         arguments[place] = instead
     if found == "the streams" and broken != {3: ["task"]}:
@@ -212,3 +203,78 @@ async def test_a_call_that_is_not_well_formed_is_refused_by_its_code(
             assert refused.value.sqlstate == "DS002"
             assert "rule" in str(refused.value.diag.message_detail)
         assert await rows(connection, "SELECT * FROM commands") == before
+
+
+COMMANDS, ANY = "each command has an id, an answer and a count of events", "there is at least one command"
+CLAIMS = "each claim has a command, a stream, an expected version and a count of events"
+IN_ORDER = "claims are in the order of their commands, each on one of the streams"
+ONCE, COUNTED = "a stream id comes once", "each claim counts its events"
+EVENTS = "each event has a claim, an id, a type, a schema version, data and metadata, and is counted"
+RULES: list[tuple[str | None, str | None, str | None, str | None]] = [
+    (ANY, ANY, COMMANDS, COMMANDS),
+    (COMMANDS, COMMANDS, COMMANDS, COMMANDS),
+    (COMMANDS, COMMANDS, COMMANDS, EVENTS),
+    (CLAIMS, IN_ORDER, ONCE, None),
+    *4 * [(CLAIMS, CLAIMS, CLAIMS, IN_ORDER)],
+    (EVENTS, EVENTS, EVENTS, COUNTED),
+    *5 * [(EVENTS, EVENTS, EVENTS, None)],
+]
+"""By array: which rule one breaks that is not there, is empty, has too many, or has nothing at its place."""
+
+
+@pytest.mark.parametrize("found", ["an empty log", "the stream"])
+async def test_each_array_has_as_many_as_the_others(
+    log: PostgresEventLog, database_url: str, tenant: str, found: str
+) -> None:
+    if found == "the stream":
+        await log.append([command({"task-1": 0})])
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        for place, rules in enumerate(RULES):
+            good = _one(1 if found == "the stream" else 0)
+            for instead, rule in zip((None, [], good[place] * 2, [None]), rules, strict=True):
+                if rule is not None:  # else a key or a column says it
+                    arguments = [*good[:place], instead, *good[place + 1 :]]
+                    with pytest.raises(psycopg.Error) as refused:
+                        await connection.execute(APPEND, arguments)
+                    assert refused.value.diag.message_detail == f'{{"rule": "{rule}"}}', (place, instead)
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("p_tokens => '{1}'", "each token has a command"),
+        ("p_token_commands => '{1}'", "each token has a command"),
+        ("p_tokens => '{1, 2}', p_token_commands => '{1}'", "each token has a command"),
+        ("p_import_id => gen_random_uuid()", "only an import says recorded_at"),
+        ("p_recorded_at => ARRAY[now()]", "only an import says recorded_at"),
+        ("p_event_types => '{\"\"}'", "the type of an event has a name"),
+    ],
+)
+async def test_what_may_be_left_out_is_said_as_a_whole(
+    log: PostgresEventLog, database_url: str, tenant: str, said: LiteralString, rule: str
+) -> None:
+    everything: dict[str, LiteralString] = {
+        "p_command_ids": "ARRAY[gen_random_uuid()]",
+        "p_answers": "ARRAY[''::bytea]",
+        "p_command_lasts": "'{1}'",
+        "p_recorded_at": "NULL",
+        "p_stream_ids": "'{task-1}'",
+        "p_claim_commands": "'{1}'",
+        "p_claim_streams": "'{1}'",
+        "p_claim_expected": "'{0}'",
+        "p_claim_counts": "'{1}'",
+        "p_event_claims": "'{1}'",
+        "p_event_ids": "ARRAY[gen_random_uuid()]",
+        "p_event_types": "'{a}'",
+        "p_event_schema_versions": "'{1}'",
+        "p_event_data": "ARRAY[''::bytea]",
+        "p_event_metadata": "ARRAY[''::bytea]",
+    }
+    others = [f"{name} => {value}" for name, value in everything.items() if name not in said]
+    query: LiteralString = "SELECT FROM append(" + ", ".join([*others, said]) + ")"
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        with pytest.raises(psycopg.Error) as refused:
+            await connection.execute(query)
+        assert refused.value.diag.message_detail == f'{{"rule": "{rule}"}}'
+        await connection.execute("SELECT FROM append(" + ", ".join(f"{k} => {v}" for k, v in everything.items()) + ")")
+    assert (await log.head()).position == 1
