@@ -287,6 +287,22 @@ async def test_positions_and_time_go_on_after_the_only_month_is_detached(
     assert [e.version async for e in log.read_stream("task-1", after_version=4)] == [5, 6, 7]
 
 
+async def test_a_month_may_be_archived_part_by_part(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    await set_clock(database_url, tenant, "timestamptz '2031-12-05 12:00:00+00'")
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        for number, partition in enumerate(("events_2031_12", "events_2031_12_2", "events_2031_12_3")):
+            await log.append([command({"task-1": number})])
+            assert await rows(connection, "SELECT tableoid::regclass::text FROM events") == [(partition,)]
+            await _archive(connection, partition)
+        assert await rows(
+            connection, "SELECT first_position, last_position FROM months WHERE state = 'archived' ORDER BY starts_at"
+        ) == [
+            (1, 1),
+            (2, 2),
+            (3, 3),
+        ]
+
+
 async def test_time_never_falls_below_what_is_archived(log: PostgresEventLog, database_url: str, tenant: str) -> None:
     (before,) = await log.append([command({"task-1": 0})])
     async with connected(database_url, tenant, Role.MIGRATOR) as connection:
