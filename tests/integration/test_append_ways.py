@@ -159,3 +159,10 @@ async def test_a_stream_whose_events_are_of_another_month(begun: Watched, databa
     assert await begun.ways(command({"task-3": 1}), command({"task-3": 2})) == [TOGETHER, CLOSELY]
     conflict = await begun.ways(command({"task-4": 2}))
     assert (conflict, begun.outcomes) == ([ALONE, TOGETHER, CLOSELY], [Conflicted("task-4", 2, 1)])
+
+
+async def test_the_long_way_within_a_month_makes_no_function_anew(begun: Watched) -> None:
+    made = "SELECT xmin FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND proname = 'append'"
+    before = await rows(begun.connection, made)
+    assert await begun.ways(command({"task-1": 1}), command({"task-2": 9})) == [TOGETHER, CLOSELY]
+    assert await rows(begun.connection, made) == before

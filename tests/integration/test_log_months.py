@@ -287,6 +287,21 @@ async def test_positions_and_time_go_on_after_the_only_month_is_detached(
     assert [e.version async for e in log.read_stream("task-1", after_version=4)] == [5, 6, 7]
 
 
+async def test_streams_of_archived_months_and_of_others_may_meet(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await set_clock(database_url, tenant, "timestamptz '2031-10-05 12:00:00+00'")
+    await log.append([command({"agent-1": 0, "agent-2": 0})])
+    await set_clock(database_url, tenant, "timestamptz '2031-11-05 12:00:00+00'")
+    await log.append([command({"task-1": 0}, {"task-1": 7})])
+    await set_clock(database_url, tenant, "timestamptz '2031-12-05 12:00:00+00'")
+    await log.append([command({"pool-1": 0})])
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await _archive(connection, "events_2031_10")
+    (outcome,) = await log.append([command({"agent-1": 1, "task-1": 7, "agent-2": 1})])
+    assert appended(outcome).first_position == 11
+
+
 async def test_a_month_may_be_archived_part_by_part(log: PostgresEventLog, database_url: str, tenant: str) -> None:
     await set_clock(database_url, tenant, "timestamptz '2031-12-05 12:00:00+00'")
     async with connected(database_url, tenant, Role.MIGRATOR) as connection:
