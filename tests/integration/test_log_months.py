@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from domain.errors import AppendRejected, LogUnavailable
-from domain.log import AlreadyRecorded, Conflicted, Cut
+from domain.log import AlreadyRecorded, Appended, Conflicted, Cut
 from infrastructure import sql
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
@@ -285,6 +285,32 @@ async def test_positions_and_time_go_on_after_the_only_month_is_detached(
     assert appended(outcomes[0]).recorded_at > appended(before).recorded_at
     assert [e.position for e in await log.read_log(after_position=4, limit=10)] == [5, 6, 7]
     assert [e.version async for e in log.read_stream("task-1", after_version=4)] == [5, 6, 7]
+
+
+async def test_a_command_without_events_begins_no_month(log: PostgresEventLog, database_url: str, tenant: str) -> None:
+    begun = "SELECT partition, first_position FROM months WHERE first_position IS NOT NULL ORDER BY starts_at"
+    async with connected(database_url, tenant) as connection:
+        for month, before in ((10, []), (12, [("events_2031_10", 1)])):
+            await set_clock(database_url, tenant, f"timestamptz '2031-{month}-05 12:00:00+00'")
+            assert isinstance((await log.append([command({})]))[0], Appended)
+            assert await rows(connection, begun) == before
+            await log.append([command({f"task-{month}": 0})])
+        assert await rows(connection, begun) == [("events_2031_10", 1), ("events_2031_12", 2)]
+
+
+async def test_the_versions_of_the_open_month_are_known_at_once(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    """Those of other months are looked for one by one."""
+    await set_clock(database_url, tenant, "timestamptz '2031-10-05 12:00:00+00'")
+    await log.append([command({"agent-1": 0}, {"agent-1": 3})])
+    await set_clock(database_url, tenant, "timestamptz '2031-12-05 12:00:00+00'")
+    await log.append([command({"task-1": 0}, {"task-1": 2})])
+    async with connected(database_url, tenant, Role.PROJECTOR) as connection:
+        open_ones = await value(connection, "SELECT open_versions(ARRAY['task-1', 'agent-1', 'task-9'])")
+        assert open_ones == [2, None, None]
+        known = await value(connection, "SELECT older_versions(ARRAY['task-1', 'agent-1', 'task-9'], %s)", open_ones)
+        assert known == [2, 3, None]
 
 
 async def test_streams_of_archived_months_and_of_others_may_meet(
