@@ -149,6 +149,9 @@ async def test_at_the_end_of_a_month(
     assert await watched.ways(*(command({"task-1": 1 + number}) for number in range(group))) == ways
     found = await rows(watched.connection, "SELECT extract(month FROM recorded_at AT TIME ZONE 'UTC')::int FROM events")
     assert [month for (month,) in found] == partitions
+    await set_clock(database_url, tenant, f"{LAST} + interval '40 days'")
+    await watched.ways(command({"task-1": 1 + group}))
+    assert appended(watched.outcomes[0]).first_position == 2 + group
 
 
 async def test_a_stream_whose_events_are_of_another_month(begun: Watched, database_url: str, tenant: str) -> None:

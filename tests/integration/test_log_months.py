@@ -287,6 +287,31 @@ async def test_positions_and_time_go_on_after_the_only_month_is_detached(
     assert [e.version async for e in log.read_stream("task-1", after_version=4)] == [5, 6, 7]
 
 
+async def test_of_each_stream_its_newest_month_is_noted_and_its_version_when_that_began(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    async def noted() -> list[tuple[object, ...]]:
+        async with connected(database_url, tenant) as connection:
+            return await rows(
+                connection, "SELECT stream_id, to_char(month, 'YYYY-MM'), version FROM streams ORDER BY stream_id"
+            )
+
+    await set_clock(database_url, tenant, "timestamptz '2031-10-05 12:00:00+00'")
+    await log.append([command({"task-1": 0}, {"task-1": 2}), command({"task-1": 2, "agent-9": 0}, {"task-1": 1})])
+    assert await noted() == [("task-1", "2031-10", 0)], "what is only read is not noted"
+    await log.append([command({"task-2": 0, "task-1": 3, "agent-9": 0}, {"task-2": 1})])
+    await log.append([command({"task-1": 3}), command({"task-1": 4})])
+    assert await noted() == [("task-1", "2031-10", 0), ("task-2", "2031-10", 0)]
+
+    await set_clock(database_url, tenant, "timestamptz '2031-12-31 23:59:59.999997+00'")
+    await log.append([command({"task-1": 5}), command({"task-1": 6})])
+    assert await noted() == [("task-1", "2031-12", 5), ("task-2", "2031-10", 0)]
+    await log.append([command({"task-1": 7}), command({"task-2": 1})])
+    assert await noted() == [("task-1", "2031-12", 5), ("task-2", "2032-01", 1)]
+    await log.append([command({"task-1": 8}), command({"task-1": 9})])
+    assert await noted() == [("task-1", "2032-01", 8), ("task-2", "2032-01", 1)]
+
+
 async def test_a_command_without_events_begins_no_month(log: PostgresEventLog, database_url: str, tenant: str) -> None:
     begun = "SELECT partition, first_position FROM months WHERE first_position IS NOT NULL ORDER BY starts_at"
     async with connected(database_url, tenant) as connection:
