@@ -50,7 +50,11 @@ def test_a_number_that_json_has_none_for_is_the_same_after_the_journey() -> None
 def test_what_could_not_be_answered_stays() -> None:
     command = create_workflow()
     assert transfer.to_bytes(Envelope(uuid4(), command, "a", "c", expected_version=0)) is None
-    assert transfer.to_bytes(Envelope(uuid4(), command, "a" * transfer.MAX_BYTES, "c")) is None
+    shortest = transfer.to_bytes(Envelope(uuid4(), command, "a", "c"))
+    assert shortest is not None
+    longest = "a" * (transfer.MAX_BYTES - len(shortest) + 1)
+    assert len(transfer.to_bytes(Envelope(uuid4(), command, longest, "c")) or b"") == transfer.MAX_BYTES
+    assert transfer.to_bytes(Envelope(uuid4(), command, f"{longest}a", "c")) is None
 
 
 @pytest.mark.parametrize("packed", [b"", b"{", b"[]", b"1", b"null", b"{}", b'{"command_id":1}', b'{"type":"Nothing"}'])
