@@ -209,7 +209,18 @@ async def _tenant_vitals(connection: Connection, tenant: str) -> TenantVitals | 
     except (LogUnavailable, *_NOT_SET_UP):
         return None
     found = [ProjectionVitals(*one) for one in rows]
-    return replace(TenantVitals(*row), projections=found) if row else None
+    if row is None:
+        return None
+    return replace(TenantVitals(*row), projections=found, clock_set_seconds=await _clock_set_seconds(connection))
+
+
+async def _clock_set_seconds(connection: Connection) -> float:
+    """On a connection that sees the tenant. The schema of an earlier release does not let health ask."""
+    try:
+        row: Any = await (await connection.execute(sql.load("health/log_clock"))).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return 0.0
+    return float(row[0])
 
 
 async def _processes(connection: Connection) -> list[ProcessMemory]:

@@ -65,9 +65,9 @@ def judge_snapshots(found: DatabaseVitals) -> Check:
 def judge_clock(found: DatabaseVitals, tenant: TenantVitals) -> Check:
     last = tenant.last_recorded_at
     ahead = max((last - found.log_clock).total_seconds(), 0.0) if last is not None else 0.0
-    offset = found.clock_offset + tenant.clock_set_seconds
     figures: dict[str, Figure] = {
-        "offset_seconds": round(offset, 4),
+        "offset_seconds": round(found.clock_offset, 4),
+        "set_seconds": round(tenant.clock_set_seconds, 3),
         "last_recorded_ahead_seconds": round(ahead, 3),
         "bound_seconds": tenant.clock_bound_seconds,
     }
@@ -76,7 +76,14 @@ def judge_clock(found: DatabaseVitals, tenant: TenantVitals) -> Check:
         return Check("unhealthy", message, figures)
     if ahead > CLOCK_OFFSET:
         return Check("warning", f"The last event lies {ahead:.1f} s ahead of the database's clock: mend it.", figures)
-    if abs(offset) > CLOCK_OFFSET:
-        message = f"The database's clock and ours differ by {abs(offset):.1f} s: mend one of them."
+    if abs(tenant.clock_set_seconds) > CLOCK_OFFSET:
+        away = "ahead of" if tenant.clock_set_seconds > 0 else "behind"
+        message = (
+            f"The tenant's clock is set {abs(tenant.clock_set_seconds):.1f} s {away} the database's, as for a drill:"
+            " when that is over, set `log_clock` back to clock_timestamp()."
+        )
+        return Check("warning", message, figures)
+    if abs(found.clock_offset) > CLOCK_OFFSET:
+        message = f"The database's clock and ours differ by {abs(found.clock_offset):.1f} s: mend one of them."
         return Check("warning", message, figures)
     return Check("healthy", "The clocks agree.", figures)

@@ -95,7 +95,7 @@ def _judged_database(found: DatabaseVitals | str, tenant: str) -> Iterator[tuple
     yield "snapshots", judge_snapshots(found)
     if found.tenant is not None:
         yield "projection", judge_projection(found.tenant, found.log_clock, tenant)
-        yield "months", judge_months(found.tenant, found.log_clock, tenant)
+        yield "months", judge_months(found.tenant, found.server.clock, tenant)
         yield "clock", judge_clock(found, found.tenant)
         yield "dead_letters", judge_dead_letters(found.tenant)
         yield "mode", judge_mode(found.tenant, tenant)

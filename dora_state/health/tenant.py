@@ -62,7 +62,8 @@ def _judged(one: ProjectionVitals, tenant: TenantVitals, clock: datetime, name: 
 
 def judge_months(tenant: TenantVitals, clock: datetime, name: str) -> Check:
     end = tenant.months_end
-    left = end - clock if end is not None else timedelta(0)
+    # As they are made: by the server's clock, or from the last event on where that lies ahead.
+    left = end - max(clock, tenant.last_recorded_at or clock) if end is not None else timedelta(0)
     figures: dict[str, Figure] = {
         "end": iso(end) if end is not None else None,
         "days_ahead": round(left / timedelta(days=1), 1),

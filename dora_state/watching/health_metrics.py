@@ -36,6 +36,7 @@ GAUGES = (
     Figure("projection", "position", "dora_state_log_position", "The last position of the log."),
     Figure("months", "days_ahead", "dora_state_months_ahead_seconds", "Until the last month made ends.", DAY),
     Figure("clock", "offset_seconds", "dora_state_clock_offset_seconds", "The database's clock ahead of ours."),
+    Figure("clock", "set_seconds", "dora_state_clock_set_seconds", "The tenant's clock ahead of the database's."),
     Figure("clock", "last_recorded_ahead_seconds", "dora_state_last_event_ahead_seconds", "Ahead of its clock."),
     Figure("dead_letters", "count", "dora_state_dead_letters", "Events that their document could not take."),
     Figure("cache", "seconds", "dora_state_cache_seconds", "How long Redis took to answer."),

@@ -1,5 +1,6 @@
 """Which locks count, and which commands they keep out of the log."""
 
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -13,18 +14,25 @@ from tests.support.locking import put_lock, put_place
 from tests.support.log import command
 from tests.support.postgres import Connection, connected, rows
 
-PLACE, OURS, THEIRS = -(5 << 32) - 7, 11, 12
-"""A place is any number, and these are tokens."""
+OURS, THEIRS, NOBODYS = 11, 12, 13
+"""Tokens."""
 
 
 @pytest.fixture
-async def holding(database_url: str, tenant: str) -> AsyncIterator[Connection]:
+def place() -> int:
+    """A place is any number, of all who use the database. Both halves of this one are negative."""
+    high, low = (-random.SystemRandom().randint(1, 1 << 31) for _ in range(2))
+    return high << 32 | low & 0xFFFF_FFFF
+
+
+@pytest.fixture
+async def holding(database_url: str, tenant: str, place: int) -> AsyncIterator[Connection]:
     """The login's connection, in whose place somebody holds task-1 and somebody else task-2."""
     async with connected(database_url, tenant) as connection:
-        await connection.execute("SELECT pg_advisory_lock(%s)", (PLACE,))
-        await put_place(connection, PLACE)
-        await put_lock(connection, PLACE, "task-1", OURS)
-        await put_lock(connection, PLACE, "task-2", THEIRS)
+        await connection.execute("SELECT pg_advisory_lock(%s)", (place,))
+        await put_place(connection, place)
+        await put_lock(connection, place, "task-1", OURS)
+        await put_lock(connection, place, "task-2", THEIRS)
         yield connection
 
 
@@ -64,12 +72,24 @@ async def test_a_command_that_locks_forbid_is_told_its_first_stream_of_these(
     assert outcome.stream_id == "task-2"
 
 
+@pytest.mark.parametrize("commands", [1, 8, 10, 30])
+async def test_a_token_that_was_lost_is_told_before_who_holds_the_stream(
+    log: PostgresEventLog, holding: Connection, place: int, commands: int
+) -> None:
+    """A lost lock is final, and whoever only waits for another may try again."""
+    streams = [f"pool-{number}" for number in range(commands)]
+    for number, stream_id in enumerate(streams):
+        await put_lock(holding, place, stream_id, 100 + number)
+    outcomes = await log.append([replace(command({stream_id: 0}), tokens=(NOBODYS,)) for stream_id in streams])
+    assert outcomes == [LockedOut(None)] * commands
+
+
 @pytest.mark.parametrize(
     "why",
     ["its time is over", "its process was not heard of", "its process is gone", "another lock", "another database"],
 )
 async def test_a_lock_that_counts_no_more(
-    log: PostgresEventLog, holding: Connection, database_url: str, why: str
+    log: PostgresEventLog, holding: Connection, place: int, database_url: str, why: str
 ) -> None:
     """The session that has its place's advisory lock is what tells that a process is there."""
     assert isinstance((await log.append([command({"task-1": 0})]))[0], LockedOut)
@@ -78,13 +98,13 @@ async def test_a_lock_that_counts_no_more(
     elif why == "its process was not heard of":
         await holding.execute("UPDATE lock_places SET seen_until = clock_timestamp()")
     else:
-        await holding.execute("SELECT pg_advisory_unlock(%s)", (PLACE,))
+        await holding.execute("SELECT pg_advisory_unlock(%s)", (place,))
     if why == "another lock":  # of two numbers, which make up ours
-        high, low = PLACE >> 32, (PLACE & 0xFFFF_FFFF) - (1 << 32)
+        high, low = place >> 32, (place & 0xFFFF_FFFF) - (1 << 32)
         await holding.execute("SELECT pg_advisory_lock(%s::int, %s::int)", (high, low))
     other = psycopg.conninfo.make_conninfo(database_url, dbname="template1")
     async with await connect(other if why == "another database" else database_url, "dora-state tests") as elsewhere:
         if why == "another database":
-            await elsewhere.execute("SELECT pg_advisory_lock(%s)", (PLACE,))
+            await elsewhere.execute("SELECT pg_advisory_lock(%s)", (place,))
         assert not await rows(holding, "SELECT FROM live_locks()")
         assert isinstance((await log.append([command({"task-1": 0})]))[0], Appended)

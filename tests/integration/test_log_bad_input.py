@@ -242,6 +242,18 @@ async def test_each_array_has_as_many_as_the_others(
                     assert refused.value.diag.message_detail == f'{{"rule": "{rule}"}}', (place, instead)
 
 
+@pytest.mark.parametrize("found", ["an empty log", "an open month"])
+async def test_an_event_without_any_claim_is_not_counted(
+    log: PostgresEventLog, database_url: str, tenant: str, found: str
+) -> None:
+    if found == "an open month":
+        await log.append([command({"task-0": 0})])
+    async with connected(database_url, tenant, Role.WRITER) as connection:
+        with pytest.raises(psycopg.Error) as refused:
+            await connection.execute(APPEND, [*_one(0)[:4], [], [], [], [], *_one(0)[8:]])
+        assert refused.value.diag.message_detail == f'{{"rule": "{EVENTS}"}}'
+
+
 @pytest.mark.parametrize(
     ("said", "rule"),
     [

@@ -313,14 +313,22 @@ async def test_of_each_stream_its_newest_month_is_noted_and_its_version_when_tha
 
 
 async def test_a_command_without_events_begins_no_month(log: PostgresEventLog, database_url: str, tenant: str) -> None:
-    begun = "SELECT partition, first_position FROM months WHERE first_position IS NOT NULL ORDER BY starts_at"
+    begun: LiteralString = (
+        "SELECT partition, first_position, last_position FROM months"
+        " WHERE first_position IS NOT NULL ORDER BY starts_at"
+    )
     async with connected(database_url, tenant) as connection:
-        for month, before in ((10, []), (12, [("events_2031_10", 1)])):
+        for month, before in ((10, []), (12, [("events_2031_10", 1, None)])):
             await set_clock(database_url, tenant, f"timestamptz '2031-{month}-05 12:00:00+00'")
             assert isinstance((await log.append([command({})]))[0], Appended)
             assert await rows(connection, begun) == before
             await log.append([command({f"task-{month}": 0})])
-        assert await rows(connection, begun) == [("events_2031_10", 1), ("events_2031_12", 2)]
+        assert await rows(connection, begun) == [("events_2031_10", 1, 1), ("events_2031_12", 2, None)]
+        await set_clock(database_url, tenant, "timestamptz '2031-12-31 23:59:59.999999+00'")
+        await log.append([command({"task-12": 1}), command({})])
+        assert await rows(connection, begun) == [("events_2031_10", 1, 1), ("events_2031_12", 2, None)]
+        assert (await log.head()).position == 3
+        assert appended((await log.append([command({"task-12": 2})]))[0]).first_position == 4
 
 
 async def test_the_versions_of_the_open_month_are_known_at_once(

@@ -9,6 +9,7 @@ from domain.errors import ClockAhead
 from domain.log import CommandAppend
 from dora_state.health.database import judge_clock
 from dora_state.health.judging import Check
+from dora_state.health.tenant import judge_months
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.vitals import database_vitals
@@ -83,19 +84,38 @@ async def test_the_bound_is_a_setting(log: PostgresEventLog, database_url: str, 
 async def test_health_goes_by_the_clock_that_appends_go_by(
     log: PostgresEventLog, database_url: str, tenant: str
 ) -> None:
-    async def judged() -> Check:
+    async def judged() -> tuple[Check, Check]:
         found = await database_vitals(database_url, tenant)
         assert found.tenant is not None
-        return judge_clock(found, found.tenant)
+        return judge_clock(found, found.tenant), judge_months(found.tenant, found.server.clock, tenant)
 
-    assert (await judged()).status == "healthy"
-    await set_clock(database_url, tenant, "clock_timestamp() + interval '1 hour'")
+    assert [check.status for check in await judged()] == ["healthy"] * 2
+    await set_clock(database_url, tenant, "clock_timestamp() + interval '200 days'")
+    drill, months = await judged()
+    assert drill.message.startswith("The tenant's clock is set 17280000.0 s ahead of the database's, as for a drill:")
+    assert months.status == "healthy", "what would be made is made"
     await log.append([command({"task-1": 0})])
-    drill = await judged()
+    drill, months = await judged()
     assert (drill.status, drill.figures["last_recorded_ahead_seconds"]) == ("warning", 0.0), "it can be appended"
-    assert drill.message == "The database's clock and ours differ by 3600.0 s: mend one of them."
-    await set_clock(database_url, tenant, "clock_timestamp()")
-    assert (await judged()).status == "unhealthy"
+    assert drill.figures["set_seconds"] == pytest.approx(200 * 86_400, abs=2)
+    assert months.status != "healthy"
+    await log.maintain()
+    assert (await judged())[1].status == "healthy"
+    await set_clock(database_url, tenant, "clock_timestamp() - interval '1 hour'")
+    drill, _ = await judged()
+    assert (drill.status, drill.message[-40:]) == ("unhealthy", "clock: nothing can be appended, mend it.")
+
+
+async def test_health_does_without_the_clock_of_an_earlier_schema(
+    log: PostgresEventLog, database_url: str, tenant: str
+) -> None:
+    await log.append([command({"task-1": 0})])
+    async with connected(database_url, tenant, Role.MIGRATOR) as connection:
+        await connection.execute("REVOKE EXECUTE ON FUNCTION log_clock FROM dora_state_projector")
+    found = await database_vitals(database_url, tenant)
+    assert found.tenant is not None
+    assert (found.tenant.position, found.tenant.clock_set_seconds) == (1, 0.0)
+    assert judge_clock(found, found.tenant).status == "healthy"
 
 
 async def test_only_the_role_that_migrates_can_set_the_clock(
@@ -139,11 +159,15 @@ async def test_a_group_at_midnight_of_the_first_of_a_month_goes_into_both_months
     assert [await log.position_at(first + n * MICROSECOND) for n in (-1, 0, 1, 2, 3, 4)] == [0, 1, 2, 3, 4, 4]
 
 
+@pytest.mark.parametrize("made_ahead", [False, True])
 async def test_an_append_at_the_first_moment_of_a_month_closes_the_month_before(
-    log: PostgresEventLog, database_url: str, tenant: str
+    log: PostgresEventLog, database_url: str, tenant: str, made_ahead: bool
 ) -> None:
     await set_clock(database_url, tenant, "timestamptz '2031-12-31 23:59:59.999999+00'")
     await log.append([command({"task-1": 0}, {"task-1": 5})])
+    if made_ahead:
+        moment = datetime(2032, 1, 20, tzinfo=UTC)
+        assert await log.ensure_months(moment, moment) == ["events_2032_01"]
     await set_clock(database_url, tenant, "timestamptz '2032-01-01 00:00:00+00'")
     await log.append([command({"task-1": 5}, {"task-1": 2})])
 

@@ -1,10 +1,11 @@
 """What came of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from dora_state.testing.checker import Counts, Fault
+from tests.torture.errands import NAMES
 from tests.torture.faults import Happened
 from tests.torture.watch import Recovery, Span
 
@@ -34,6 +35,8 @@ class Report:
     projections: Recovery
     stops: Sequence[Span]
     errands: Counter[tuple[str, int]]
+    in_peace: Collection[str]
+    """The errands that were done once more in the end."""
     begun: Counter[str]
     stuck: Sequence[str]
     crashed: Sequence[str]
@@ -66,6 +69,8 @@ class Report:
             told.append("Nobody read what it had written.")
         if self.months < 2:
             told.append("The log did not come to a new month.")
+        if left := [name for name in NAMES if name not in self.in_peace]:
+            told.append(f"With nothing broken any more, not done: {', '.join(left)}.")
         return told
 
     def _felt(self, span: Span, before: float = 0.0) -> list[str]:
@@ -90,7 +95,7 @@ class Report:
         )
         yield f"{self.rollbacks} workflows were rolled back, and the log came through {self.months} months."
         done = ", ".join(f"{name} {_times(count)} ({code})" for (name, code), count in sorted(self.errands.items()))
-        yield f"Errands, with how they ended: {done or 'none did'}."
+        yield f"Errands, with how they ended: {done or 'none did'}; {len(self.in_peace)} were done in the end."
         begun = ", ".join(f"{name} {count}" for name, count in sorted(self.begun.items()))
         yield f"Processes were begun: {begun}."
         yield from self._recovered(WRITES, self.writes)

@@ -131,6 +131,11 @@ def _behind(checkpoint: int, since: datetime, halt: str | None = None) -> Tenant
         (tenant.judge_months(_tenant(months_end=None), NOW, "t"), "unhealthy", "0 days"),
         (database.judge_clock(replace(DATABASE, clock_offset=-5.0), TENANT), "warning", "differ by 5.0 s"),
         (
+            database.judge_clock(DATABASE, _tenant(clock_set_seconds=-5.0)),
+            "warning",
+            "is set 5.0 s behind the database's",
+        ),
+        (
             database.judge_clock(DATABASE, _tenant(last_recorded_at=NOW + timedelta(seconds=10))),
             "warning",
             "10.0 s ahead",

@@ -2,11 +2,13 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from dora_state.testing.checker import Counts
 from tests.torture.__main__ import main
+from tests.torture.errands import NAMES
 from tests.torture.faults import Happened
 from tests.torture.report import Report
 from tests.torture.watch import Recovery, Span
@@ -20,6 +22,7 @@ def _report(
     followed: int = 1,
     own_reads: int = 1,
     months: int = 2,
+    in_peace: Sequence[str] = NAMES,
 ) -> Report:
     return Report(
         seed=1,
@@ -35,6 +38,7 @@ def _report(
         projections=projections or Recovery(),
         stops=stops,
         errands=Counter(),
+        in_peace=in_peace,
         begun=Counter(),
         stuck=[],
         crashed=[],
@@ -118,6 +122,7 @@ def test_a_run_that_tried_nothing_is_not_good() -> None:
         (_report(Recovery(), KILLED, followed=0), "Nobody followed the log."),
         (_report(Recovery(), KILLED, own_reads=0), "Nobody read what it had written."),
         (_report(Recovery(), KILLED, months=1), "The log did not come to a new month."),
+        (_report(Recovery(), KILLED, in_peace=NAMES[2:]), "With nothing broken any more, not done: rebuild, export."),
     ):
         assert not report.is_good
         assert f"  {says}" in list(report.lines())
