@@ -388,6 +388,31 @@ def test_a_glance_ahead_changes_nothing_and_a_refused_command_is_passed_over() -
     check_world(cold)
 
 
+def test_it_looks_ahead_only_after_something_was_not_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, looks = World(), 0
+    prefetch = world.decider.prefetch
+
+    async def counted(*given: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return await prefetch(*given)
+
+    def ahead() -> int:
+        """How often it looks before two commands on what is in memory."""
+        nonlocal looks
+        looks = 0
+        world.commit(
+            *(envelope(workflows.AmendWorkflow(workflow_id="wf", context={"a": str(uuid4())})) for _ in range(2))
+        )
+        return looks
+
+    monkeypatch.setattr(world.decider, "prefetch", counted)
+    world.given(create_workflow())
+    assert [ahead() for _ in range(3)] == [1, 0, 0], "it was new, and then it was known"
+    world.decider.forget(["workflow-wf"])
+    assert [ahead() for _ in range(3)] == [0, 1, 0], "that one was missing is found when it is needed"
+
+
 def test_what_was_committed_while_a_stream_was_read_stays_in_memory() -> None:
     world = World()
     world.given(create_workflow())
