@@ -206,8 +206,8 @@ def outcomes(commands: Sequence[CommandAppend], group: Group, rows: Sequence[Out
 
 
 def _locked_out(stream_id: str | None, held: bytes | None) -> LockedOut:
-    if held is None:
-        return LockedOut(stream_id)
+    if held is None:  # a token that counts no more
+        return LockedOut(None)
     told = orjson.loads(held)
     return LockedOut(stream_id, told["holder"], datetime.fromisoformat(told["since"]))
 

@@ -103,6 +103,12 @@ def test_each_is_what_the_caller_can_do_about_it(found: psycopg.Error, kind: typ
     assert told.facts["sqlstate"] == (found.sqlstate or "")
 
 
+def test_a_reason_is_told_as_it_is_but_for_its_full_stop() -> None:
+    assert to_domain(error("23505", "There is one X.")).message == "The log refused it: There is one X."
+    told = to_domain(error("42P01", "relation events is not there."))
+    assert told.facts == {"sqlstate": "42P01", "reason": "relation events is not there"}
+
+
 def test_no_error_of_the_driver_gets_through_but_the_one_that_is_known() -> None:
     with pytest.raises(LogUnavailable) as told, domain_errors(but=psycopg.errors.UniqueViolation):
         raise error("57P01")

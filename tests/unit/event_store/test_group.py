@@ -18,6 +18,7 @@ from domain.log import (
     Conflicted,
     LockedOut,
 )
+from infrastructure.event_store.arrays import Int4Array, Int8Array
 from infrastructure.event_store.group import MAX_STREAM_ID_LENGTH, Group, outcomes
 from tests.support.log import command, event
 
@@ -136,3 +137,14 @@ def test_a_version_beyond_all_numbers_is_refused() -> None:
     for expected in (2**63, -(2**63) - 1):
         with pytest.raises(AppendRejected, match="out of range"):
             made_of(writes("a-1"), command({"a-1": expected})).packed(None)
+
+
+def test_tokens_are_said_where_there_are_some_each_with_its_command() -> None:
+    group = made_of(writes("a-1"), replace(writes("a-2"), tokens=(7, 8)))
+    commands, tokens = (array for array in group.arguments(None)[-2:])
+    assert isinstance(commands, Int4Array)
+    assert isinstance(tokens, Int8Array)
+    assert (commands.bytes, tokens.bytes) == (Int4Array([2, 2]).bytes, Int8Array([7, 8]).bytes)
+    assert group.packed(None)[-2:] == [commands.bytes, tokens.bytes]
+    for none in (made_of(writes("a-1")).arguments(None), made_of(writes("a-1")).packed(None)):
+        assert list(none[-2:]) == [None, None]
