@@ -81,7 +81,10 @@ PARTS = (
         tuple(f"infrastructure/event_store/{name}.py" for name in APPEND),
         ("tests/unit/event_store",),
         on_servers=(
-            *(f"tests/integration/test_log_{name}.py" for name in ("append", "import", "months", *LOG_TESTS)),
+            *(
+                f"tests/integration/test_log_{name}.py"
+                for name in ("append", "import", "months", "archive", *LOG_TESTS)
+            ),
             *(f"tests/integration/test_{name}.py" for name in ("groups", "direct_connection", "locks_within")),
             "tests/contract/test_event_log_contract.py",
         ),
@@ -92,7 +95,7 @@ PARTS = (
         on_servers=(
             *(f"tests/integration/test_{name}.py" for name in ("append_ways", "log_append", "locks_that_count")),
             "tests/contract/test_event_log_contract.py",
-            *(f"tests/integration/test_log_{name}.py" for name in ("time", "import", "bad_input", "months")),
+            *(f"tests/integration/test_log_{name}.py" for name in ("time", "import", "bad_input", "months", "archive")),
             *(f"tests/integration/test_{name}.py" for name in ("groups", "locks_within", "log_model")),
             "tests/integration/test_log_concurrency.py",
         ),
