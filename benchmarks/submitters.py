@@ -20,7 +20,7 @@ from dora_state.memory import spare_the_collector
 from dora_state.platform import new_id
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from infrastructure.vitals import memory_vitals
+from infrastructure.machine import memory_vitals
 
 TASKS_OF_A_WORKFLOW = 8
 AGENTS = 28

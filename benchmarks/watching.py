@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from infrastructure.vitals import memory_vitals
+from infrastructure.machine import memory_vitals
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import psycopg
 
 from infrastructure import sql
+from infrastructure.machine import memory_vitals
 from infrastructure.pools import Pool
-from infrastructure.vitals import memory_vitals
 
 NOTE_SECONDS = 60.0
 _LOADED_AT = time.monotonic()

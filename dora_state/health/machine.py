@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from domain.values import iso
 from dora_state.health.judging import GIGA, MEGA, Check, Figure, Figures, Status, graded
-from infrastructure.vitals import DiskVitals, MemoryVitals, ProcessMemory
+from infrastructure.machine import DiskVitals, MemoryVitals
+from infrastructure.vitals import ProcessMemory
 
 MEMORY_LEFT = 0.10
 MEMORY_NEARLY_GONE = 0.03

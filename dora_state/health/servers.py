@@ -16,16 +16,9 @@ from dora_state.health.replica import judge_sight
 from dora_state.health.report import HealthReport
 from dora_state.health.tenant import judge_dead_letters, judge_mode, judge_months, judge_projection
 from dora_state.settings import Settings
+from infrastructure.machine import disk_vitals, memory_vitals
 from infrastructure.replica import look_at
-from infrastructure.vitals import (
-    CacheVitals,
-    DatabaseVitals,
-    ProcessMemory,
-    cache_vitals,
-    database_vitals,
-    disk_vitals,
-    memory_vitals,
-)
+from infrastructure.vitals import CacheVitals, DatabaseVitals, ProcessMemory, cache_vitals, database_vitals
 
 T = TypeVar("T")
 

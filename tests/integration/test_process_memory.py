@@ -12,9 +12,10 @@ from dora_state.platform import open_platform
 from dora_state.settings import load_settings
 from infrastructure import process_memory
 from infrastructure.database import Role
+from infrastructure.machine import MemoryVitals
 from infrastructure.pools import Pool, open_pool
 from infrastructure.process_memory import note_memory, noting_memory, process_name
-from infrastructure.vitals import MemoryVitals, database_vitals
+from infrastructure.vitals import database_vitals
 from tests.support.postgres import Connection, connected, rows, value
 
 RESIDENT = 70_000_000

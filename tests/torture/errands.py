@@ -69,7 +69,7 @@ class Errands:
         ended = await self._one(name, words, IN_PEACE_PATIENCE)
         if ended is None:
             return
-        if ended.code == Exit.DONE or (name == "health" and not _unwell(ended)):
+        if ended.code == Exit.DONE or (name == "health" and ended.out and not _unwell(ended)):
             self.in_peace.append(name)
         else:
             self._crash(f"With nothing broken any more, {name}", ended)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dora_state.health.machine import judge_memory
-from infrastructure.vitals import MemoryVitals, memory_vitals
+from infrastructure.machine import MemoryVitals, memory_vitals
 
 KB, MB = 1024, 10**6
 TOTAL, AVAILABLE = 16_000_000 * KB, 8_000_000 * KB

@@ -10,18 +10,15 @@ import pytest
 from dora_state.caches import NearVitals
 from dora_state.health import HealthReport, cache, database, machine, tenant
 from dora_state.health.judging import Check, Status
+from infrastructure.machine import DiskVitals, MemoryVitals, disk_vitals, memory_vitals
 from infrastructure.vitals import (
     CacheVitals,
     DatabaseVitals,
-    DiskVitals,
-    MemoryVitals,
     OldestTransaction,
     ProcessMemory,
     ProjectionVitals,
     ServerFigures,
     TenantVitals,
-    disk_vitals,
-    memory_vitals,
 )
 
 NOW = datetime(2024, 1, 17, 10, 0, tzinfo=UTC)
