@@ -6,12 +6,13 @@ has left a command of unknown fate. Each client has a file of its own: lines of 
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import orjson
+from pydantic import Field, TypeAdapter, ValidationError
 
 from commands.envelope import Outcome
 from commands.messages.agent import Heartbeat
@@ -32,12 +33,12 @@ class Asked:
     `content` is a digest of what is asked, of the client's own making: for one that asks for other things by one id.
     """
 
-    name: ClassVar[str] = "asked"
     client: str
     command_id: str
     type: str
     expected: Mapping[str, int] = field(default_factory=dict)
     content: str = ""
+    record: Literal["asked"] = field(default="asked", kw_only=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ class Told:
     Raises ValueError for an outcome that there is not: it would be taken for one that proves nothing.
     """
 
-    name: ClassVar[str] = "told"
     client: str
     command_id: str
     outcome: str
     versions: Mapping[str, int] = field(default_factory=dict)
     position: int | None = None
     at: float = 0.0
+    record: Literal["told"] = field(default="told", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
@@ -64,19 +65,19 @@ class Told:
 class Began:
     """A follower is about to follow the log after a position, for the first time or again."""
 
-    name: ClassVar[str] = "began"
     follower: str
     after: int = 0
+    record: Literal["began"] = field(default="began", kw_only=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
     """A follower got an event. One that did not write down where it began is held to the log from its beginning."""
 
-    name: ClassVar[str] = "followed"
     follower: str
     position: int
     event_id: str
+    record: Literal["followed"] = field(default="followed", kw_only=True, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,16 @@ class Read:
     documents (contents.py), as far as the reader looks at them.
     """
 
-    name: ClassVar[str] = "read"
     reader: str
     versions: Mapping[str, int]
     as_of: int | None = None
     min_position: int = 0
     contents: Mapping[str, str] = field(default_factory=dict)
+    record: Literal["read"] = field(default="read", kw_only=True, repr=False)
 
 
 Record = Asked | Told | Began | Followed | Read
-_RECORDS: Mapping[str, type[Record]] = {one.name: one for one in (Asked, Told, Began, Followed, Read)}
-
+_RECORD = TypeAdapter[Record](Annotated[Record, Field(discriminator="record")])
 
 _ANEW = orjson.dumps({"record": "anew"})
 """A line where somebody began to write, so that the one before it may be torn."""
@@ -119,7 +119,7 @@ class Recorder:
         if self._may_be_torn:
             self._begin_anew()
         self._may_be_torn = True
-        self._write(b"".join([orjson.dumps({"record": one.name, **asdict(one)}) + b"\n" for one in records]))
+        self._write(b"".join([orjson.dumps(one) + b"\n" for one in records]))
         self._may_be_torn = False
 
     def _begin_anew(self) -> None:
@@ -162,20 +162,15 @@ def _read(path: Path) -> Iterator[Record]:
                 raise _no_record(torn, path)
         elif line or number < len(lines):
             try:
-                told = orjson.loads(line)
+                orjson.loads(line)
             except orjson.JSONDecodeError:
                 torn = number
                 continue
             try:
-                yield record_of(told)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                yield _RECORD.validate_json(line, strict=True, extra="forbid")
+            except ValidationError as error:
                 raise _no_record(number, path) from error
 
 
 def _no_record(line: int, path: Path) -> ValueError:
     return ValueError(f"line {line} of {path} is no record.")
-
-
-def record_of(told: dict[str, Any]) -> Record:
-    """Raises KeyError, TypeError, ValueError for what is no record."""
-    return _RECORDS[told.pop("record")](**told)

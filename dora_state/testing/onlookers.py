@@ -53,7 +53,10 @@ def read(record: Read, log: Recorded) -> Iterator[Fault]:
     if record.as_of is None:
         yield from _read_streams(record, log)
         return
-    if record.as_of and not log.is_end(record.as_of):
+    if not 0 <= record.as_of <= log.length:
+        says = f"{record.reader} was shown position {record.as_of}"
+        yield Fault("reads", f"{says} of a log that ends at {log.length}.")
+    elif record.as_of and not log.is_end(record.as_of):
         yield Fault("divided", f"{record.reader} was shown position {record.as_of}, which is within a command.")
     if record.as_of < record.min_position:
         says = f"{record.reader} asked for position {record.min_position}"

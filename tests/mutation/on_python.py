@@ -12,6 +12,10 @@ from tests.mutation.mutants import Mutant, read_mutants
 from tests.mutation.parts import Part, Round
 
 CODE = ("domain", "commands", "projections", "infrastructure", "dora_state")
+ARGUMENTS = ("-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.fastest_first")
+TEST_SECONDS = 40
+"""What one test may take: far more than any of these does, and far less than all of them together, after which mutmut
+gives a mutant up that waits for ever."""
 
 
 def run(
@@ -54,7 +58,7 @@ def _lay_out(part: Part, each: Round, place: Path, left_out: Iterable[str]) -> N
         "do_not_mutate_patterns": _lines(left_out),
         "also_copy": _lines(sorted(entry.name for entry in place.iterdir() if entry.name not in (*CODE, "mutants"))),
         "pytest_add_cli_args_test_selection": _lines(each.tests),
-        "pytest_add_cli_args": _lines(["-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.fastest_first"]),
+        "pytest_add_cli_args": _lines([*ARGUMENTS, f"--timeout={TEST_SECONDS}"]),
         "use_git_change_detection": "false",
         # A mutant that waits for ever is ended after this; mutmut's own figures are for tests that wait for nobody.
         "timeout_constant": "2.0",

@@ -99,6 +99,16 @@ FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
         ask_for_nothing,
     ),
     "a reader saw half a command": ("divided", "which is within a command", cut_within_a_command),
+    "a reader was shown what is not there yet": (
+        "reads",
+        "was shown position 1000 of a log that ends at",
+        lambda story: story.history.append(Read("r", {}, as_of=1000)),
+    ),
+    "a reader was shown what is before the log": (
+        "reads",
+        "was shown position -1 of a log that ends at",
+        lambda story: story.history.append(Read("r", {}, as_of=-1)),
+    ),
     "a reader who was not told of which moment saw half a command": (
         "divided",
         "which was so only from position 2 to 2, within a command",

@@ -114,8 +114,8 @@ def _have_begun(stage: Stage) -> bool:
     """All clients; those that read have read."""
     for part in stage.parts["client"]:
         path = stage.histories / part.name
-        told = [record.name for record in read_history([path])] if path.exists() else []
-        if not told or (part.name.startswith(LOOKERS) and Read.name not in told):
+        told = {type(record) for record in read_history([path])} if path.exists() else set()
+        if not told or (part.name.startswith(LOOKERS) and Read not in told):
             return False
     return True
 

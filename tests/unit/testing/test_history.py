@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import orjson
 import pytest
 
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Recorder, Told, read_history
@@ -54,7 +55,7 @@ def test_one_that_is_killed_while_it_begins_anew_goes_on_too(path: Path) -> None
     whole = path.read_bytes()
     with Recorder(path) as write:
         write(RECORDS[0])
-    anew = path.read_bytes().removeprefix(whole).partition(b'{"record":"asked')[0]
+    anew = path.read_bytes().removeprefix(whole).removesuffix(orjson.dumps(RECORDS[0]) + b"\n")
     for length in range(len(anew)):
         path.write_bytes(whole + anew[:length])
         assert read(path) == RECORDS
@@ -84,6 +85,12 @@ def test_who_wrote_nothing_yet_has_an_empty_history(tmp_path: Path) -> None:
         *(TORN + b"\n", b"\n", b"null\n", b'{"record":"asked"}\n', b'{"record":"unknown"}\n'),
         b'{"record":"told","client":"a","command_id":"1","outcome":"banana"}\n',
         b'{"record":"told","client":"a","command_id":"1","outcome":[]}\n',
+        b'{"record":"told","client":"a","command_id":"1","outcome":"accepted","position":"7"}\n',
+        b'{"record":"told","client":"a","command_id":"1","outcome":"accepted","versions":{"task-t":2.5}}\n',
+        b'{"record":"asked","client":"a","command_id":1,"type":"StartTask"}\n',
+        b'{"record":"asked","client":"a","command_id":"1","type":"StartTask","outcome":"accepted"}\n',
+        b'{"record":"followed","follower":"f","position":true,"event_id":"id"}\n',
+        b'{"record":"read","reader":"r","versions":[["task-t",2]]}\n',
     ],
 )
 @pytest.mark.parametrize("and_then", [[], RECORDS[:1]])
