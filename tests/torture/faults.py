@@ -102,9 +102,11 @@ class Faults:
                         return True
 
     async def _kill_backend(self) -> bool:
-        """PostgreSQL then ends all sessions and recovers."""
-        self.chance.choice(self.stage.postmaster.children()).kill()
-        return True
+        """PostgreSQL then ends all sessions and recovers. One that was just killed itself has none any more."""
+        backends = self.stage.postmaster.children()
+        if backends:
+            self.chance.choice(backends).kill()
+        return bool(backends)
 
     async def _kill_cache(self) -> bool:
         return await self._begin_again(self.stage.cache)
