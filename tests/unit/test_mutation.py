@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from infrastructure import sql
 from tests.mutation import __main__ as mutation
+from tests.mutation import telling_first
 from tests.mutation.in_children import require_servers, use
 from tests.mutation.laying_out import ROOT, NotRun, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
@@ -75,6 +78,21 @@ def test_what_survives_one_round_is_what_the_next_makes_of_it(tmp_path: Path) ->
 )
 def test_a_mutant_is_killed_by_a_test_and_by_nothing_else(tmp_path: Path, code: int | None, fate: str) -> None:
     assert [one.fate for one in read_mutants([ran(tmp_path, room=code)])] == [fate]
+
+
+def test_tests_that_told_the_last_mutants_come_first_then_the_fastest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in ("slow", "fast", "told long ago", "told last")]
+    telling_first.pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["slow", "fast", "told long ago", "told last"]
+    took = {"slow": 3.0, "fast": 1.0, "told long ago": 2.0, "told last": 4.0}
+    telling_first.STATS.write_text(json.dumps({"duration_by_test": took}))
+    for name, failed in (("told last", True), ("told long ago", True), ("slow", False), ("told last", True)):
+        telling_first.pytest_runtest_logreport(cast(pytest.TestReport, SimpleNamespace(nodeid=name, failed=failed)))
+    telling_first.pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["told last", "told long ago", "fast", "slow"]
 
 
 def test_nothing_outlives_a_run(tmp_path: Path) -> None:
