@@ -11,9 +11,13 @@ from dora_state.testing.recorded import Recorded, RecordedCommand
 
 @dataclass(slots=True)
 class _Ask:
-    """One asking and what was told of it. Who asks for the same again, not knowing what became of it, asks once."""
+    """One asking and what was told of it. Who asks for the same again, not knowing what became of it, asks once.
+
+    `knew` is the last position that the client had been told of before.
+    """
 
     asked: Asked
+    knew: int
     told: list[Told] = field(default_factory=list)
 
     @property
@@ -24,6 +28,10 @@ class _Ask:
     @property
     def in_conflict(self) -> bool:
         return any(one.outcome == "conflict" for one in self.told)
+
+    @property
+    def is_invalid(self) -> bool:
+        return any(one.outcome == "invalid" for one in self.told)
 
     @property
     def final(self) -> list[Told]:
@@ -47,6 +55,8 @@ class Claims:
         self._asks: dict[str, list[_Ask]] = {}
         self._unasked: dict[str, list[Told]] = defaultdict(list)
         """Answers to clients who had not asked themselves."""
+        self._knows: dict[str, int] = defaultdict(int)
+        """The last position that each client was told of."""
 
     def __len__(self) -> int:
         return len(self._asks)
@@ -55,12 +65,13 @@ class Claims:
         asks = self._asks.setdefault(record.command_id, [])
         last = self._last_of(record.client, asks)
         if last is None or last.asked != record or last.in_conflict:
-            asks.append(_Ask(record))
+            asks.append(_Ask(record, self._knows[record.client]))
 
     def tell(self, record: Told) -> None:
         ask = self._last_of(record.client, self._asks.get(record.command_id, ()))
         told = self._unasked[record.command_id] if ask is None else ask.told
         told.append(record)
+        self._knows[record.client] = max(self._knows[record.client], record.position or 0)
 
     def check(self, log: Recorded, outcomes: Counter[str]) -> Iterator[Fault]:
         """What is wrong with them; `outcomes` counts commands by what is known of them last."""
@@ -72,6 +83,7 @@ class Claims:
         for command_id, asks in self._asks.items():
             outcomes[_known_last(asks)] += 1
             yield from _alike(command_id, asks)
+            yield from _in_conflict(command_id, asks, log)
             there = log.commands.get(command_id)
             if there is not None:
                 yield from _recorded(command_id, asks, there, log)
@@ -92,9 +104,8 @@ def _known_last(asks: Sequence[_Ask]) -> str:
 
 def _alike(command_id: str, asks: Sequence[_Ask]) -> Iterator[Fault]:
     """One answer to one content; whoever asked for another by the same id was told that it is invalid."""
-    contents = {ask.content for ask in asks}
     decided = {ask.content for ask in asks if ask.decided}
-    final = [one for ask in asks for one in ask.final if len(contents) == 1 or one.outcome != "invalid"]
+    final = [one for ask in asks for one in _binding(ask, asks)]
     if len(decided) > 1:
         types = " and ".join(sorted(type for type, _ in decided))
         yield Fault("twice", f"Command {command_id} was answered to different content ({types}).")
@@ -110,27 +121,63 @@ def _alike(command_id: str, asks: Sequence[_Ask]) -> Iterator[Fault]:
             knew.add(ask.asked.client)
 
 
+def _binding(ask: _Ask, asks: Sequence[_Ask]) -> list[Told]:
+    """What it was told for good. That it is invalid may be for the content that another asked for by this id."""
+    may_be_for_another = any(one.content != ask.content for one in asks) and not any(
+        one.decided for one in asks if one.content == ask.content
+    )
+    return [one for one in ask.final if one.outcome != "invalid" or not may_be_for_another]
+
+
+def _in_conflict(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
+    """Between what the client knew of and the end of the log, another version must have been there."""
+    for ask in asks:
+        says = f"Command {command_id} was answered conflict, and"
+        if ask.in_conflict and not ask.asked.expected:
+            yield Fault("expected", f"{says} named no version.")
+        elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew):
+            yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to the end.")
+
+
 def _recorded(command_id: str, asks: Sequence[_Ask], there: RecordedCommand, log: Recorded) -> Iterator[Fault]:
-    same = [ask for ask in asks if there.type is None or ask.asked.type == there.type]
+    same = [ask for ask in asks if ask.asked.type == there.type]
     for ask in asks:
         if ask not in same and ask.decided:
             says = f"Command {command_id} was answered {ask.decided[0].outcome} as a {ask.asked.type}"
             yield Fault("invented", f"{says}, and is a {there.type} at {there.first}.")
-    for one in (one for ask in same for one in ask.final):
+    for one in (one for ask in same for one in _binding(ask, asks)):
         if one.outcome != "accepted":
             yield Fault("invented", f"Command {command_id} was answered {one.outcome}, and is at {there.first}.")
         elif (one.position, dict(one.versions)) != (there.last, there.versions):
             says = f"Command {command_id} was told {one.position} and {dict(one.versions)}"
             yield Fault("lost", f"{says}, and the log has {there.last} and {there.versions}.")
-    might = [ask.asked for ask in same if not ask.in_conflict]
-    unmet = [_unmet(asked, there, log) for asked in might]
     if not same:
         asked_for = " and ".join(sorted({ask.asked.type for ask in asks}))
         yield Fault("invented", f"Command {command_id} is a {there.type} at {there.first}; asked was for {asked_for}.")
-    elif not might:
+        return
+    might = [ask for ask in same if not ask.in_conflict and not ask.is_invalid]
+    if might:
+        yield from _as_asked(command_id, might, there, log)
+    elif any(ask.in_conflict for ask in same):
         says = f"Command {command_id} was answered conflict, and is at {there.first}"
         yield Fault("invented", f"{says}, and nobody had asked again.")
-    elif all(unmet):
+    else:
+        says = f"Command {command_id} was answered invalid to all who asked for a {there.type}"
+        yield Fault("invented", f"{says}, and is at {there.first}.")
+
+
+def _as_asked(command_id: str, might: Sequence[_Ask], there: RecordedCommand, log: Recorded) -> Iterator[Fault]:
+    """By one of these it came into the log: in its name, after what it knew, and on the versions that it named."""
+    actors = {ask.asked.actor for ask in might}
+    if not actors & {"", there.actor}:
+        says = f"Command {command_id} was asked for by {' and '.join(sorted(actors))}"
+        yield Fault("invented", f"{says}, and is recorded as of {there.actor}.")
+    knew = min(ask.knew for ask in might)
+    if knew >= there.first:
+        says = f"Command {command_id} was asked for after its client was told of position {knew}"
+        yield Fault("order", f"{says}, and is at {there.first}.")
+    unmet = [_unmet(ask.asked, there, log) for ask in might]
+    if all(unmet):
         yield Fault("expected", f"Command {command_id} expected {unmet[-1]}.")
 
 
@@ -144,13 +191,20 @@ def _unmet(asked: Asked, there: RecordedCommand, log: Recorded) -> str:
 
 
 def _not_recorded(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
-    """A refusal is recorded too, and so is that nothing was to be done: on the versions that were named, if any."""
-    decided = [(ask, one.outcome) for ask in asks for one in ask.decided]
-    for ask, outcome in decided:
-        if outcome == "accepted":
+    """A refusal is recorded too, and so is that nothing was to be done: on the versions that were named, if any, at a
+    moment that its client did not know to be past.
+    """
+    decided = [(ask, one) for ask in asks for one in ask.decided]
+    for ask, one in decided:
+        if one.outcome == "accepted":
             yield Fault("lost", f"Command {command_id} ({ask.asked.type}) was accepted and is not in the log.")
             return
-    might = [ask.asked.expected for ask in asks if not ask.in_conflict]
-    if decided and might and not any(map(log.was, might)):
-        says = f"Command {command_id} was answered {decided[0][1]}, and expected {dict(might[-1])}"
-        yield Fault("expected", f"{says}, which never was.")
+        if one.position is not None or one.versions:
+            says = f"Command {command_id} was answered {one.outcome}"
+            yield Fault("lost", f"{says} at {one.position} with {dict(one.versions)}, which has neither.")
+    might = [ask for ask in asks if not ask.in_conflict and not ask.is_invalid]
+    if decided and might and not any(log.was(ask.asked.expected, ask.knew) for ask in might):
+        says = (
+            f"Command {command_id} was answered {decided[0][1].outcome}, and expected {dict(might[-1].asked.expected)}"
+        )
+        yield Fault("expected", f"{says}, which was not so from position {might[-1].knew} on.")

@@ -1,9 +1,17 @@
-"""What a document says, whoever shows it and whenever: readers write a digest of it down, the checker makes its own."""
+"""What a document or an event says, whoever shows it and whenever: who is shown it writes a digest of it down, and the
+checker makes its own.
+"""
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
+
+import orjson
+
+from domain.log import RecordedEvent
+from dora_state.state_events import StateChangeEvent
 
 _OF_THE_MOMENT: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "agent": (
@@ -26,4 +34,29 @@ def content(kind: str, document: Mapping[str, Any]) -> str:
             place[name] = dict(place[name])
             place = place[name]
         place.pop(key, None)
-    return blake2b(json.dumps(kept, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return _digest(kept)
+
+
+def event_content(event: StateChangeEvent) -> str:
+    """Of an event as a follower got it: all but its id and position, which it writes down besides."""
+    stream_id = f"{event.entity_type}-{event.entity_id}"
+    return _of_event(
+        stream_id, event.version, event.event_type, event.timestamp, event.following, event.data, event.metadata
+    )
+
+
+def recorded_content(event: RecordedEvent) -> str:
+    """The same of an event in the log. Raises ValueError where that is no JSON."""
+    data, metadata = orjson.loads(event.data), orjson.loads(event.metadata)
+    return _of_event(event.stream_id, event.version, event.type, event.recorded_at, event.following, data, metadata)
+
+
+def _of_event(
+    stream_id: str, version: int, type: str, recorded_at: datetime, following: int, data: object, metadata: object
+) -> str:
+    at = recorded_at.astimezone(UTC).isoformat()
+    return _digest([stream_id, version, type, at, following, data, metadata])
+
+
+def _digest(what: object) -> str:
+    return blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -20,7 +20,7 @@ from domain.all_events import CATALOGUE
 from domain.errors import Refusal
 from domain.log import RecordedEvent
 from dora_state.testing.commands import any_command, busy_house
-from dora_state.testing.contents import content
+from dora_state.testing.contents import content, recorded_content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
@@ -96,10 +96,10 @@ class _Teller:
         else:
             outcome = "accepted" if work.events else "unchanged"
         named = {} if wrong is None else {command.stream_id: self._version(command.stream_id) + wrong}
-        asked = Asked(client, str(command_id), command.type, named)
+        asked = Asked(client, str(command_id), command.type, named, actor=client)
         told = Told(client, str(command_id), "conflict" if wrong else outcome)
         if outcome == "accepted" and not wrong:
-            self._record(command_id, command, work)
+            self._record(command_id, command, work, client)
             versions = {stream_id: loaded.version for stream_id, loaded in work.left.items()}
             told = Told(client, str(command_id), outcome, versions, self.ends[-1])
         again: list[Record] = [asked, told] if heard == "asked again" else [told] if heard == "told twice" else []
@@ -108,7 +108,8 @@ class _Teller:
     def follow(self, follower: str, after: int) -> None:
         self.story.history.append(Began(follower, after))
         self.story.history += [
-            Followed(follower, event.position, str(event.event_id)) for event in self.story.events[after:]
+            Followed(follower, event.position, str(event.event_id), recorded_content(event))
+            for event in self.story.events[after:]
         ]
 
     def read(self, asked: int, shown: int, told: bool) -> None:
@@ -118,8 +119,8 @@ class _Teller:
         contents = {one: self._contents[one, version] for one, version in versions.items() if version}
         self.story.history.append(Read("reader", versions, shown if told else None, asked, contents))
 
-    def _record(self, command_id: UUID, command: Command, work: Work) -> None:
-        metadata = orjson.dumps({"command_id": str(command_id), "command_type": command.type, "actor": "client"})
+    def _record(self, command_id: UUID, command: Command, work: Work, actor: str) -> None:
+        metadata = orjson.dumps({"command_id": str(command_id), "command_type": command.type, "actor": actor})
         last = self.story.events[-1].recorded_at if self.story.events else BEGINNING - TICK
         at = max(self.now, last + TICK)
         for place, (key, event) in enumerate(work.events, start=1):

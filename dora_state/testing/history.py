@@ -31,6 +31,7 @@ class Asked:
     """A command is about to be sent. `expected` are versions by stream that it names.
 
     `content` is a digest of what is asked, of the client's own making: for one that asks for other things by one id.
+    `actor` is in whose name it is asked, where that is to be held against the log.
     """
 
     client: str
@@ -38,6 +39,7 @@ class Asked:
     type: str
     expected: Mapping[str, int] = field(default_factory=dict)
     content: str = ""
+    actor: str = ""
     record: Literal["asked"] = field(default="asked", kw_only=True, repr=False)
 
 
@@ -72,11 +74,15 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A follower got an event. One that did not write down where it began is held to the log from its beginning."""
+    """A follower got an event. One that did not write down where it began is held to the log from its beginning.
+
+    `content` is that of the event (contents.py), where it is to be held against the log, too.
+    """
 
     follower: str
     position: int
     event_id: str
+    content: str = ""
     record: Literal["followed"] = field(default="followed", kw_only=True, repr=False)
 
 
@@ -115,11 +121,12 @@ class Recorder:
         """The last line, which is another's, or could not be written to its end."""
 
     def __call__(self, *records: Record) -> None:
-        """Raises OSError; what is written after that begins anew."""
+        """Raises OSError; what is written after that begins anew. Raises ValueError for what nobody could read."""
+        lines = b"".join([_line(one) for one in records])
         if self._may_be_torn:
             self._begin_anew()
         self._may_be_torn = True
-        self._write(b"".join([orjson.dumps(one) + b"\n" for one in records]))
+        self._write(lines)
         self._may_be_torn = False
 
     def _begin_anew(self) -> None:
@@ -167,9 +174,23 @@ def _read(path: Path) -> Iterator[Record]:
                 torn = number
                 continue
             try:
-                yield _RECORD.validate_json(line, strict=True, extra="forbid")
+                yield _record(line)
             except ValidationError as error:
                 raise _no_record(number, path) from error
+
+
+def _line(record: Record) -> bytes:
+    line = orjson.dumps(record)
+    try:
+        _record(line)
+    except ValidationError as error:
+        told = error.errors(include_url=False)[0]
+        raise ValueError(f"{record} is no record: {told['loc'][-1]}: {told['msg']}.") from error
+    return line + b"\n"
+
+
+def _record(line: bytes) -> Record:
+    return _RECORD.validate_json(line, strict=True, extra="forbid")
 
 
 def _no_record(line: int, path: Path) -> ValueError:

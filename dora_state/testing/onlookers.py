@@ -27,7 +27,7 @@ class Followers:
         if record.position != before + 1:
             yield Fault("followers", f"{record.follower} got position {record.position} after {before}.")
         self._come_to[record.follower] = record.position
-        if not self._log.is_event(record.position, record.event_id):
+        if not self._log.is_event(record.position, record.event_id, record.content):
             yield Fault("followers", f"{record.follower} got another event at {record.position} than the log has.")
 
     def ended(self, end: int) -> Iterator[Fault]:
@@ -71,6 +71,9 @@ def read(record: Read, log: Recorded) -> Iterator[Fault]:
 def _read_streams(record: Read, log: Recorded) -> Iterator[Fault]:
     """Where the moment is not known, there must have been one, and it be no earlier than was asked for."""
     all_were = True
+    if record.min_position > log.length:
+        says = f"{record.reader} asked for position {record.min_position}"
+        yield Fault("own_writes", f"{says} of a log that ends at {log.length}, and was shown something.")
     for stream_id, version in record.versions.items():
         if not 0 <= version <= log.last_version(stream_id):
             all_were = False

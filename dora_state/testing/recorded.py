@@ -11,6 +11,7 @@ import orjson
 
 from domain.log import RecordedEvent
 from domain.system import LogImportBegun, LogImportEnded
+from dora_state.testing.contents import recorded_content
 from dora_state.testing.promises import Fault
 
 
@@ -19,6 +20,7 @@ class RecordedCommand:
     """What the log has of a command. `before`: the version of each stream that it wrote to, before it."""
 
     type: str | None
+    actor: str | None
     first: int
     last: int
     versions: dict[str, int] = field(default_factory=dict)
@@ -36,6 +38,10 @@ class Recorded:
         self._ids: list[bytes] = []
         self._known: set[bytes] = set()
         """The same, to be found."""
+        self._event_contents: list[str] = []
+        """Empty where it is none."""
+        self._said: dict[str, Any] = {}
+        """Metadata of the command that is read."""
         self._importing = False
         self.commands: dict[str, RecordedCommand] = {}
         self.of_others: set[str] = set()
@@ -60,6 +66,7 @@ class Recorded:
             self._ends.append(position)
         yield from self._of_time(event, last)
         yield from self._of_id(event)
+        self._event_contents.append(_content(event))
         yield from self._of_command(event, last)
 
     def end(self) -> Iterator[Fault]:
@@ -95,11 +102,19 @@ class Recorded:
         if not begins and last is not None and event.following != last.following - 1:
             yield Fault("divided", f"Position {event.position} says {event.following} follow, after {last.following}.")
         metadata = _object(event.metadata)
-        command_id, actor = metadata.get("command_id"), metadata.get("actor")
-        if not isinstance(command_id, str):
+        metadata.pop("step", None)  # which command of a transaction it is of
+        command_id, type, actor = (_text(metadata, name) for name in ("command_id", "command_type", "actor"))
+        if command_id is None:
             yield Fault("invented", f"The metadata of position {event.position} names no command.")
             return
-        if isinstance(actor, str) and actor in self._others:
+        if type is None or actor is None:
+            yield Fault("invented", f"The metadata of position {event.position} names no type of command or no actor.")
+        if not begins and metadata != self._said:
+            yield Fault(
+                "divided", f"Position {event.position} has other metadata than what it follows, of one command."
+            )
+        self._said = metadata
+        if actor is not None and actor in self._others:
             self.of_others.add(command_id)
         known = self.commands.get(command_id)
         if begins and known is not None:
@@ -107,8 +122,7 @@ class Recorded:
         if not begins and (known is None or known.last != event.position - 1):
             yield Fault("divided", f"Position {event.position} is of another command than those it follows.")
         if known is None:
-            type = metadata.get("command_type")
-            known = self.commands[command_id] = RecordedCommand(type, event.position, event.position)
+            known = self.commands[command_id] = RecordedCommand(type, actor, event.position, event.position)
         known.last = event.position
         known.before.setdefault(event.stream_id, event.version - 1)
         known.versions[event.stream_id] = event.version
@@ -119,8 +133,13 @@ class Recorded:
     def length(self) -> int:
         return len(self._ids)
 
-    def is_event(self, position: int, event_id: str) -> bool:
-        return 0 < position <= len(self._ids) and self._ids[position - 1].hex() == event_id.replace("-", "")
+    def is_event(self, position: int, event_id: str, content: str = "") -> bool:
+        """`content`: what it says, if that is known."""
+        return (
+            0 < position <= len(self._ids)
+            and self._ids[position - 1].hex() == event_id.replace("-", "")
+            and content in ("", self._event_contents[position - 1])
+        )
 
     def version_at(self, stream_id: str, position: int) -> int:
         return bisect_right(self._positions.get(stream_id, _NOTHING), position)
@@ -144,13 +163,34 @@ class Recorded:
             end = min(end, positions[version] if version < len(positions) else end)
         return range(begin, end)
 
-    def was(self, versions: Mapping[str, int]) -> bool:
-        """Whether all of these streams were at these versions at one moment between two commands."""
+    def was(self, versions: Mapping[str, int], since: int = 0) -> bool:
+        """Whether all of these streams were at these versions at one moment between two commands, at this position or
+        later.
+        """
         span = self.span(versions)
+        span = range(max(span.start, since), span.stop)
         if 0 in span:
             return True
         place = bisect_left(self._ends, span.start)
         return place < len(self._ends) and self._ends[place] in span
+
+    def has_been(self, versions: Mapping[str, int], since: int) -> bool:
+        """Whether all of these streams were at these versions from this position to the end."""
+        span = self.span(versions)
+        return span.start <= since and self.length in span
+
+
+def _text(metadata: Mapping[str, Any], name: str) -> str | None:
+    said = metadata.get(name)
+    return said if isinstance(said, str) else None
+
+
+def _content(event: RecordedEvent) -> str:
+    """Empty where it is none."""
+    try:
+        return recorded_content(event)
+    except ValueError:
+        return ""
 
 
 def _object(data: bytes) -> dict[str, Any]:

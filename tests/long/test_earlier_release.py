@@ -179,7 +179,7 @@ class Lives:
 
     async def _ask(self, client: Client, name: str, record: Recorder, step: Step) -> None:
         command_id = str(uuid4())
-        record(Asked(name, command_id, step.type))
+        record(Asked(name, command_id, step.type, actor=name))
         try:
             answer = await client.submit(
                 {"command_id": command_id, "actor": name, "type": step.type, "data": step.data}

@@ -7,7 +7,9 @@ from tests.support.forging import (
     begin_within_a_command,
     drop_last_command,
     of_another_command,
+    record_in_anothers_name,
     say,
+    say_of,
     start_again,
 )
 from tests.support.told_story import Forgery
@@ -34,6 +36,31 @@ OF_THE_LOG: dict[str, Forgery] = {
         "invented",
         "The metadata of position 4 names no command",
         lambda story: story.change(3, metadata=b'{"command_id":null}'),
+    ),
+    "an event of no type of command": (
+        "invented",
+        "The metadata of position 4 names no type of command",
+        lambda story: say_of(story, 3, command_type=None),
+    ),
+    "an event of nobody": (
+        "invented",
+        "The metadata of position 4 names .* no actor",
+        lambda story: say_of(story, 3, actor=None),
+    ),
+    "an event whose actor is no text": (
+        "invented",
+        "The metadata of position 4 names .* no actor",
+        lambda story: say_of(story, 3, actor=["tester"]),
+    ),
+    "all is recorded in another's name": (
+        "invented",
+        "was asked for by tester, and is recorded as of somebody else",
+        record_in_anothers_name,
+    ),
+    "a part of a command is in another's name": (
+        "divided",
+        "Position 13 has other metadata than what it follows",
+        lambda story: say_of(story, -1, actor="somebody else"),
     ),
     "a position is left out": (
         "positions",

@@ -1,5 +1,6 @@
 """Forgeries of a story: of its log (forged_logs.py), and here of what clients, followers and readers wrote down."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from dora_state.testing.history import Asked, Began, Followed, Read, Told
@@ -8,6 +9,7 @@ from tests.support.forging import (
     NEVER,
     accept_another_type,
     ask,
+    ask_after_all_is_known,
     ask_for_another_type,
     ask_for_nothing,
     ask_twice_and_tell_of_a_conflict,
@@ -17,7 +19,9 @@ from tests.support.forging import (
     let_go_within_a_command,
     show_half_a_command,
     swap,
+    tell_all_that_it_is_invalid,
     tell_of_a_conflict,
+    tell_that_what_was_accepted_is_invalid,
 )
 from tests.support.told_story import Forgery
 
@@ -93,6 +97,26 @@ FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
         "was answered, and nobody had asked",
         lambda story: ask(story, Told("b", "x", "refused")),
     ),
+    "all who asked are told that it is invalid": (
+        "invented",
+        "was answered invalid to all who asked for a AssignTask, and is at",
+        tell_all_that_it_is_invalid,
+    ),
+    "what was accepted is invalid for the same content": (
+        "twice",
+        "answered in different ways: accepted at .*, invalid at None",
+        tell_that_what_was_accepted_is_invalid,
+    ),
+    "a refusal has a position": (
+        "lost",
+        "was answered refused at 13 with {}, which has neither",
+        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "refused", {}, 13)),
+    ),
+    "what changed nothing has versions": (
+        "lost",
+        r"was answered unchanged at None with {'task-t': 4}, which has neither",
+        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "unchanged", {"task-t": 4})),
+    ),
     "a command that nobody asked for": (
         "invented",
         "is in the log, and nobody had asked",
@@ -131,17 +155,47 @@ FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
     ),
     "one was refused that expected what never was": (
         "expected",
-        r"answered refused, and expected {'task-t': 7}, which never was",
+        r"answered refused, and expected {'task-t': 7}, which was not so from position",
         lambda story: story.ask_otherwise(story.refused, NEVER),
     ),
     "one found nothing to do that expected what never was at one moment": (
         "expected",
-        r"answered unchanged, and expected .*, which never was",
+        r"answered unchanged, and expected .*, which was not so from position",
         lambda story: ask(
             story,
             Asked("c", "x", "StartTask", {"task-t": 1, "agent-agent": 2}),
             Told("c", "x", "unchanged"),
         ),
+    ),
+    "one was refused that expected what its client knew to be past": (
+        "expected",
+        r"answered refused, and expected {'task-t': 1}, which was not so from position 13 on",
+        lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "refused")),
+    ),
+    "one found nothing to do that expected what its client knew to be past": (
+        "expected",
+        r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 on",
+        lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "unchanged")),
+    ),
+    "one is in conflict that named nothing": (
+        "expected",
+        "answered conflict, and named no version",
+        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict")),
+    ),
+    "one is in conflict with what always was": (
+        "expected",
+        r"answered conflict, and {'agent-b': 0} was so from position 0 to the end",
+        lambda story: ask(story, Asked("c", "x", "StartTask", {"agent-b": 0}), Told("c", "x", "conflict")),
+    ),
+    "one is in conflict with what its client knew last": (
+        "expected",
+        r"answered conflict, and {'task-t': 4} was so from position 13 to the end",
+        lambda story: ask(story, Asked("a", "x", "CompleteTask", {"task-t": 4}), Told("a", "x", "conflict")),
+    ),
+    "one is recorded before what its client knew when it asked": (
+        "order",
+        "was asked for after its client was told of position 13, and is at",
+        ask_after_all_is_known,
     ),
     "one asked again for another version is answered, and neither was there": (
         "expected",
@@ -162,6 +216,11 @@ FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
         "followers",
         "follower got another event at 1 than the log has",
         swap,
+    ),
+    "a follower got an event as it is not": (
+        "followers",
+        "f2 got another event at 13 than the log has",
+        lambda story: ask(story, Began("f2", 12), replace(follower_at(story, 13), follower="f2", content="0" * 16)),
     ),
     "a follower got what is not in the log": (
         "followers",
@@ -229,6 +288,11 @@ FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
         "own_writes",
         "asked for position .* and was shown task-t at version 1, not",
         lambda story: story.history.append(Read("r", {"task-t": 1}, min_position=story.end)),
+    ),
+    "a reader asked for what is not there, and was shown something": (
+        "own_writes",
+        "asked for position 1000 of a log that ends at 13",
+        lambda story: story.history.append(Read("r", {"task-t": 4}, min_position=1000)),
     ),
     "a reader was shown an earlier moment": (
         "own_writes",

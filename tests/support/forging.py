@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import orjson
 
-from dora_state.testing.history import Asked, Followed, Read, Told
+from dora_state.testing.history import Asked, Followed, Read, Record, Told
 from tests.support.told_story import Story
 
 NEVER = {"task-t": 7}
@@ -38,6 +38,18 @@ def of_another_command(story: Story) -> None:
     place = next(place for place, event in enumerate(story.log) if event.following)
     metadata = orjson.loads(story.log[place + 1].metadata) | {"command_id": str(uuid4())}
     story.change(place + 1, metadata=orjson.dumps(metadata))
+
+
+def say_of(story: Story, place: int, **said: object) -> None:
+    """Something else in the metadata of an event; what is None is not said."""
+    metadata = orjson.loads(story.log[place].metadata) | said
+    kept = {name: value for name, value in metadata.items() if value is not None}
+    story.change(place, metadata=orjson.dumps(kept))
+
+
+def record_in_anothers_name(story: Story) -> None:
+    for place in range(len(story.log)):
+        say_of(story, place, actor="somebody else")
 
 
 def cut_within_a_command(story: Story) -> None:
@@ -73,7 +85,7 @@ def say(story: Story, place: int, **said: object) -> None:
     story.change(place, data=orjson.dumps(orjson.loads(story.log[place].data) | said))
 
 
-def ask(story: Story, *asked: Asked | Told) -> None:
+def ask(story: Story, *asked: Record) -> None:
     story.history += asked
 
 
@@ -105,6 +117,33 @@ def ask_for_another_type(story: Story) -> None:
     story.forget(story.done)
     asked = story.asked(story.done)
     story.history[story.history.index(asked)] = dataclasses.replace(asked, type="CancelTask")
+
+
+def ask_after_all_is_known(story: Story) -> None:
+    """By the same client, who cannot have asked for what is in the log before what it was told of."""
+    asked, told = story.asked(story.done), story.history[story.told(story.done)]
+    story.forget(story.done)
+    story.history.remove(asked)
+    ask(story, asked, told)
+
+
+def tell_all_that_it_is_invalid(story: Story) -> None:
+    story.forget(story.done)
+    ask(
+        story,
+        Told("a", story.done, "invalid"),
+        Asked("c", story.done, "AssignTask", content="another agent"),
+        Told("c", story.done, "invalid"),
+    )
+
+
+def tell_that_what_was_accepted_is_invalid(story: Story) -> None:
+    ask(
+        story,
+        Asked("c", story.done, "AssignTask", content="another agent"),
+        Told("c", story.done, "invalid"),
+        Told("a", story.done, "invalid"),
+    )
 
 
 def accept_another_type(story: Story) -> None:

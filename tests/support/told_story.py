@@ -12,11 +12,15 @@ from commands.messages import workflow as workflows
 from domain.folding import FOLDER
 from domain.log import RecordedEvent, Stretch
 from dora_state.testing.checker import Checker, Fault
-from dora_state.testing.contents import content
+from dora_state.testing.contents import content, recorded_content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
 from tests.support.command_world import World, add_task, assign, at_once, create_workflow, register_agent
+
+
+def followed(follower: str, event: RecordedEvent) -> Followed:
+    return Followed(follower, event.position, str(event.event_id), recorded_content(event))
 
 
 class Story:
@@ -38,7 +42,7 @@ class Story:
         self.end = len(self.log)
         self.history.append(Began("follower"))
         for event in self.log:
-            self.history.append(Followed("follower", event.position, str(event.event_id)))
+            self.history.append(followed("follower", event))
         versions = {event.stream_id: event.version for event in self.log} | {"agent-b": 0}
         self.reading = Read("reader", versions, as_of=self.end, min_position=3, contents=dict(self.contents()))
         self.history.append(self.reading)
@@ -57,7 +61,7 @@ class Story:
         """Asked by two clients, as of one that did not hear the answer."""
         command_id = uuid4()
         envelope = Envelope(command_id, command, "tester", "conversation", expected_version=None)
-        self.history.append(Asked("a", str(command_id), type(command).type, expected or {}))
+        self.history.append(Asked("a", str(command_id), type(command).type, expected or {}, actor="tester"))
         answer = self.world.commit(envelope)[0]
         told = Told("a", str(command_id), answer.outcome, answer.versions, answer.position)
         self.history += [told, dataclasses.replace(told, client="b")]

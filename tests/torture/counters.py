@@ -56,7 +56,7 @@ async def _count_on(source: Any, name: str, record: Recorder) -> None:
 
 async def _send(source: Any, name: str, record: Recorder, type: str, data: dict[str, Any]) -> None:
     command_id = str(uuid4())
-    record(Asked(name, command_id, type))
+    record(Asked(name, command_id, type, actor=name))
     answer = await source.submit({"command_id": command_id, "type": type, "actor": name, "data": data})
     record(Told(name, command_id, answer.outcome, dict(answer.versions), answer.position, time.time()))
 

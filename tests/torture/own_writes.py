@@ -59,7 +59,7 @@ class OwnWrites:
             ("UpdateConfiguration", {"version": f"1.{number}"}) if number else ("RegisterAgent", {"agent_type": "own"})
         )
         data = {"agent_id": self._agent_id, **what}
-        self._record(Asked(self._name, command_id, type))
+        self._record(Asked(self._name, command_id, type, actor=self._name))
         answer = await self._client.submit({"command_id": command_id, "type": type, "actor": self._name, "data": data})
         self._record(Told(self._name, command_id, answer.outcome, dict(answer.versions), answer.position, time.time()))
         return answer.position

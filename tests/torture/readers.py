@@ -11,7 +11,7 @@ from domain.errors import DoraStateError
 from dora_state.client import open_client
 from dora_state.settings import load_settings
 from dora_state.state_manager import StateManager, open_state_manager
-from dora_state.testing.contents import content
+from dora_state.testing.contents import content, event_content
 from dora_state.testing.history import Began, Followed, Read, Recorder, read_history
 from infrastructure.checking import PostgresKept
 from projections.documents.values import decode
@@ -43,7 +43,7 @@ async def follow(name: str, events: AsyncIterator[Any], record: Recorder, stop: 
             await asyncio.gather(waiting, return_exceptions=True)
             return
         event = waiting.result()
-        record(Followed(name, event.position, event.event_id))
+        record(Followed(name, event.position, event.event_id, event_content(event)))
 
 
 async def follow_in_process(place: Place, name: str, path: Path, record: Recorder, stop: asyncio.Event) -> None:

@@ -134,7 +134,7 @@ class Writer:
         if expected is not None:
             submission["expected_version"] = expected
         named = {} if expected is None else {step.stream_id: expected}
-        self._record(Asked(self._name, command_id, step.type, named))
+        self._record(Asked(self._name, command_id, step.type, named, actor=self._name))
         heard = await self._until_heard(submission)
         self._tell(command_id, heard)
         if self._chance.random() < 0.02:  # as one that did not hear the answer

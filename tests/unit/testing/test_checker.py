@@ -44,10 +44,49 @@ def test_who_asks_for_something_else_by_a_known_id_is_told_that_it_is_invalid(st
     assert story.promises_broken() == set()
 
 
+@pytest.mark.parametrize("content", ["", "other outputs"])
+@pytest.mark.parametrize("outcome", ["refused", "accepted"])
+def test_who_asks_for_the_same_type_by_a_known_id_is_told_that_it_is_invalid_if_it_is_something_else(
+    story: Story, outcome: str, content: str
+) -> None:
+    known = story.done if outcome == "accepted" else story.refused
+    story.history += [replace(story.asked(known), client="c", content=content), Told("c", known, "invalid")]
+    assert story.promises_broken() == (
+        set() if content else {"twice", "invented"} if known == story.done else {"twice"}
+    )
+
+
 @pytest.mark.parametrize("expected", [{"task-t": 3, "agent-agent": 2}, {"workflow-wf": 0}, {"agent-b": 0}])
 def test_what_is_refused_may_have_expected_what_was_at_one_moment(story: Story, expected: dict[str, int]) -> None:
-    story.ask_otherwise(story.refused, expected)
+    story.history += [Asked("knows nothing", "x", "StartTask", expected), Told("knows nothing", "x", "refused")]
     assert story.promises_broken() == set()
+
+
+@pytest.mark.parametrize("expected", [{"task-t": 3}, {"task-t": 5}, {"task-t": 4, "agent-agent": 2}])
+def test_who_names_another_version_than_what_is_there_may_be_in_conflict(
+    story: Story, expected: dict[str, int]
+) -> None:
+    story.history += [Asked("a", "x", "StartTask", expected), Told("a", "x", "conflict")]
+    assert story.promises_broken() == set()
+
+
+def test_who_does_not_know_of_what_is_there_may_be_in_conflict_with_what_was_before_it(story: Story) -> None:
+    story.history += [Asked("c", "x", "CompleteTask", {"task-t": 4}), Told("c", "x", "conflict")]
+    assert story.promises_broken() == set()
+
+
+def test_who_asks_again_after_more_is_known_gets_the_first_answer(story: Story) -> None:
+    story.history += [story.asked(story.done), story.history[story.told(story.done)]]
+    assert story.promises_broken() == set()
+
+
+def test_who_is_told_of_a_position_may_ask_for_what_comes_next(story: Story) -> None:
+    place = story.history.index(story.asked(story.done))
+    before = next(event.position for event in story.log if story.done in event.metadata.decode()) - 1
+    story.history.insert(place, Told("a", story.scheduled, "accepted", {"task-t": 2}, before))
+    assert "order" not in story.promises_broken()
+    story.history.insert(place, Told("a", story.scheduled, "accepted", {"task-t": 2}, before + 1))
+    assert "order" in story.promises_broken()
 
 
 def test_what_was_read_at_some_moment_may_be_of_any_since_the_one_that_was_asked_for(story: Story) -> None:

@@ -10,10 +10,10 @@ from dora_state.testing.history import Asked, Began, Followed, Read, Record, Rec
 
 TORN = b'{"record":"to'
 RECORDS: list[Record] = [
-    Asked("a", "1", "StartTask", {"task-t": 1}, "digest"),
+    Asked("a", "1", "StartTask", {"task-t": 1}, "digest", "ann"),
     Told("a", "1", "accepted", {"task-t": 2}, 7, 1.5),
     Began("f", 6),
-    Followed("f", 7, "id"),
+    Followed("f", 7, "id", "digest"),
     Read("r", {"task-t": 2}, as_of=7, min_position=3),
 ]
 
@@ -137,6 +137,21 @@ def test_who_could_write_only_in_part_goes_on_in_a_line_of_its_own(path: Path, m
                 write(RECORDS[1])
         write(RECORDS[1])
     assert read(path) == [*RECORDS, *RECORDS[:2]]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        (Told("a", "1", "accepted", at=float("nan")), "at: Input should be a valid number"),
+        (Told("a", "1", "accepted", position="7"), "position: Input should be a valid integer"),  # type: ignore[arg-type]
+        (Read("r", {"task-t": True}), "task-t: Input should be a valid integer"),
+    ],
+)
+def test_what_nobody_could_read_is_not_written(path: Path, spoilt: Record, says: str) -> None:
+    before = path.read_bytes()
+    with Recorder(path) as write, pytest.raises(ValueError, match=says):
+        write(RECORDS[0], spoilt)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("outcome", ["accepted", "unchanged", "refused", "invalid", "conflict", "failed"])
