@@ -87,7 +87,7 @@ async def test_who_goes_away_in_a_call_gets_no_others_answer(direct: DirectConne
 
 async def test_a_call_that_can_not_be_sent_or_is_refused_leaves_the_connection_good(direct: DirectConnection) -> None:
     assert await direct.execute("fast", (b"1",), _text) == "1"
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="str"):
         await direct.execute("fast", ("no bytes",), _text)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(Exception, match="division by zero"):
         await direct.execute("wrong", ((0).to_bytes(4),), len)
@@ -108,6 +108,18 @@ async def test_a_lost_connection_fails_its_call_and_the_next_one_makes_another(
             await lost
         assert await direct.execute("fast", (b"2",), _text) == "2"
         assert direct.generation == 2
+
+
+async def test_who_can_send_nothing_any_more_is_told_why_and_the_next_call_makes_another(
+    direct: DirectConnection,
+) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    assert direct._connection is not None
+    direct._connection.pgconn.finish()
+    with pytest.raises(LogUnavailable, match="connection is closed"):
+        await direct.execute("fast", (b"2",), _text)
+    assert direct.generation == 0
+    assert await direct.execute("fast", (b"3",), _text) == "3"
 
 
 async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import AppendRejected, LogImporting
 from domain.log import Cut
+from domain.snapshots import Stamp
 from infrastructure.database import Role
 from infrastructure.event_store import PostgresEventLog
 from infrastructure.pools import Pool
@@ -31,6 +32,13 @@ async def test_an_import_says_its_times_in_order_and_possibly_equal(log: Postgre
     assert await log.position_at(THEN) == 2
     assert [e.version async for e in log.read_stream("task-1", cut=Cut(at=THEN))] == [1, 2]
     assert [e.version async for e in log.read_stream("task-1", cut=Cut(at=times[2]))] == [1, 2, 3, 4]
+
+
+async def test_the_log_of_an_import_is_the_one_that_it_began_with_in_all_else(log: PostgresEventLog) -> None:
+    assert log._appender is not None
+    began_with = PostgresEventLog(log._connections, log._appender, stamps={"task": Stamp("shape", 7)})
+    importing = await began_with.begin_import(import_id := uuid4())
+    assert vars(importing) == vars(began_with) | {"_import_id": import_id}
 
 
 async def test_after_the_import_the_tenant_is_live_and_the_clock_tells_the_time(log: PostgresEventLog) -> None:

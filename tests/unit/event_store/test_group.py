@@ -107,6 +107,11 @@ def test_an_id_as_long_as_may_be_and_dashes_within_are_fine() -> None:
     assert list(made_of(command({longest: 0, "a-b-c": 0})).streams) == [longest, "a-b-c"]
 
 
+def test_of_what_is_there_already_an_id_is_not_looked_at_again() -> None:
+    """The log answers that it has no such stream."""
+    assert list(made_of(command({"no stream": 1})).streams) == ["no stream"]
+
+
 def test_an_event_has_a_type_a_claim_and_no_more_bytes_than_it_may_have() -> None:
     def with_event(**said: Any) -> CommandAppend:
         return CommandAppend(uuid4(), {"a-1": 0}, (replace(event("a-1"), **said),), b"")
@@ -126,10 +131,11 @@ def test_an_event_has_a_type_a_claim_and_no_more_bytes_than_it_may_have() -> Non
 @pytest.mark.parametrize("import_id", [None, uuid4()])
 def test_an_import_says_when_of_each_and_nobody_else_does(import_id: UUID | None) -> None:
     mixed = [writes("a-1"), writes("a-2", at=AT)]
+    says = r"^An import says recorded_at for each command, and nobody else does[.]$"
     for group in (mixed, [mixed[0 if import_id else 1]]):
-        with pytest.raises(AppendRejected, match="An import says recorded_at for each command, and nobody else"):
+        with pytest.raises(AppendRejected, match=says):
             made_of(*group).packed(import_id)
-        with pytest.raises(AppendRejected, match="An import says recorded_at"):
+        with pytest.raises(AppendRejected, match=says):
             made_of(*group).arguments(import_id)
 
 
