@@ -68,6 +68,8 @@ PROJECTOR = (
     *(f"infrastructure/{name}.py" for name in ("read_model_writer", "derived", "leading")),
 )
 
+CHECKER = ("checker", "claims", "contents", "history", "onlookers", "recorded")
+
 PARTS = (
     Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),
     Part(
@@ -99,6 +101,11 @@ PARTS = (
             *(f"tests/integration/test_{name}.py" for name in ("groups", "locks_within", "log_model")),
             "tests/integration/test_log_concurrency.py",
         ),
+    ),
+    Part(
+        "checker",
+        tuple(f"dora_state/testing/{name}.py" for name in CHECKER),
+        ("tests/unit/testing", "tests/property/testing"),
     ),
     Part(
         "projector",
