@@ -122,6 +122,17 @@ async def test_who_can_send_nothing_any_more_is_told_why_and_the_next_call_makes
     assert await direct.execute("fast", (b"3",), _text) == "3"
 
 
+async def test_who_can_not_send_the_rest_is_told_why(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    answer = direct.execute("fast", (MUCH,), _text)
+    assert direct._connection is not None
+    direct._connection.pgconn.finish()
+    direct._flush()
+    with pytest.raises(LogUnavailable, match="connection is closed"):
+        await answer
+    assert direct.generation == 0
+
+
 async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None:
     assert await direct.execute("fast", (b"1",), _text) == "1"
     under_way = direct.execute("slow", (), len)
@@ -146,8 +157,11 @@ async def test_what_moves_is_heard_of_before_its_answer_is_whole(direct: DirectC
     wait = direct._call._wait
     assert wait is not None
     begun = wait.since
+    direct._flush()
+    sent = wait.since
+    assert sent > begun
     assert len(await answer) == len(MUCH)
-    assert wait.since > begun
+    assert wait.since > sent
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
