@@ -1,7 +1,13 @@
 """What must hold between the aggregates after every command, whatever commands arrived in whatever order."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from domain.folding import FOLDER
+from domain.log import RecordedEvent
 from domain.workflow import WORKFLOW
 from dora_state.testing.invariants import broken
+from dora_state.testing.moves import forbidden
 from tests.support.command_world import World
 
 
@@ -17,3 +23,11 @@ def check_world(world: World) -> None:
         if world.shared and there and loaded.version < there.version:
             continue  # it will hear of that when it next writes
         assert (loaded.version, loaded.state) == ((there.version, there.state) if there else (0, None)), stream_id
+
+
+def check_moves(log: Iterable[RecordedEvent]) -> None:
+    """What was there before each event of a whole log allowed it."""
+    states: dict[str, Any] = {}
+    for event in log:
+        assert list(forbidden(states, event)) == [], event.position
+        states[event.stream_id] = FOLDER.step(event, states.get(event.stream_id))[1]
