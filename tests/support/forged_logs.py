@@ -1,10 +1,10 @@
-"""Forgeries of a story's log, as in forgeries.py."""
+"""Forgeries of a story's log, as in forgeries.py, with those of forged_moves.py."""
 
 from datetime import timedelta
 
 from domain.pool import ResourcesReserved
 from tests.support.command_world import BEGINNING
-from tests.support.forged_moves import POOL_CREATED
+from tests.support.forged_moves import OF_MOVES, POOL_CREATED
 from tests.support.forging import (
     append_again,
     begin_within_a_command,
@@ -21,6 +21,7 @@ from tests.support.told_story import Forgery
 TOO_MUCH = ("pool-p", ResourcesReserved(at=BEGINNING, reservation_id="r", resources={"cpu": "3"}))
 
 OF_THE_LOG: dict[str, Forgery] = {
+    **OF_MOVES,
     "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
     "a command is there twice": ("twice", "is at position .* and again at", append_again),
     "an event is there twice": (

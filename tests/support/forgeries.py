@@ -1,11 +1,10 @@
-"""Forgeries of a story: of its log (forged_logs.py, forged_moves.py), and here of what others wrote down."""
+"""Forgeries of a story: of its log (forged_logs.py), and here of what clients, followers and readers wrote down."""
 
 from dataclasses import replace
 from uuid import UUID
 
 from dora_state.testing.history import Asked, Began, Followed, Read, Told
 from tests.support.forged_logs import OF_THE_LOG
-from tests.support.forged_moves import OF_MOVES
 from tests.support.forging import (
     NEVER,
     accept_another_type,
@@ -26,9 +25,7 @@ from tests.support.forging import (
 )
 from tests.support.told_story import Forgery
 
-FORGERIES: dict[str, Forgery] = {
-    **OF_THE_LOG,
-    **OF_MOVES,
+FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
     "an answer names another position": (
         "lost",
         "was told 1 and .*, and the log has",
