@@ -16,6 +16,7 @@ from dora_state.testing.claims import Claims
 from dora_state.testing.contents import content
 from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 from dora_state.testing.invariants import broken
+from dora_state.testing.moves import forbidden
 from dora_state.testing.onlookers import Followers, read
 from dora_state.testing.promises import PROMISES, Fault
 from dora_state.testing.recorded import Recorded
@@ -63,6 +64,8 @@ class Checker:
             self.counts.events += 1
             for fault in self._recorded.add(event):
                 yield fault
+            for says in forbidden(states, event):
+                yield Fault("moves", f"At position {event.position}, {says}")
             try:
                 states[event.stream_id] = FOLDER.step(event, states.get(event.stream_id))[1]
             except CorruptLog as error:

@@ -17,6 +17,7 @@ PROMISES: Mapping[str, str] = {
     "followers": "Every follower saw every event as it is, once, in order.",
     "reads": "What was read was so, all at one moment.",
     "own_writes": "A read that asked for a position includes it.",
+    "moves": "What was there before an event allowed it.",
     "invariants": "What must hold between aggregates holds after every command.",
 }
 

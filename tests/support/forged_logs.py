@@ -1,11 +1,15 @@
-"""Forgeries of a story's log, as in forgeries.py."""
+"""Forgeries of a story's log, as in forgeries.py, with those of forged_moves.py."""
 
 from datetime import timedelta
 
+from domain.pool import ResourcesReserved
+from tests.support.command_world import BEGINNING
+from tests.support.forged_moves import OF_MOVES, POOL_CREATED
 from tests.support.forging import (
     append_again,
     begin_within_a_command,
     drop_last_command,
+    insert,
     of_another_command,
     record_in_anothers_name,
     say,
@@ -14,7 +18,10 @@ from tests.support.forging import (
 )
 from tests.support.told_story import Forgery
 
+TOO_MUCH = ("pool-p", ResourcesReserved(at=BEGINNING, reservation_id="r", resources={"cpu": "3"}))
+
 OF_THE_LOG: dict[str, Forgery] = {
+    **OF_MOVES,
     "an acknowledged command is gone": ("lost", r"\(StartTask\) was accepted and is not in the log", drop_last_command),
     "a command is there twice": ("twice", "is at position .* and again at", append_again),
     "an event is there twice": (
@@ -104,6 +111,21 @@ OF_THE_LOG: dict[str, Forgery] = {
         "invariants",
         r"After position 3, task-t: it requires \['u'\], of which its workflow knows nothing",
         lambda story: say(story, 2, requires=["u"]),
+    ),
+    "an agent has a task without the capability for it": (
+        "invariants",
+        "task-t: its agent can't do it",
+        lambda story: say(story, 1, capabilities=["read"]),
+    ),
+    "an agent has more tasks than slots": (
+        "invariants",
+        "agent-agent: 1 of 0 slots are taken",
+        lambda story: say(story, 4, max_concurrent_tasks=0),
+    ),
+    "a pool lends more than it has": (
+        "invariants",
+        "pool-p: 3 of cpu is beyond the limit",
+        lambda story: insert(story, None, POOL_CREATED, TOO_MUCH),
     ),
     "an event that fits nothing": (
         "invariants",

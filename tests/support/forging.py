@@ -1,10 +1,14 @@
 """How a story is forged, where that takes more than a line."""
 
 import dataclasses
+from collections import Counter
+from datetime import timedelta
 from uuid import uuid4
 
 import orjson
 
+from domain.aggregate import Event
+from domain.all_events import CATALOGUE
 from dora_state.testing.history import Asked, Followed, Read, Record, Told
 from tests.support.told_story import Story
 
@@ -78,6 +82,33 @@ def start_again(story: Story) -> None:
     place = story.log.index(started)
     data = next(event.data for event in story.log if event.type == "TaskScheduled")
     story.change(place, type="TaskScheduled", data=data)
+
+
+def insert(story: Story, before: str | None, *told: tuple[str, Event]) -> None:
+    """Commands of one event each, as if nothing had been decided: before the command of a type, or at the end."""
+    place = next(
+        (place for place, one in enumerate(story.log) if orjson.loads(one.metadata)["command_type"] == before),
+        len(story.log),
+    )
+    story.log[place:place] = [
+        dataclasses.replace(
+            story.log[0],
+            event_id=uuid4(),
+            stream_id=stream_id,
+            type=event.type,
+            schema_version=event.schema_version,
+            data=CATALOGUE.encode(event),
+            metadata=orjson.dumps({"command_id": str(uuid4()), "command_type": "Forged"}),
+            following=0,
+        )
+        for stream_id, event in told
+    ]
+    versions: Counter[str] = Counter()
+    at = story.log[0].recorded_at
+    for place, one in enumerate(story.log):
+        versions[one.stream_id] += 1
+        story.change(place, position=place + 1, version=versions[one.stream_id], recorded_at=at)
+        at += timedelta(0) if one.following else timedelta(microseconds=1)
 
 
 def say(story: Story, place: int, **said: object) -> None:

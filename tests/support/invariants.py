@@ -1,8 +1,16 @@
 """What must hold between the aggregates after every command, whatever commands arrived in whatever order."""
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from domain.folding import FOLDER
+from domain.log import RecordedEvent
+from domain.system import SYSTEM, LogImportBegun
 from domain.workflow import WORKFLOW
 from dora_state.testing.invariants import broken
-from tests.support.command_world import World
+from dora_state.testing.moves import forbidden
+from tests.support.command_world import BEGINNING, World
 
 
 def check_world(world: World) -> None:
@@ -17,3 +25,17 @@ def check_world(world: World) -> None:
         if world.shared and there and loaded.version < there.version:
             continue  # it will hear of that when it next writes
         assert (loaded.version, loaded.state) == ((there.version, there.state) if there else (0, None)), stream_id
+
+
+IMPORTING: Mapping[str, Any] = {
+    "system-platform": SYSTEM.fold([LogImportBegun(at=BEGINNING, file_name="x", sha256="x", imported_at=BEGINNING)])
+}
+"""An import that goes on."""
+
+
+def check_moves(log: Iterable[RecordedEvent], begin: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """What was there before each event of a whole log allowed it."""
+    states = dict(begin)
+    for event in log:
+        assert list(forbidden(states, event)) == [], event.position
+        states[event.stream_id] = FOLDER.step(event, states.get(event.stream_id))[1]

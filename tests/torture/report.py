@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dora_state.testing.checker import Counts, Fault
 from tests.torture.errands import NAMES
 from tests.torture.faults import Happened
+from tests.torture.upkeep import TYPES
 from tests.torture.watch import Recovery, Span
 
 LOST, TWICE, OUT_OF_ORDER = ("lost",), ("twice", "invented"), ("positions", "versions", "times", "divided", "followers")
@@ -27,7 +28,8 @@ class Report:
     counts: Counts
     counted: int
     """How far clients counted that took turns by a lock."""
-    rollbacks: int
+    accepted: Counter[str]
+    """Commands of clients that are in the log, by their types."""
     months: int
     """In which events were recorded."""
     found: Sequence[Fault]
@@ -67,6 +69,8 @@ class Report:
             told.append("Nobody followed the log.")
         if not self.counts.own_reads:
             told.append("Nobody read what it had written.")
+        if never := sorted(TYPES - self.accepted.keys()):
+            told.append(f"Never accepted: {', '.join(never)}.")
         if self.months < 2:
             told.append("The log did not come to a new month.")
         if left := [name for name in NAMES if name not in self.in_peace]:
@@ -93,7 +97,8 @@ class Report:
             f" {self.counts.own_reads} of them for what was just written;"
             f" under a lock clients counted to {self.counted}."
         )
-        yield f"{self.rollbacks} workflows were rolled back, and the log came through {self.months} months."
+        accepted = ", ".join(f"{count} {type}" for type, count in self.accepted.most_common())
+        yield f"Accepted were {accepted or 'none'}; the log came through {self.months} months."
         done = ", ".join(f"{name} {_times(count)} ({code})" for (name, code), count in sorted(self.errands.items()))
         yield f"Errands, with how they ended: {done or 'none did'}; {len(self.in_peace)} were done in the end."
         begun = ", ".join(f"{name} {count}" for name, count in sorted(self.begun.items()))

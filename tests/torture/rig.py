@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import LiteralString
 
+import orjson
 import psycopg
 
 from domain.errors import LogError
@@ -71,7 +72,11 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             found: list[Fault] = await checker.check(whole_log(manager), read_history(histories))
             counted, miscounts = await miscounted(whole_log(manager))
             found += [Fault("locks", says) for says in miscounts]
-            recorded = [(event.type, f"{event.recorded_at:%Y-%m}") async for event in whole_log(manager)]
+            recorded = [
+                (orjson.loads(event.metadata), f"{event.recorded_at:%Y-%m}")
+                async for event in whole_log(manager)
+                if event.following == 0
+            ]
         checked = checked or await asyncio.to_thread(_replay, stage)
         return Report(
             seed=seed,
@@ -80,7 +85,7 @@ async def torture(seconds: float, seed: int, *, only: Sequence[str] | None = Non
             skipped=faults.skipped,
             counts=checker.counts,
             counted=counted,
-            rollbacks=sum(type == "WorkflowRolledBack" for type, _ in recorded),
+            accepted=Counter(about["command_type"] for about, _ in recorded if about["actor"] not in SYSTEM),
             months=len({month for _, month in recorded}),
             found=found,
             writes=watch.writes,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-AGENTS = ("agent-1", "agent-2", "agent-3")
-POOL = "pool-1"
+AGENTS, SLOTS = ("agent-1", "agent-2", "agent-3"), 50
+POOL, CPU = "pool-1", 60
 TASKS = 4
 ENDS: dict[str, dict[str, Any]] = {
     "CompleteTask": {},
@@ -18,20 +18,30 @@ ENDS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command; `stream_id` is what it is about, `stale` whether it is to name a version that is not current."""
+    """A command; `stream_id` is what it is about, `stale` whether it is to name a version that is not current.
+
+    One that is `blind` names none: it is about what others change as well, and is to come through.
+    """
 
     type: str
     data: dict[str, Any]
     stream_id: str
     stale: bool = False
+    blind: bool = False
+    command_id: str | None = None
+    """Where another step has to know it."""
 
 
 def opening() -> Iterator[Step]:
     """What all share; whoever comes later is refused, which does no harm."""
     for agent_id in AGENTS:
-        about = {"agent_id": agent_id, "agent_type": "tormented", "max_concurrent_tasks": 50, "state": "healthy"}
-        yield Step("RegisterAgent", about, f"agent-{agent_id}")
-    yield Step("CreatePool", {"pool_id": POOL, "total": {"cpu": "60"}}, f"pool-{POOL}")
+        yield registration(agent_id)
+    yield Step("CreatePool", {"pool_id": POOL, "total": {"cpu": str(CPU)}}, f"pool-{POOL}")
+
+
+def registration(agent_id: str) -> Step:
+    about = {"agent_id": agent_id, "agent_type": "tormented", "max_concurrent_tasks": SLOTS, "state": "healthy"}
+    return Step("RegisterAgent", about, f"agent-{agent_id}", blind=True)
 
 
 def life(chance: random.Random, workflow_id: str) -> Iterator[Step]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from dora_state.settings import load_settings
 from dora_state.state_manager import open_state_manager
 from dora_state.testing.history import FOR_GOOD, Asked, Recorder, Told
 from tests.torture.story import Step, life, opening
+from tests.torture.upkeep import disturbed, in_turns, one_of_each
 
 PATIENCE = 10.0
 """Seconds after which a writer that got no answer asks again, with the same id."""
@@ -108,9 +110,10 @@ class Writer:
         self._way = way
         self._record = record
         self._chance = chance
+        self._upkeep = in_turns(chance)
 
     async def write(self, stop: asyncio.Event) -> None:
-        for step in opening():
+        for step in chain(opening(), one_of_each(self._chance)):
             await self._do(step, {})
         async with asyncio.TaskGroup() as lanes:
             for _ in range(LANES):
@@ -119,12 +122,14 @@ class Writer:
     async def _live(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             versions: dict[str, int] = {}
-            for step in life(self._chance, f"{self._name}-{uuid4().hex[:12]}"):
+            workflow_id = f"{self._name}-{uuid4().hex[:12]}"
+            steps = life(self._chance, workflow_id)
+            for step in disturbed(self._chance, workflow_id, steps, next(self._upkeep)):
                 await self._do(step, versions)
 
     async def _do(self, step: Step, versions: dict[str, int]) -> None:
         """`versions` are those that answers told, and come to know of this one."""
-        command_id, expected = str(uuid4()), self._expected(step, versions)
+        command_id, expected = step.command_id or str(uuid4()), self._expected(step, versions)
         submission: dict[str, Any] = {
             "command_id": command_id,
             "type": step.type,
@@ -145,7 +150,7 @@ class Writer:
 
     def _expected(self, step: Step, versions: dict[str, int]) -> int | None:
         known = versions.get(step.stream_id)
-        if known is None or self._chance.random() < 0.5:
+        if known is None or step.blind or self._chance.random() < 0.5:
             return None
         return known - 1 if step.stale and known > 1 else known
 

@@ -28,7 +28,7 @@ from tests.support.command_world import (
 )
 from tests.support.exported import check_exports, check_round_trip
 from tests.support.former_release import check_upcasts
-from tests.support.invariants import check_world
+from tests.support.invariants import check_moves, check_world
 from tests.support.time_travel import check_past
 
 AGENTS = {"a1": ("read", "write"), "a2": ("read",)}
@@ -284,6 +284,7 @@ class Commands(Purposes):
 
     def teardown(self) -> None:
         """All of the past takes twice as long as to come there, so not each life is looked back at."""
+        check_moves(self.world.log.events)
         if self.looked_back_at:
             at_once(check_past(self.world.log, spacing=3))
             at_once(check_upcasts(self.world.log))

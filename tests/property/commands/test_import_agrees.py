@@ -13,7 +13,7 @@ from commands.messages.importing import ImportEvent, NewAgent, NewWorkflow
 from commands.xes_mapping import XesMapping, name_for_nobody
 from tests.oracle.raw_xes import NO_RESOURCE, RawEvent, RawLog, state_at
 from tests.support.command_world import BEGINNING, World
-from tests.support.invariants import check_world
+from tests.support.invariants import check_moves, check_world
 
 RESOURCES = st.sampled_from(["anna", "ben", "no-resource", None])
 TRANSITIONS = st.sampled_from(
@@ -132,3 +132,4 @@ def test_every_invariant_holds_for_what_was_imported(log: list[Logged]) -> None:
     world = World()
     run_import(world, log)
     check_world(world)
+    check_moves(world.log.events)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.torture.__main__ import main
 from tests.torture.errands import NAMES
 from tests.torture.faults import Happened
 from tests.torture.report import Report
+from tests.torture.upkeep import TYPES
 from tests.torture.watch import Recovery, Span
 
 
@@ -23,6 +24,7 @@ def _report(
     own_reads: int = 1,
     months: int = 2,
     in_peace: Sequence[str] = NAMES,
+    accepted: Iterable[str] = TYPES,
 ) -> Report:
     return Report(
         seed=1,
@@ -31,7 +33,7 @@ def _report(
         skipped=Counter({"fill the disk": 2}),
         counts=Counts(followed=followed, own_reads=own_reads),
         counted=0,
-        rollbacks=0,
+        accepted=Counter(accepted),
         months=months,
         found=[],
         writes=writes,
@@ -122,6 +124,7 @@ def test_a_run_that_tried_nothing_is_not_good() -> None:
         (_report(Recovery(), KILLED, followed=0), "Nobody followed the log."),
         (_report(Recovery(), KILLED, own_reads=0), "Nobody read what it had written."),
         (_report(Recovery(), KILLED, months=1), "The log did not come to a new month."),
+        (_report(Recovery(), KILLED, accepted=TYPES - {"Reserve", "Release"}), "Never accepted: Release, Reserve."),
         (_report(Recovery(), KILLED, in_peace=NAMES[2:]), "With nothing broken any more, not done: rebuild, export."),
     ):
         assert not report.is_good
