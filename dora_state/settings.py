@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -10,6 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import InvalidInput
 from dora_state.secret_files import from_files
+from infrastructure.hosts import can_be_host
+
+LONGEST_SECONDS = 31 * 86_400
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _default_home() -> Path:
@@ -17,14 +22,12 @@ def _default_home() -> Path:
     return Path(data_home) / "dora-state"
 
 
-def _is_redis_url(text: str) -> bool:
-    from redis.asyncio.connection import parse_url  # here, as it takes a while to import
-
+def _is_http_url(text: str) -> bool:
     try:
-        parse_url(text)
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and can_be_host(unquote(parts.hostname or "")) and parts.port != 0
     except ValueError:
         return False
-    return True
 
 
 class Settings(BaseSettings):
@@ -37,7 +40,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     read_database_url: SecretStr | None = None
     """A streaming replica, to which questions go while it keeps up."""
-    read_lag: Annotated[float, Field(gt=0, le=60)] = 5.0
+    read_lag: Annotated[Number, Field(gt=0, le=60)] = 5.0
     """Seconds that the replica may be behind; if it is further, questions go to the primary."""
     redis_url: SecretStr | None = None
     broker_url: SecretStr | None = None
@@ -47,21 +50,21 @@ class Settings(BaseSettings):
     redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     redis_cluster: bool = False
     """Whether the Redis URL names a node of a Redis Cluster."""
-    near_bytes: Annotated[int, Field(ge=0)] = 64 * 2**20
+    near_bytes: Annotated[int, Field(ge=0, le=2**40)] = 64 * 2**20
     """Memory for the documents that a process keeps for `cached` reads; 0 keeps none."""
-    queue_size: Annotated[int, Field(ge=1)] = 10_000
+    queue_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Commands that may wait; one more is told to try later."""
     group_size: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Commands at most in one append."""
-    cache_size: Annotated[int, Field(ge=1)] = 20_000
+    cache_size: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
     """Aggregates kept in memory by the command side, and as many by the projector."""
-    heartbeat_timeout: Annotated[float, Field(gt=0)] = 60.0
+    heartbeat_timeout: Annotated[Number, Field(gt=0, le=LONGEST_SECONDS)] = 60.0
     """Seconds without a heartbeat after which the worker marks an agent offline."""
     rebuild: Literal["ask", "auto"] = "ask"
     """What a worker does about a projection that an earlier release wrote in another way: say so, or rebuild it."""
     time_zone: str = "UTC"
     """Where "today" begins."""
-    worker_interval: Annotated[float, Field(gt=0)] = 1.0
+    worker_interval: Annotated[Number, Field(ge=0.01, le=3_600)] = 1.0
     """Seconds between two looks of the workers for what time asks for."""
     log: Literal["json", "text"] = "text"
     """How a worker or a server logs: a JSON object a line, or sentences for people."""
@@ -69,7 +72,7 @@ class Settings(BaseSettings):
     """What it logs at least; by default `info` in JSON and `warning` in sentences."""
     traces_url: SecretStr | None = None
     """A collector of traces that speaks OTLP over HTTP; without one, no traces are sent."""
-    traces_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    traces_sample: Annotated[Number, Field(ge=0, le=1)] = 1.0
     """The share of traces that are sent, of those that begin here."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Where a process serves its metrics for Prometheus, and whether it is ready; by default it serves none."""
@@ -78,13 +81,13 @@ class Settings(BaseSettings):
 
     http_cors: str = ""
     """Origins, divided by commas, whose pages may ask the HTTP server from within a browser; none by default."""
-    http_rate: Annotated[float, Field(ge=0)] = 50_000.0
+    http_rate: Annotated[Number, Field(ge=0, le=1_000_000_000)] = 50_000.0
     """Requests a second of one caller, each command of an array counted; 0 sets no limit."""
     http_body_bytes: Annotated[int, Field(ge=1_024, le=64 * 2**20)] = 2 * 2**20
     """What the body of a request may have."""
     http_streams: Annotated[int, Field(ge=0, le=100_000)] = 2_000
     """Streams of events that may be open at once."""
-    http_resume: Annotated[float, Field(ge=0, le=31 * 86_400)] = 3_600.0
+    http_resume: Annotated[Number, Field(ge=0, le=LONGEST_SECONDS)] = 3_600.0
     """How many seconds back a stream of events may begin for whoever may not look at the past."""
     oidc_issuer: str | None = None
     """Whose tokens are taken, as they name it; none without."""
@@ -94,7 +97,7 @@ class Settings(BaseSettings):
     """Where the issuer's keys are; by default where it says so itself."""
     oidc_role_claim: Annotated[str, Field(min_length=1)] = "roles"
     oidc_tenant_claim: Annotated[str, Field(min_length=1)] = "tenant"
-    oidc_clock_skew: Annotated[float, Field(ge=0, le=300)] = 30.0
+    oidc_clock_skew: Annotated[Number, Field(ge=0, le=300)] = 30.0
     """Seconds that the issuer's clock may differ from ours."""
 
     @field_validator("home", mode="before")
@@ -104,17 +107,25 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url", "broker_url")
     @classmethod
-    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        text = value.get_secret_value() if value is not None else ""
-        if text and not _is_redis_url(text):
-            raise ValueError("is no Redis URL; write it like redis://host:6379/0 or unix:///path/to/socket")
+    def _known_to_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (text := value.get_secret_value()):
+            from infrastructure.redis_url import require_redis_url  # here, as it takes a while to import
+
+            require_redis_url(text)
+        return value
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _can_be_host(cls, value: str) -> str:
+        if not can_be_host(value):
+            raise ValueError("is no name or address of a host; write it like 127.0.0.1 or 0.0.0.0")
         return value
 
     @field_validator("traces_url")
     @classmethod
     def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value() if value is not None else ""
-        if text and not text.startswith(("http://", "https://")):
+        if text and not _is_http_url(text):
             raise ValueError("is no address of HTTP; write it like http://collector:4318/v1/traces")
         return value
 
@@ -171,6 +182,13 @@ class Settings(BaseSettings):
         url = self.redis_url.get_secret_value() if self.redis_url is not None else ""
         if self.redis_cluster and not url.startswith(("redis://", "rediss://")):
             raise ValueError("DORA_STATE_REDIS_CLUSTER needs a Redis URL with the host of one of its nodes; set both")
+        if self.redis_cluster:
+            from infrastructure.redis_url import require_redis_url  # here, as it takes a while to import
+
+            try:
+                require_redis_url(url, cluster=True)
+            except ValueError as error:
+                raise ValueError(f"DORA_STATE_REDIS_URL, with DORA_STATE_REDIS_CLUSTER: {error}") from None
         return self
 
 

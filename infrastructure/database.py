@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import InvalidInput, LogError, LogUnavailable
 from infrastructure import sql
+from infrastructure.postgres_options import wrong_option
 from infrastructure.silence import WatchedConnection
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -72,6 +73,8 @@ def url_parts(database_url: str, name: str = "DORA_STATE_DATABASE_URL") -> dict[
             f"{name} is no PostgreSQL URL: write it like postgresql://user:password@host:5432/database,"
             " with special characters percent-encoded."
         )
+    if (wrong := wrong_option(parts)) is not None:
+        raise InvalidInput(f"{name}: {wrong}; correct it and start again.")
     return parts
 
 

@@ -8,6 +8,7 @@ import orjson
 import urllib3
 
 from domain.errors import DoraStateError
+from infrastructure.hosts import can_be_host
 
 SECONDS_TO_ANSWER = 5.0
 MOST_BYTES = 512 * 1024
@@ -57,7 +58,7 @@ def is_trusted_url(url: str) -> bool:
         parts = urllib3.util.parse_url(url)
     except urllib3.exceptions.LocationParseError:
         return False
-    if not parts.host or parts.auth is not None or parts.fragment is not None:
+    if not can_be_host(parts.host or "") or parts.auth is not None or parts.fragment is not None:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.host in ("localhost", "127.0.0.1", "[::1]"))
 

@@ -178,8 +178,9 @@ class _Elements:
         self._escaped = self._in_string and skip_until > len(chunk)
 
     def finish(self) -> Iterator[Piece]:
-        yield from self._collected.pieces()
-        if self.rest is None:
+        last = tuple(self._collected.pieces())
+        yield from last
+        if self.rest is None and not any(piece.problem for piece in last):
             yield Piece(self.line, b"", "The array has no end: the input seems to be cut off here.")
 
     def _take(self, some: bytes) -> None:

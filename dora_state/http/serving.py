@@ -23,6 +23,7 @@ from dora_state.settings import Settings
 from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.watching.requests import WatchedRequests
 from dora_state.watching.serving import metrics_served
+from infrastructure.hosts import can_be_host
 
 GRACE_SECONDS = 30
 """How long answers under way may still take once the server is to leave."""
@@ -43,6 +44,7 @@ async def serve(settings: Settings, host: str, port: int, stop: asyncio.Event, s
 
     Raises InvalidInput where it must not or can't listen there, LogUnavailable where there is no database.
     """
+    require_host(host)
     cors = origins(settings.http_cors)
     async with (
         open_state_manager(settings, say=say, warm=True) as manager,
@@ -108,13 +110,23 @@ def _config(server: Server, cors: tuple[str, ...]) -> uvicorn.Config:
     )
 
 
+def require_host(host: str) -> None:
+    """Raises InvalidInput for what can be no name or address, before anything is started."""
+    if not can_be_host(host):
+        raise InvalidInput(
+            "--host takes a name or an address of this machine, like 127.0.0.1 or 0.0.0.0; what was given can be none.",
+            host=host,
+        )
+
+
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket at an address; port 0 is one that is free. Raises InvalidInput."""
+    require_host(host)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidInput(
             f"The server can't listen on {host}, port {port} ({reason}): free it, or choose another --host or --port.",

@@ -32,7 +32,7 @@ _LOOKS = tuple(
     )
 )
 
-_PASSWORDS = re.compile(r"\b(?:ssl)?password\s{0,9}=\s{0,9}('(?:[^'\\]|\\.)*'|[^\s&']+)")
+_PASSWORDS = re.compile(r"\b(?:ssl_?)?password\s{0,9}=\s{0,9}('(?:[^'\\]|\\.)*'|[^\s&']+)")
 """Those that are said by name, as libpq and redis-py take them."""
 
 

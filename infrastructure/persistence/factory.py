@@ -112,7 +112,7 @@ def _tenant(env: Environment) -> str:
 
 
 def _pool_size(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 1000):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 1000):
         raise InfrastructureFactoryError(f"DORA_STATE_POOL_SIZE is {text!r}: use a number from 1 to 1000.")
     return int(text)
 

@@ -18,6 +18,7 @@ from importlib.resources import files
 _WORKS_BESIDE = re.compile(rb"^-- Works beside releases from (\w+) on\.$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z0-9_.,+<> ]+")
 """Names, lists of them, and comparisons of columns with numbers."""
+_QUERY = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class Script:
 
 @cache
 def load(name: str) -> bytes:
-    """A query's text by its path under `queries/`, without the ending."""
+    """A query's text by its path under `queries/`, without the ending; ValueError for what could lead out of there."""
+    if not _QUERY.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a query")
     return files(__name__).joinpath("queries", f"{name}.sql").read_bytes()
 
 

@@ -70,6 +70,7 @@ def _opened() -> LogFactory:
         ({"DORA_STATE_TENANT": "No-Tenant"}, "'No-Tenant_case' is no name for a tenant"),
         ({"DORA_STATE_TENANT": "x" * 46}, "is made of DORA_STATE_TENANT and the application's name"),
         ({"DORA_STATE_POOL_SIZE": "many"}, "DORA_STATE_POOL_SIZE is 'many': use a number"),
+        ({"DORA_STATE_POOL_SIZE": "9" * 5000}, "use a number from 1 to 1000"),
         ({"DORA_STATE_POOL_SIZE": "0"}, "DORA_STATE_POOL_SIZE is '0': use a number"),
         ({"APPLICATION_RECORDER_TOPIC": "builtins:int"}, "no subclass of LogApplicationRecorder"),
     ],

@@ -28,11 +28,31 @@ NASTY: list[Any] = [
     _nested(40, list), _nested(40, dict), _nested(400, list), _nested(400, dict), *TEXTS,
 ]  # fmt: skip
 """Some of them are good in some places."""
+NUMBERS = ["inf", "-inf", "nan", "1e300", "1e-300", "-0", "0.5", "60", "2678400", "2678401", "1_0", "٣", "0x10", "1e3"]
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
+
+
+def server_urls(schemes: list[str], parameters: list[str], values: list[str], secret: str) -> st.SearchStrategy[str]:
+    """URLs of servers, some of them good, with what holds a secret where it belongs and where it was not escaped."""
+    who = ["", f"u:{secret}@", f":{secret}@", f"u:%ff{secret}@", f"u:12/{secret}@", f"u:1#{secret}@", f"u:1?{secret}@"]
+    hosts = ["h", "h:1", "", "[::1]:1", "a..b", "a%00b", "x" * 64, "h:0", "h:99999999", "h:x", "[", "h1:1,h2:2"]
+    paths = ["/0", "", "/", "/15", "/db", "/1/2", "/-1", "/٣", "/%00", "/run/redis.sock", f"/{'a' * 200}"]
+    said = st.tuples(
+        st.sampled_from([*parameters, secret, ""]), st.sampled_from([*values, *NUMBERS, "", secret, "%ff"])
+    )
+    return st.builds(
+        lambda scheme, user, host, path, query: (
+            f"{scheme}://{user}{host}{path}"
+            + (f"?{'&'.join(f'{name}={value}' for name, value in query)}" if query else "")
+        ),
+        st.sampled_from(schemes),
+        *(st.just(words[0]) | st.sampled_from(words) for words in (who, hosts, paths)),
+        st.lists(said, max_size=2),
+    )
 
 
 def places(value: Any, within: Place = ()) -> Iterator[Place]:

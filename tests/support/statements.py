@@ -6,17 +6,23 @@ from importlib.resources import files
 
 SENDS = frozenset({"execute", "send_prepare"})
 """Methods that send SQL, by the name of each; without arguments, they are of something else (a pipeline of Redis)."""
-OTHERS = (
-    ".executemany(",
-    ".cursor(",
-    "= AsyncCursor(",
-    "as AsyncCursor",
-    ".exec_(",
-    ".exec_params(",
-    ".send_query(",
-    ".send_query_params(",
+OF_CURSORS = frozenset({"execute", "stream", "copy"})
+"""What a cursor is asked for where it is made; of anything else, `stream` and `copy` send no SQL."""
+NEVER = frozenset(
+    {
+        "callproc",
+        "cursor",
+        "exec_",
+        "exec_params",
+        "exec_prepared",
+        "executemany",
+        "send_query",
+        "send_query_params",
+    }
 )
-"""What sends SQL too, or gives what does, and is not looked into: nothing of ours uses it."""
+"""Calls that send SQL too, or give what does, and are not looked into: nothing of ours uses them."""
+TELLING = SENDS | NEVER - {"cursor"}
+"""Names that nothing else has; pages may have a `cursor`."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -36,13 +42,54 @@ class _Module:
         self._open: set[ast.AST] = set()
 
     def unexplained(self) -> Iterator[tuple[int, str]]:
-        for call in self._calls():
-            if isinstance(call.func, ast.Attribute) and _sends(call.func) and (call.args or call.keywords):
-                statement = (
-                    call.args[-1] if call.func.attr == "send_prepare" and call.args else next(iter(call.args), None)
-                )
-                if statement is None or not self._is_ours(statement):
-                    yield call.lineno, ast.unparse(call)
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call) and self._sends_unknown(node):
+                yield node.lineno, ast.unparse(node)
+            elif isinstance(node, ast.expr) and self._is_taken(node):
+                yield node.lineno, ast.unparse(self._parents[node])
+            elif isinstance(node, ast.alias | ast.Name | ast.arg) and _hides_sql(node, self._parents.get(node)):
+                yield node.lineno, ast.unparse(node)
+
+    def _sends_unknown(self, call: ast.Call) -> bool:
+        method = call.func
+        if not isinstance(method, ast.Attribute):
+            return False
+        if method.attr in NEVER or (method.attr == "prepare" and ast.unparse(method.value).endswith("pgconn")):
+            return True
+        if not _sends(method) or not (call.args or call.keywords):
+            return False
+        statement = call.args[-1] if method.attr == "send_prepare" and call.args else next(iter(call.args), None)
+        return statement is None or not self._is_ours(statement)
+
+    def _is_taken(self, node: ast.expr) -> bool:
+        """What sends is called where it stands: as a value, or by its name in a text, it could be called anywhere."""
+        parent = self._parents.get(node)
+        match node:
+            case ast.Attribute(attr=name) if name in TELLING:
+                return not self._is_called(node)
+            case ast.Constant(value=str(name)):
+                return name in TELLING
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name.endswith("Cursor"):
+                return not (isinstance(parent, ast.Attribute) and parent.attr in OF_CURSORS and self._is_called(parent))
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name.endswith("Cursor"):
+                return not self._is_called(node) and not self._is_annotation(node)
+        return False
+
+    def _is_called(self, node: ast.expr) -> bool:
+        parent = self._parents[node]
+        return isinstance(parent, ast.Call) and parent.func is node
+
+    def _is_annotation(self, node: ast.AST) -> bool:
+        while isinstance(parent := self._parents[node], ast.expr | ast.arg):
+            if isinstance(parent, ast.Call):
+                return False
+            if isinstance(parent, ast.arg):
+                return True
+            node = parent
+        return isinstance(parent, Function | ast.AnnAssign) and node in (
+            getattr(parent, "returns", None),
+            getattr(parent, "annotation", None),
+        )
 
     def _calls(self) -> Iterator[ast.Call]:
         return (node for node in ast.walk(self._tree) if isinstance(node, ast.Call))
@@ -62,8 +109,8 @@ class _Module:
             case ast.Constant(value=str(name)):
                 # The name of a file, which the direct connection loads by itself.
                 return files("infrastructure.sql").joinpath("queries", f"{name}.sql").is_file()
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="sql"), attr="load" | "named")):
-                return True
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="sql"), attr="load" | "named"), args=[name, *_]):
+                return self._is_file(name)
             case ast.Call(func=ast.Attribute(value=inner, attr="decode"), args=[]):
                 return self._is_ours(inner)
             case ast.Call(func=ast.Name(id="SQL"), args=[inner]):
@@ -78,6 +125,15 @@ class _Module:
                 return self._is_script(node, name)
             case ast.Name(id=name):
                 return self._is_ours_by_name(node, name)
+        return False
+
+    def _is_file(self, name: ast.expr) -> bool:
+        """A text, or one within a directory of ours: `load` finds nothing outside of it."""
+        match name:
+            case ast.JoinedStr(values=[ast.Constant(value=str(directory)), *_]) if directory.endswith("/"):
+                return files("infrastructure.sql").joinpath("queries", directory).is_dir()
+            case ast.Constant() | ast.IfExp() | ast.Name():
+                return self._is_ours(name)
         return False
 
     def _gives_ours(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -115,6 +171,8 @@ class _Module:
         if isinstance(function, ast.Lambda):
             return False
         is_method = isinstance(self._parents[function], ast.ClassDef)
+        if function.name in SENDS and place == is_method:
+            return True  # whoever calls it is looked into, in each module
         given = [
             _given(call, name, place - is_method)
             for call in self._calls()
@@ -134,9 +192,22 @@ class _Module:
 def _sends(method: ast.Attribute) -> bool:
     """Clients of HTTP have a `stream`, too."""
     match method:
-        case ast.Attribute(value=ast.Call(func=ast.Name(id="AsyncCursor")), attr="stream"):
-            return True
+        case ast.Attribute(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))) if name.endswith(
+            "Cursor"
+        ):
+            return method.attr in OF_CURSORS
     return method.attr in SENDS
+
+
+def _hides_sql(node: ast.alias | ast.Name | ast.arg, parent: ast.AST | None) -> bool:
+    """Something else by the name of the package that loads files."""
+    match node:
+        case ast.alias(name=name, asname=known_as):
+            is_ours = isinstance(parent, ast.ImportFrom) and parent.module == "infrastructure" and name == "sql"
+            return (known_as or name) == "sql" and not is_ours
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+            return name == "sql"
+    return False
 
 
 def _assigned(scope: Function, name: str) -> Iterator[ast.expr]:

@@ -170,6 +170,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
         ("postgresql://db/x?user=me&password=correct%20horse", "it said correct horse"),
         ("postgresql://db/x?user=me&password=correct%20horse", "it said correct%20horse"),
         ("unix:///run/redis.sock?password=correct+horse&db=0", "it said correct horse"),
+        ("rediss://cache:6379/0?ssl_password=correct%20horse", "it said correct horse"),
         ("host=db user=me password='correct horse' dbname=x", "it said correct horse"),
         ("host=db user=me password = correcthorse", "it said correcthorse"),
         ("correct horse", "it said correct horse"),

@@ -3,9 +3,12 @@
 import pytest
 
 from domain.errors import InvalidInput
-from dora_state.settings import load_settings
+from dora_state.settings import Settings, load_settings
 
 ISSUER = "https://login.bank.example/realms/agents"
+NUMBERS = sorted(
+    name for name, field in Settings.model_fields.items() if field.annotation in (int, float, int | None, float | None)
+)
 
 
 def test_an_issuer_and_an_audience_are_enough_for_tokens() -> None:
@@ -28,3 +31,29 @@ def test_settings_of_tokens_that_would_let_the_wrong_ones_in_are_refused(given: 
     with pytest.raises(InvalidInput) as refused:
         load_settings(**given)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "-1", "9" * 400])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_is_without_bounds(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DORA_STATE_{name.upper()}", value)
+    with pytest.raises(InvalidInput, match=f"DORA_STATE_{name.upper()}: .*correct it and start again"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("METRICS_HOST", "a..b"),
+        ("METRICS_HOST", "a" * 64),
+        ("METRICS_HOST", ""),
+        ("TRACES_URL", "http://a..b/v1/traces"),
+        ("TRACES_URL", "http://:4318"),
+        ("TRACES_URL", "http://h:99999999"),
+        ("OIDC_ISSUER", "https://a..b"),
+    ],
+)
+def test_a_host_that_can_not_be_asked_for_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DORA_STATE_{name}", value)
+    with pytest.raises(InvalidInput, match=f"DORA_STATE_{name}: is no .* write it like"):
+        load_settings()

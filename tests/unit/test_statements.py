@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure import sql
-from tests.support.statements import OTHERS, unexplained
+from tests.support.statements import unexplained
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -22,10 +22,6 @@ SQL = re.compile(
 def test_every_statement_that_is_sent_comes_from_a_file() -> None:
     found = {path: unexplained(path.read_text()) for path in SOURCES}
     assert {str(path.relative_to(REPOSITORY)): lines for path, lines in found.items() if lines} == {}
-
-
-def test_nothing_is_sent_in_a_way_that_is_not_looked_into() -> None:
-    assert [str(path) for path in SOURCES for way in OTHERS if way in path.read_text()] == []
 
 
 def test_no_sql_stands_in_python() -> None:
@@ -101,6 +97,70 @@ async def ask(connection, id):
 """
     assert len(unexplained(source.format(statement="f'SELECT {id}'"))) == 1
     assert unexplained(source.format(statement="sql.load('log_head')")) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "async with AsyncCursor(connection).copy(f'COPY {id} TO STDOUT') as rows: pass",
+        "await AsyncClientCursor(connection).stream(f'SELECT {id}')",
+        "await psycopg.AsyncRawCursor(connection).execute(f'SELECT {id}')",
+        "cursor = AsyncServerCursor(connection, name=id)",
+        "cursor: AsyncServerCursor = AsyncServerCursor(connection, name=id)",
+        "made = AsyncCursor",
+        "ask(AsyncCursor(connection))",
+        "run = connection.execute",
+        "await ask(connection.execute, id)",
+        "await getattr(connection, 'execute')(f'SELECT {id}')",
+        "run = methodcaller('executemany', id)",
+        "await connection.execute(query=f'SELECT {id}')",
+        "await connection.execute(*(id,))",
+        "await connection.executemany(id, [])",
+        "await connection.cursor().execute(sql.load('log_head'))",
+        "await connection.wait(generators.execute(id))",
+        "connection.pgconn.exec_prepared(id)",
+        "connection.pgconn.exec_(id)",
+        "connection.pgconn.send_query_params(id, [])",
+        "connection.pgconn.prepare(b'', id)",
+        "await connection.execute(sql.load(f'{id}'))",
+        "await connection.execute(sql.load(f'{id}/of'))",
+        "await connection.execute(sql.load('read_models/' + id))",
+        "await connection.execute(sql.load(id))",
+        "await connection.execute(sql.load(name=id))",
+        "await connection.execute(sql.load('no/such/file'))",
+        "await connection.execute(sql.load(f'no/such/{id}'))",
+        "await connection.execute(sql.named(id, schema='x'))",
+        "sql = Fake()",
+        "from psycopg import sql",
+        "import psycopg.sql as sql",
+        "run = lambda sql: connection.execute(sql.load('log_head'))",
+    ],
+)
+def test_what_sends_otherwise_or_could_is_found(statement: str) -> None:
+    assert unexplained(f"async def ask(connection, id):\n    {statement}\n") != []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "async with AsyncCursor(connection).copy(sql.load('log_head')) as rows: pass",
+        "await AsyncCursor(connection).stream(sql.load(f'read_models/{id}'))",
+        "async with connection.stream('GET', f'/{id}') as answer: pass",
+        "twin = connection.tasks.copy()",
+        "cursor: AsyncCursor[TupleRow] = await connection.execute(sql.load('log_head'))",
+        "from infrastructure import sql",
+        "async def rows(found: psycopg.AsyncCursor[TupleRow]) -> AsyncCursor: pass",
+        "pipeline.execute()",
+    ],
+)
+def test_what_sends_nothing_else_is_none_of_these(statement: str) -> None:
+    assert unexplained(f"async def ask(connection, id):\n    {statement}\n") == []
+
+
+def test_a_query_is_loaded_from_among_ours_only() -> None:
+    for name in ("../__init__", "../../x", "/etc/passwd", "a/../../b", "", "LOG_HEAD", "log_head\n", "log_head.sql"):
+        with pytest.raises(ValueError, match="no name of a query"):
+            sql.load(name)
 
 
 def test_a_caller_that_gives_something_else_is_found() -> None:

@@ -29,6 +29,13 @@ def test_no_key_is_made_for_ever_or_for_the_past(text: str) -> None:
         check_expiry(text, NOW)
 
 
+@pytest.mark.parametrize("text", ["0d", "000d", "3661d", "9999999d", "99999999999999d", f"{'9' * 5000}d"])
+def test_days_that_are_too_few_or_too_many_are_told_how_many_there_may_be(text: str) -> None:
+    with pytest.raises(InvalidInput, match=f"--expires takes 1d to 3660d, not {text}"):
+        check_expiry(text, NOW)
+    assert check_expiry("0003660d", NOW) == NOW + timedelta(days=LONGEST_DAYS)
+
+
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "n" * 256, "a\x1b[0m"])
 def test_a_name_can_be_seen(name: str) -> None:
     with pytest.raises(InvalidInput):

@@ -68,6 +68,12 @@ def test_an_array_without_end_is_told_after_what_it_has() -> None:
     assert pieces[2].line == 2
 
 
+def test_an_overlong_element_that_does_not_end_is_told_once() -> None:
+    (long,) = split(b"[" * (LONGEST + 2), 65_536)
+    assert long.problem is not None
+    assert f"{LONGEST + 1} bytes" in long.problem
+
+
 @pytest.mark.parametrize(("before", "after"), [(b"", b"\n" + ONE), (b"[", b",\n" + ONE + b"]")])
 def test_an_overlong_submission_is_told_with_its_size_and_not_kept(before: bytes, after: bytes) -> None:
     overlong = b'{"type": "' + b"x" * LONGEST + b'"}'
