@@ -1,10 +1,10 @@
-"""Forgeries of a story: of its log (forged_logs.py), and here of what clients, followers and readers wrote down."""
+"""Forgeries of a story: of its log (forged_logs.py), of what followers and readers wrote down (forged_onlookers.py),
+and here of what clients did.
+"""
 
-from dataclasses import replace
-from uuid import UUID
-
-from dora_state.testing.history import Asked, Began, Followed, Read, Told
+from dora_state.testing.history import Asked, Told
 from tests.support.forged_logs import OF_THE_LOG
+from tests.support.forged_onlookers import OF_ONLOOKERS
 from tests.support.forging import (
     NEVER,
     accept_another_type,
@@ -14,289 +14,172 @@ from tests.support.forging import (
     ask_for_nothing,
     ask_twice_and_tell_of_a_conflict,
     ask_twice_for_what_never_was,
-    cut_within_a_command,
-    follower_at,
-    let_go_within_a_command,
-    show_half_a_command,
-    swap,
     tell_all_that_it_is_invalid,
     tell_of_a_conflict,
     tell_that_what_was_accepted_is_invalid,
 )
 from tests.support.told_story import Forgery
 
-FORGERIES: dict[str, Forgery] = OF_THE_LOG | {
-    "an answer names another position": (
-        "lost",
-        "was told 1 and .*, and the log has",
-        lambda story: story.retell(story.done, position=1),
-    ),
-    "an answer names another version": (
-        "lost",
-        "was told .*'task-t': 9}, and the log has",
-        lambda story: story.retell(story.done, versions={"task-t": 9}),
-    ),
-    "two answers differ": (
-        "twice",
-        "answered in different ways: refused at None, refused at None, invalid at None",
-        lambda story: ask(story, Told("b", story.refused, "invalid")),
-    ),
-    "two that differ were answered by one id": (
-        "twice",
-        r"answered to different content \(CompleteTask and FailTask\)",
-        lambda story: ask(story, Asked("c", story.refused, "FailTask"), Told("c", story.refused, "refused")),
-    ),
-    "two of one type that differ were answered by one id": (
-        "twice",
-        r"answered to different content \(CompleteTask and CompleteTask\)",
-        lambda story: ask(
-            story,
-            Asked("c", story.refused, "CompleteTask", content="other outputs"),
-            Told("c", story.refused, "refused"),
+FORGERIES: dict[str, Forgery] = (
+    OF_THE_LOG
+    | OF_ONLOOKERS
+    | {
+        "an answer names another position": (
+            "lost",
+            "was told 1 and .*, and the log has",
+            lambda story: story.retell(story.done, position=1),
         ),
-    ),
-    "what was answered is in conflict later": (
-        "twice",
-        "answered conflict, and otherwise before",
-        lambda story: ask(
-            story, Asked("a", story.refused, "CompleteTask", NEVER), Told("a", story.refused, "conflict")
+        "an answer names another version": (
+            "lost",
+            "was told .*'task-t': 9}, and the log has",
+            lambda story: story.retell(story.done, versions={"task-t": 9}),
         ),
-    ),
-    "what was in conflict is answered without being asked again": (
-        "twice",
-        "answered conflict, and otherwise .* without being asked again",
-        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict"), Told("c", "x", "unchanged")),
-    ),
-    "a refused command is in the log": (
-        "invented",
-        "was answered refused, and is at",
-        lambda story: story.retell(story.done, outcome="refused"),
-    ),
-    "a command in conflict is in the log": (
-        "invented",
-        "was answered conflict, and is at .*, and nobody had asked again",
-        tell_of_a_conflict,
-    ),
-    "a command that was asked for twice, is in conflict and is in the log": (
-        "invented",
-        "was answered conflict, and is at .*, and nobody had asked again",
-        ask_twice_and_tell_of_a_conflict,
-    ),
-    "a command is in the log as one of another type": (
-        "invented",
-        "is a AssignTask at .*; asked was for CancelTask",
-        ask_for_another_type,
-    ),
-    "an answer is to one of another type than is in the log": (
-        "invented",
-        "was answered accepted as a CancelTask, and is a AssignTask",
-        accept_another_type,
-    ),
-    "an answer to what nobody asked": (
-        "invented",
-        "was answered, and nobody had asked",
-        lambda story: ask(story, Told("b", "x", "refused")),
-    ),
-    "all who asked are told that it is invalid": (
-        "invented",
-        "was answered invalid to all who asked for a AssignTask, and is at",
-        tell_all_that_it_is_invalid,
-    ),
-    "what was accepted is invalid for the same content": (
-        "twice",
-        "answered in different ways: accepted at .*, invalid at None",
-        tell_that_what_was_accepted_is_invalid,
-    ),
-    "a refusal has a position": (
-        "lost",
-        "was answered refused at 13 with {}, which has neither",
-        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "refused", {}, 13)),
-    ),
-    "what changed nothing has versions": (
-        "lost",
-        r"was answered unchanged at None with {'task-t': 4}, which has neither",
-        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "unchanged", {"task-t": 4})),
-    ),
-    "a command that nobody asked for": (
-        "invented",
-        "is in the log, and nobody had asked",
-        ask_for_nothing,
-    ),
-    "a reader saw half a command": ("divided", "which is within a command", cut_within_a_command),
-    "a reader was shown what is not there yet": (
-        "reads",
-        "was shown position 1000 of a log that ends at",
-        lambda story: story.history.append(Read("r", {}, as_of=1000)),
-    ),
-    "a reader was shown what is before the log": (
-        "reads",
-        "was shown position -1 of a log that ends at",
-        lambda story: story.history.append(Read("r", {}, as_of=-1)),
-    ),
-    "a reader who was not told of which moment saw half a command": (
-        "divided",
-        "which was so only from position 2 to 2, within a command",
-        show_half_a_command,
-    ),
-    "a follower was let go within a command": (
-        "divided",
-        "follower ended at position 11, which is within a command",
-        let_go_within_a_command,
-    ),
-    "a version that was not there was expected": (
-        "expected",
-        "expected task-t at 7, and was recorded at 2",
-        lambda story: story.ask_otherwise(story.done, NEVER),
-    ),
-    "a version of what was only read was expected, and was not there": (
-        "expected",
-        "expected agent-agent at 2, and was recorded at 1",
-        lambda story: story.ask_otherwise(story.scheduled, {"task-t": 1, "agent-agent": 2}),
-    ),
-    "one was refused that expected what never was": (
-        "expected",
-        r"answered refused, and expected {'task-t': 7}, which was not so from position",
-        lambda story: story.ask_otherwise(story.refused, NEVER),
-    ),
-    "one found nothing to do that expected what never was at one moment": (
-        "expected",
-        r"answered unchanged, and expected .*, which was not so from position",
-        lambda story: ask(
-            story,
-            Asked("c", "x", "StartTask", {"task-t": 1, "agent-agent": 2}),
-            Told("c", "x", "unchanged"),
+        "two answers differ": (
+            "twice",
+            "answered in different ways: refused at None, refused at None, invalid at None",
+            lambda story: ask(story, Told("b", story.refused, "invalid")),
         ),
-    ),
-    "one was refused that expected what its client knew to be past": (
-        "expected",
-        r"answered refused, and expected {'task-t': 1}, which was not so from position 13 on",
-        lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "refused")),
-    ),
-    "one found nothing to do that expected what its client knew to be past": (
-        "expected",
-        r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 on",
-        lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "unchanged")),
-    ),
-    "one is in conflict that named nothing": (
-        "expected",
-        "answered conflict, and named no version",
-        lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict")),
-    ),
-    "one is in conflict with what always was": (
-        "expected",
-        r"answered conflict, and {'agent-b': 0} was so from position 0 to the end",
-        lambda story: ask(story, Asked("c", "x", "StartTask", {"agent-b": 0}), Told("c", "x", "conflict")),
-    ),
-    "one is in conflict with what its client knew last": (
-        "expected",
-        r"answered conflict, and {'task-t': 4} was so from position 13 to the end",
-        lambda story: ask(story, Asked("a", "x", "CompleteTask", {"task-t": 4}), Told("a", "x", "conflict")),
-    ),
-    "one is recorded before what its client knew when it asked": (
-        "order",
-        "was asked for after its client was told of position 13, and is at",
-        ask_after_all_is_known,
-    ),
-    "one asked again for another version is answered, and neither was there": (
-        "expected",
-        "expected task-t at 8, and was recorded at 2",
-        ask_twice_for_what_never_was,
-    ),
-    "a follower missed an event": (
-        "followers",
-        "follower got position 5 after 3",
-        lambda story: story.history.remove(follower_at(story, 4)),
-    ),
-    "a follower got an event twice": (
-        "followers",
-        "follower got position 4 after",
-        lambda story: story.history.append(follower_at(story, 4)),
-    ),
-    "a follower got another event": (
-        "followers",
-        "follower got another event at 1 than the log has",
-        swap,
-    ),
-    "a follower got an event as it is not": (
-        "followers",
-        "f2 got another event at 13 than the log has",
-        lambda story: ask(story, Began("f2", 12), replace(follower_at(story, 13), follower="f2", content="0" * 16)),
-    ),
-    "a follower got what is not in the log": (
-        "followers",
-        "follower got another event at .* than the log has",
-        lambda story: story.history.append(Followed("follower", story.end + 1, str(UUID(int=0)))),
-    ),
-    "a follower stands still": (
-        "followers",
-        "follower came to position .* of",
-        lambda story: story.history.remove(follower_at(story, story.end)),
-    ),
-    "a follower got nothing": (
-        "followers",
-        "f2 came to position 0 of",
-        lambda story: story.history.append(Began("f2")),
-    ),
-    "a follower goes on elsewhere than it was": (
-        "followers",
-        "follower went on after position 2, and was at",
-        lambda story: story.history.append(Began("follower", 2)),
-    ),
-    "a follower began beyond the log": (
-        "followers",
-        "f2 began after position 999, of a log that ends at",
-        lambda story: story.history.append(Began("f2", 999)),
-    ),
-    "a reader saw what was not so": (
-        "reads",
-        "was shown task-t at version 1 as of position .*, where it was at",
-        lambda story: story.history.append(Read("r", {"task-t": 1}, as_of=story.end)),
-    ),
-    "a reader saw a version as it was not": (
-        "reads",
-        "was shown task-t at 2 as it was not then",
-        lambda story: story.history.append(Read("r", {"task-t": 2}, contents={"task-t": "0" * 16})),
-    ),
-    "a reader saw what another version says": (
-        "reads",
-        "was shown task-t at 2 as it was not then",
-        lambda story: story.history.append(
-            Read("r", {"task-t": 2}, contents={"task-t": story.reading.contents["task-t"]})
+        "two that differ were answered by one id": (
+            "twice",
+            r"answered to different content \(CompleteTask and FailTask\)",
+            lambda story: ask(story, Asked("c", story.refused, "FailTask"), Told("c", story.refused, "refused")),
         ),
-    ),
-    "a reader saw something of what was not there": (
-        "reads",
-        "was shown agent-b at 0 as it was not then",
-        lambda story: story.history.append(Read("r", {}, contents={"agent-b": "0" * 16})),
-    ),
-    "a reader saw what never was": (
-        "reads",
-        "was shown task-t at 99, which never was",
-        lambda story: story.history.append(Read("r", {"task-t": 99})),
-    ),
-    "a reader saw what was less than nothing": (
-        "reads",
-        "was shown task-t at -1, which never was",
-        lambda story: story.history.append(Read("r", {"task-t": -1})),
-    ),
-    "a reader saw what was at two moments": (
-        "reads",
-        "was shown .*, which never was so at one moment",
-        lambda story: story.history.append(Read("r", {"workflow-wf": 6, "task-t": 1, "agent-agent": 3})),
-    ),
-    "a reader missed its own write": (
-        "own_writes",
-        "asked for position .* and was shown task-t at version 1, not",
-        lambda story: story.history.append(Read("r", {"task-t": 1}, min_position=story.end)),
-    ),
-    "a reader asked for what is not there, and was shown something": (
-        "own_writes",
-        "asked for position 1000 of a log that ends at 13",
-        lambda story: story.history.append(Read("r", {"task-t": 4}, min_position=1000)),
-    ),
-    "a reader was shown an earlier moment": (
-        "own_writes",
-        "asked for position .* and was shown 1[.]",
-        lambda story: story.history.append(Read("r", {}, as_of=1, min_position=story.end)),
-    ),
-}
+        "two of one type that differ were answered by one id": (
+            "twice",
+            r"answered to different content \(CompleteTask and CompleteTask\)",
+            lambda story: ask(
+                story,
+                Asked("c", story.refused, "CompleteTask", content="other outputs"),
+                Told("c", story.refused, "refused"),
+            ),
+        ),
+        "what was answered is in conflict later": (
+            "twice",
+            "answered conflict, and otherwise before",
+            lambda story: ask(
+                story, Asked("a", story.refused, "CompleteTask", NEVER), Told("a", story.refused, "conflict")
+            ),
+        ),
+        "what was in conflict is answered without being asked again": (
+            "twice",
+            "answered conflict, and otherwise .* without being asked again",
+            lambda story: ask(
+                story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict"), Told("c", "x", "unchanged")
+            ),
+        ),
+        "a refused command is in the log": (
+            "invented",
+            "was answered refused, and is at",
+            lambda story: story.retell(story.done, outcome="refused"),
+        ),
+        "a command in conflict is in the log": (
+            "invented",
+            "was answered conflict, and is at .*, and nobody had asked again",
+            tell_of_a_conflict,
+        ),
+        "a command that was asked for twice, is in conflict and is in the log": (
+            "invented",
+            "was answered conflict, and is at .*, and nobody had asked again",
+            ask_twice_and_tell_of_a_conflict,
+        ),
+        "a command is in the log as one of another type": (
+            "invented",
+            "is a AssignTask at .*; asked was for CancelTask",
+            ask_for_another_type,
+        ),
+        "an answer is to one of another type than is in the log": (
+            "invented",
+            "was answered accepted as a CancelTask, and is a AssignTask",
+            accept_another_type,
+        ),
+        "an answer to what nobody asked": (
+            "invented",
+            "was answered, and nobody had asked",
+            lambda story: ask(story, Told("b", "x", "refused")),
+        ),
+        "all who asked are told that it is invalid": (
+            "invented",
+            "was answered invalid to all who asked for a AssignTask, and is at",
+            tell_all_that_it_is_invalid,
+        ),
+        "what was accepted is invalid for the same content": (
+            "twice",
+            "answered in different ways: accepted at .*, invalid at None",
+            tell_that_what_was_accepted_is_invalid,
+        ),
+        "a refusal has a position": (
+            "lost",
+            "was answered refused at 13 with {}, which has neither",
+            lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "refused", {}, 13)),
+        ),
+        "what changed nothing has versions": (
+            "lost",
+            r"was answered unchanged at None with {'task-t': 4}, which has neither",
+            lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "unchanged", {"task-t": 4})),
+        ),
+        "a command that nobody asked for": (
+            "invented",
+            "is in the log, and nobody had asked",
+            ask_for_nothing,
+        ),
+        "a version that was not there was expected": (
+            "expected",
+            "expected task-t at 7, and was recorded at 2",
+            lambda story: story.ask_otherwise(story.done, NEVER),
+        ),
+        "a version of what was only read was expected, and was not there": (
+            "expected",
+            "expected agent-agent at 2, and was recorded at 1",
+            lambda story: story.ask_otherwise(story.scheduled, {"task-t": 1, "agent-agent": 2}),
+        ),
+        "one was refused that expected what never was": (
+            "expected",
+            r"answered refused, and expected {'task-t': 7}, which was not so from position",
+            lambda story: story.ask_otherwise(story.refused, NEVER),
+        ),
+        "one found nothing to do that expected what never was at one moment": (
+            "expected",
+            r"answered unchanged, and expected .*, which was not so from position",
+            lambda story: ask(
+                story,
+                Asked("c", "x", "StartTask", {"task-t": 1, "agent-agent": 2}),
+                Told("c", "x", "unchanged"),
+            ),
+        ),
+        "one was refused that expected what its client knew to be past": (
+            "expected",
+            r"answered refused, and expected {'task-t': 1}, which was not so from position 13 on",
+            lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "refused")),
+        ),
+        "one found nothing to do that expected what its client knew to be past": (
+            "expected",
+            r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 on",
+            lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "unchanged")),
+        ),
+        "one is in conflict that named nothing": (
+            "expected",
+            "answered conflict, and named no version",
+            lambda story: ask(story, Asked("c", "x", "StartTask"), Told("c", "x", "conflict")),
+        ),
+        "one is in conflict with what always was": (
+            "expected",
+            r"answered conflict, and {'agent-b': 0} was so from position 0 to the end",
+            lambda story: ask(story, Asked("c", "x", "StartTask", {"agent-b": 0}), Told("c", "x", "conflict")),
+        ),
+        "one is in conflict with what its client knew last": (
+            "expected",
+            r"answered conflict, and {'task-t': 4} was so from position 13 to the end",
+            lambda story: ask(story, Asked("a", "x", "CompleteTask", {"task-t": 4}), Told("a", "x", "conflict")),
+        ),
+        "one is recorded before what its client knew when it asked": (
+            "order",
+            "was asked for after its client was told of position 13, and is at",
+            ask_after_all_is_known,
+        ),
+        "one asked again for another version is answered, and neither was there": (
+            "expected",
+            "expected task-t at 8, and was recorded at 2",
+            ask_twice_for_what_never_was,
+        ),
+    }
+)
