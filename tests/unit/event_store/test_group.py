@@ -123,9 +123,10 @@ def test_an_event_has_a_type_a_claim_and_no_more_bytes_than_it_may_have() -> Non
     for name in ("", "a\nb"):
         with pytest.raises(AppendRejected, match="is no type of an event"):
             made_of(with_event(type=name))
+    astray = with_event(stream_id="a-2")
     with pytest.raises(AppendRejected, match="without an expected version") as refused:
-        made_of(with_event(stream_id="a-2"))
-    assert refused.value.facts["stream_id"] == "a-2"
+        made_of(astray)
+    assert refused.value.facts == {"stream_id": "a-2", "command_id": astray.command_id}
 
 
 @pytest.mark.parametrize("import_id", [None, uuid4()])
