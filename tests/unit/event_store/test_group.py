@@ -121,8 +121,10 @@ def test_an_event_has_a_type_a_claim_and_no_more_bytes_than_it_may_have() -> Non
         made_of(with_event(data=b"x" * MAX_EVENT_BYTES, metadata=b"y"))
     assert refused.value.facts == {"stream_id": "a-1", "type": "thing_happened", "bytes": MAX_EVENT_BYTES + 1}
     for name in ("", "a\nb"):
-        with pytest.raises(AppendRejected, match="is no type of an event"):
-            made_of(with_event(type=name))
+        nameless = with_event(type=name)
+        with pytest.raises(AppendRejected, match="is no type of an event") as refused:
+            made_of(nameless)
+        assert refused.value.facts == {"command_id": nameless.command_id, "type": name}
     astray = with_event(stream_id="a-2")
     with pytest.raises(AppendRejected, match="without an expected version") as refused:
         made_of(astray)
