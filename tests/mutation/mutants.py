@@ -10,8 +10,9 @@ from typing import Literal
 
 Fate = Literal["killed", "timed out", "survived", "not tried"]
 
-# pytest: a test failed, pytest itself did, or the mutant could not even be collected.
-_KILLED = {1, 2, 3}
+# pytest: a test failed, pytest itself did, or the mutant could not even be collected; the operating system: what it
+# gave a library written in C made that crash or give up.
+_KILLED = {1, 2, 3, -11, -6}
 # pytest: all passed, there was nothing to run; mutmut: no test reaches the mutant.
 _SURVIVED = {0, 5, 33}
 # mutmut: took too long; the operating system: used up its time, and did not heed the first signal of that.

@@ -73,6 +73,7 @@ def test_what_survives_one_round_is_what_the_next_makes_of_it(tmp_path: Path) ->
     ("code", "fate"),
     [
         *((1, "killed"), (2, "killed"), (3, "killed"), (0, "survived"), (5, "survived"), (33, "survived")),
+        *((-11, "killed"), (-6, "killed")),
         *((-24, "timed out"), (-9, "timed out"), (None, "not tried"), (255, "not tried"), (4, "not tried")),
     ],
 )
