@@ -18,6 +18,7 @@ from dora_state.state_manager import open_state_manager
 from dora_state.testing.checker import Checker
 from dora_state.testing.history import Asked, Recorder, Told, read_history
 from dora_state.testing.log import whole_log
+from dora_state.worker.chores import ACTOR
 from infrastructure.migrations import drop_tenant
 from tests.support.command_line import ROOT, CommandLine
 from tests.support.earlier_release import checked_out, lay_out_next, newest_release, run_by
@@ -192,7 +193,7 @@ class Lives:
 
 
 async def check(histories: list[Path], settings: Settings) -> None:
-    checker = Checker(others=("dora-state",))
+    checker = Checker(others=(ACTOR,))
     async with open_state_manager(settings, create=False) as manager:
         found = await checker.check(whole_log(manager), read_history(histories))
     assert found == []

@@ -17,6 +17,7 @@ from dora_state.state_manager import StateManager, open_state_manager
 from dora_state.testing.checker import Checker, Fault
 from dora_state.testing.history import Read, read_history
 from dora_state.testing.log import whole_log
+from dora_state.worker.chores import ACTOR
 from tests.support.postgres import connected, rows
 from tests.torture.client import TELL
 from tests.torture.counters import miscounted
@@ -41,7 +42,7 @@ _STANDING: tuple[LiteralString, ...] = (
     "SELECT pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid), now() - state_change,"
     " query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
 )
-SYSTEM = ("dora-state",)
+SYSTEM = (ACTOR,)
 """Who gives the commands that time asks for."""
 
 
