@@ -1,11 +1,11 @@
 """Proves from what clients were told, and from the log, that nothing was lost, invented, doubled or put out of order.
 
-The log is read once, from its beginning; memory is that of a digest for each version, and of the ids of its events and
-commands.
+The log is read once, from its beginning; memory is that of the states of all aggregates, of digests for each event and
+each version, and of the ids of events and commands.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from dora_state.testing.moves import forbidden
 from dora_state.testing.onlookers import Followers, read
 from dora_state.testing.promises import PROMISES, Fault
 from dora_state.testing.recorded import Recorded
+from dora_state.testing.rollbacks import Pasts
 from projections.documents import RENDERINGS
 from projections.documents.values import decode
 
@@ -32,6 +33,8 @@ class Counts:
 
     events: int = 0
     commands: int = 0
+    recorded: Counter[str] = field(default_factory=Counter)
+    """Commands in the log by their type, but for those of others."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Of the commands of the histories, by what is known last; `unknown` where nothing was told."""
     followed: int = 0
@@ -59,6 +62,7 @@ class Checker:
 
     async def _log(self, events: AsyncIterator[RecordedEvent]) -> AsyncIterator[Fault]:
         states: dict[str, Any] = {}
+        pasts = Pasts()
         touched: dict[str, RecordedEvent] = {}
         async for event in events:
             self.counts.events += 1
@@ -67,25 +71,33 @@ class Checker:
             for says in forbidden(states, event):
                 yield Fault("moves", f"At position {event.position}, {says}")
             try:
-                states[event.stream_id] = FOLDER.step(event, states.get(event.stream_id))[1]
+                before = states.get(event.stream_id)
+                said, after = FOLDER.step(event, before)
             except CorruptLog as error:
                 yield Fault("invariants", error.message)
                 continue
+            for says in pasts.forbidden(event.stream_id, said, before, after):
+                yield Fault("moves", f"At position {event.position}, {says}")
+            states[event.stream_id] = after
             touched[event.stream_id] = event
             if event.following == 0:
-                self._keep_contents(states, touched.values())
+                for last in touched.values():
+                    pasts.keep(last.stream_id, last.version, states[last.stream_id])
+                    self._keep_content(states[last.stream_id], last)
                 for says in broken(states, touched):
                     yield Fault("invariants", f"After position {event.position}, {says}")
                 touched = {}
         for fault in self._recorded.end():
             yield fault
+        for command_id, command in self._recorded.commands.items():
+            if command_id not in self._recorded.of_others and command.type is not None:
+                self.counts.recorded[command.type] += 1
 
-    def _keep_contents(self, states: Mapping[str, Any], last: Iterable[RecordedEvent]) -> None:
-        """Of what a command leaves; `last` are the last events of its streams."""
-        for event in last:
-            kind = event.stream_id.partition("-")[0]
-            body = RENDERINGS[kind].render(states[event.stream_id], event.version, event.position, event.recorded_at)
-            self._recorded.contents[event.stream_id, event.version] = content(kind, decode(body))
+    def _keep_content(self, state: object, last: RecordedEvent) -> None:
+        """Of what a command leaves of a stream; `last` is the last event there."""
+        kind = last.stream_id.partition("-")[0]
+        body = RENDERINGS[kind].render(state, last.version, last.position, last.recorded_at)
+        self._recorded.contents[last.stream_id, last.version] = content(kind, decode(body))
 
     def _histories(self, history: Iterable[Record]) -> Iterator[Fault]:
         log, claims, followers = self._recorded, Claims(), Followers(self._recorded)

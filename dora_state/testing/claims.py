@@ -1,23 +1,27 @@
 """What clients asked for and what they were told of it, held against what the log has of their commands."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dora_state.testing.history import FOR_GOOD, TELEMETRY, Asked, Told
 from dora_state.testing.promises import Fault
 from dora_state.testing.recorded import Recorded, RecordedCommand
 
+_DECIDED = FOR_GOOD | {"conflict"}
+
 
 @dataclass(slots=True)
 class _Ask:
     """One asking and what was told of it. Who asks for the same again, not knowing what became of it, asks once.
 
-    `knew` is the last position that the client had been told of before.
+    `knew` is the last position that the client had been told of before; `begun`, how many commands it had begun when it
+    was first told what became of this one, if it was.
     """
 
     asked: Asked
     knew: int
+    begun: int | None = None
     told: list[Told] = field(default_factory=list)
 
     @property
@@ -57,11 +61,15 @@ class Claims:
         """Answers to clients who had not asked themselves."""
         self._knows: dict[str, int] = defaultdict(int)
         """The last position that each client was told of."""
+        self._begun: dict[str, list[str]] = defaultdict(list)
+        """The commands that each client was the first to ask for, as far as is known, in the order of its asking."""
 
     def __len__(self) -> int:
         return len(self._asks)
 
     def ask(self, record: Asked) -> None:
+        if record.command_id not in self._asks:
+            self._begun[record.client].append(record.command_id)
         asks = self._asks.setdefault(record.command_id, [])
         last = self._last_of(record.client, asks)
         if last is None or last.asked != record or last.in_conflict:
@@ -71,6 +79,8 @@ class Claims:
         ask = self._last_of(record.client, self._asks.get(record.command_id, ()))
         told = self._unasked[record.command_id] if ask is None else ask.told
         told.append(record)
+        if ask is not None and ask.begun is None and record.outcome in _DECIDED:
+            ask.begun = len(self._begun[record.client])
         self._knows[record.client] = max(self._knows[record.client], record.position or 0)
 
     def check(self, log: Recorded, outcomes: Counter[str]) -> Iterator[Fault]:
@@ -80,20 +90,37 @@ class Claims:
                 next((ask for ask in asks if not ask.in_conflict), asks[-1]).told.extend(told)
             else:
                 yield Fault("invented", f"Command {command_id} was answered, and nobody had asked.")
+        latest = {client: self._latest(client, log) for client in self._begun}
         for command_id, asks in self._asks.items():
             outcomes[_known_last(asks)] += 1
             yield from _alike(command_id, asks)
-            yield from _in_conflict(command_id, asks, log)
             there = log.commands.get(command_id)
+            end = log.length if there is None else there.first - 1  # a known id is in no conflict
+            ends = [_end(ask, latest, end) for ask in asks]
+            yield from _in_conflict(command_id, asks, ends, log)
             if there is not None:
                 yield from _recorded(command_id, asks, there, log)
             else:
-                yield from _not_recorded(command_id, asks, log)
+                yield from _not_recorded(command_id, asks, ends, log)
         for command_id in log.commands.keys() - self._asks.keys() - log.of_others:
             yield Fault("invented", f"Command {command_id} is in the log, and nobody had asked.")
 
     def _last_of(self, client: str, asks: Sequence[_Ask]) -> _Ask | None:
         return next((ask for ask in reversed(asks) if ask.asked.client == client), None)
+
+    def _latest(self, client: str, log: Recorded) -> list[int]:
+        """Where the log ended at the latest when a client had begun so many commands: before all that came later."""
+        latest = [log.length]
+        for command_id in reversed(self._begun[client]):
+            there = log.commands.get(command_id)
+            own = there is not None and all(ask.asked.client == client for ask in self._asks[command_id])
+            latest.append(min(latest[-1], there.first - 1) if own and there is not None else latest[-1])
+        return latest[::-1]
+
+
+def _end(ask: _Ask, latest: Mapping[str, Sequence[int]], end: int) -> int:
+    """Where the log ended at the latest when that was decided on which the client was told."""
+    return end if ask.begun is None else min(end, latest[ask.asked.client][ask.begun])
 
 
 def _known_last(asks: Sequence[_Ask]) -> str:
@@ -129,14 +156,14 @@ def _binding(ask: _Ask, asks: Sequence[_Ask]) -> list[Told]:
     return [one for one in ask.final if one.outcome != "invalid" or not may_be_for_another]
 
 
-def _in_conflict(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
-    """Between what the client knew of and the end of the log, another version must have been there."""
-    for ask in asks:
+def _in_conflict(command_id: str, asks: Sequence[_Ask], ends: Sequence[int], log: Recorded) -> Iterator[Fault]:
+    """Between what the client knew of and the end of the log of then, another version must have been there."""
+    for ask, end in zip(asks, ends, strict=True):
         says = f"Command {command_id} was answered conflict, and"
         if ask.in_conflict and not ask.asked.expected:
             yield Fault("expected", f"{says} named no version.")
-        elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew):
-            yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to the end.")
+        elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew, end):
+            yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to {end}.")
 
 
 def _recorded(command_id: str, asks: Sequence[_Ask], there: RecordedCommand, log: Recorded) -> Iterator[Fault]:
@@ -190,9 +217,9 @@ def _unmet(asked: Asked, there: RecordedCommand, log: Recorded) -> str:
     return ""
 
 
-def _not_recorded(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
+def _not_recorded(command_id: str, asks: Sequence[_Ask], ends: Sequence[int], log: Recorded) -> Iterator[Fault]:
     """A refusal is recorded too, and so is that nothing was to be done: on the versions that were named, if any, at a
-    moment that its client did not know to be past.
+    moment that its client did not know to be past, and that had come by when it was told.
     """
     decided = [(ask, one) for ask in asks for one in ask.decided]
     for ask, one in decided:
@@ -203,8 +230,9 @@ def _not_recorded(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Itera
             says = f"Command {command_id} was answered {one.outcome}"
             yield Fault("lost", f"{says} at {one.position} with {dict(one.versions)}, which has neither.")
     might = [ask for ask in asks if not ask.in_conflict and not ask.is_invalid]
-    if decided and might and not any(log.was(ask.asked.expected, ask.knew) for ask in might):
+    end = min((end for ask, end in zip(asks, ends, strict=True) if ask.decided), default=log.length)
+    if decided and might and not any(log.was(ask.asked.expected, ask.knew, end) for ask in might):
         says = (
             f"Command {command_id} was answered {decided[0][1].outcome}, and expected {dict(might[-1].asked.expected)}"
         )
-        yield Fault("expected", f"{says}, which was not so from position {might[-1].knew} on.")
+        yield Fault("expected", f"{says}, which was not so from position {might[-1].knew} to {end}.")

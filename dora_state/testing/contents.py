@@ -34,7 +34,7 @@ def content(kind: str, document: Mapping[str, Any]) -> str:
             place[name] = dict(place[name])
             place = place[name]
         place.pop(key, None)
-    return _digest(kept)
+    return digest(kept)
 
 
 def event_content(event: StateChangeEvent) -> str:
@@ -55,8 +55,8 @@ def _of_event(
     stream_id: str, version: int, type: str, recorded_at: datetime, following: int, data: object, metadata: object
 ) -> str:
     at = recorded_at.astimezone(UTC).isoformat()
-    return _digest([stream_id, version, type, at, following, data, metadata])
+    return digest([stream_id, version, type, at, following, data, metadata])
 
 
-def _digest(what: object) -> str:
+def digest(what: object) -> str:
     return blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -1,9 +1,9 @@
 """Whether what was there before an event allowed it: the state of its own aggregate, and of others.
 
 Kept apart from the decisions: plain conditions, after docs/rules.md. What holds of every state whatever led to it (a
-slot for each busy task, limits of pools and agents, capabilities) is in `invariants`. Not looked at is what events do
-not tell: how many workflows a read model counted, what a rollback was asked to go back to, and whether it is a rollback
-that cancels an open task of a workflow that has failed.
+slot for each busy task, limits of pools and agents, capabilities) is in `invariants`, and what a rollback brings back
+in `rollbacks`. Not looked at is what events do not tell, such as how many workflows a read model counted, or whether it
+is a rollback that cancels an open task of a workflow that has failed; nor how much there may be of something.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from domain.all_events import CATALOGUE
 from domain.errors import CorruptLog
 from domain.log import RecordedEvent
 from domain.pool import Pool, ReservationExpired, ResourcesReserved
-from domain.system import SYSTEM, SYSTEM_ID, MaintenanceScheduled, System
+from domain.system import SYSTEM, SYSTEM_ID, LogImportBegun, LogImportEnded, MaintenanceScheduled, System
 from domain.task import (
     Task,
     TaskCancelled,
@@ -27,7 +27,15 @@ from domain.task import (
     TaskStarted,
     TaskTimedOut,
 )
-from domain.workflow import Workflow, WorkflowDependencySatisfied, WorkflowStarted
+from domain.workflow import (
+    Workflow,
+    WorkflowAmended,
+    WorkflowDependencySatisfied,
+    WorkflowRetried,
+    WorkflowScheduled,
+    WorkflowStarted,
+    WorkflowTaskAdded,
+)
 from dora_state.testing.invariants import Checks, States
 
 _OPEN = frozenset({"created", "scheduled", "running", "paused"})
@@ -90,6 +98,8 @@ LOOKED_INTO = frozenset(
     event.type
     for event in (
         AgentReturned,
+        LogImportBegun,
+        LogImportEnded,
         MaintenanceScheduled,
         ReservationExpired,
         ResourcesReserved,
@@ -100,8 +110,12 @@ LOOKED_INTO = frozenset(
         TaskRetried,
         TaskStarted,
         TaskTimedOut,
+        WorkflowAmended,
         WorkflowDependencySatisfied,
+        WorkflowRetried,
+        WorkflowScheduled,
         WorkflowStarted,
+        WorkflowTaskAdded,
     )
 )
 """What is decoded here once more; all others are judged by their type."""
@@ -128,7 +142,35 @@ def _conditions(states: States, record: RecordedEvent) -> Checks:
             event = CATALOGUE.decode(record.type, record.schema_version, record.data)
         except CorruptLog:
             return  # who folds it tells
-        yield from _looked_into(states, own, event)
+        if isinstance(own, Workflow):
+            yield from _of_workflow(states, own, event)
+        else:
+            yield from _looked_into(states, own, event)
+        if isinstance(event, LogImportBegun):
+            yield record.position == 1, "there was something before it, and an import begins a log"
+
+
+def _of_workflow(states: States, own: Workflow, event: Event) -> Checks:
+    match event:
+        case WorkflowTaskAdded():
+            yield event.task_id not in {*own.tasks, *own.pending, *own.satisfied}, f"it had {event.task_id} already"
+            strangers = sorted(set(event.awaits) - {*own.pending, *own.satisfied})
+            yield not strangers, f"it had no dependency {', '.join(strangers)}"
+        case WorkflowScheduled():
+            yield _in_order(event.start_at, event.scheduled_completion or own.scheduled_completion)
+        case WorkflowAmended() if own.started_at is None:
+            yield _in_order(own.start_at, event.scheduled_completion)
+        case WorkflowStarted():
+            yield from _no_maintenance(states, event.at)
+        case WorkflowDependencySatisfied():
+            yield event.dependency in own.pending, f"it did not wait for {event.dependency}"
+        case WorkflowRetried():
+            yield event.retry == own.retry_count + 1, f"retry {event.retry} came after {own.retry_count}"
+
+
+def _in_order(start_at: datetime | None, completion: datetime | None) -> tuple[bool, str]:
+    ordered = start_at is None or completion is None or start_at <= completion
+    return ordered, f"it was to be completed by {completion}, before its start at {start_at}"
 
 
 def _looked_into(states: States, own: object, event: Event) -> Checks:
@@ -157,10 +199,6 @@ def _looked_into(states: States, own: object, event: Event) -> Checks:
             if own.state not in ("failed", "timed_out"):
                 allowed |= {"failed"}
             yield from _workflow_is(states, own.workflow_id, allowed)
-        case Workflow(), WorkflowStarted():
-            yield from _no_maintenance(states, event.at)
-        case Workflow(), WorkflowDependencySatisfied():
-            yield event.dependency in own.pending, f"it did not wait for {event.dependency}"
         case Agent(), AgentReturned():
             yield event.state == own.health, f"it was {own.health} before, and came back {event.state}"
         case Pool(), ResourcesReserved():
@@ -176,6 +214,9 @@ def _looked_into(states: States, own: object, event: Event) -> Checks:
             yield event.end > max(event.start, event.at), f"window {event.window_id} was over, or ends before its start"
             known = isinstance(own, System) and event.window_id in own.maintenance
             yield not known, f"window {event.window_id} was there already"
+        case _, LogImportEnded():
+            under_way = isinstance(own, System) and _importing(own) and own.imports[-1].sha256 == event.sha256
+            yield under_way, "no import of such a file was under way"
 
 
 def _workflow(states: States, workflow_id: str, what: str) -> Any:

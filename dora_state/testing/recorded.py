@@ -163,21 +163,21 @@ class Recorded:
             end = min(end, positions[version] if version < len(positions) else end)
         return range(begin, end)
 
-    def was(self, versions: Mapping[str, int], since: int = 0) -> bool:
-        """Whether all of these streams were at these versions at one moment between two commands, at this position or
-        later.
+    def was(self, versions: Mapping[str, int], since: int = 0, until: int | None = None) -> bool:
+        """Whether all of these streams were at these versions at one moment between two commands, at one of these
+        positions.
         """
         span = self.span(versions)
-        span = range(max(span.start, since), span.stop)
+        span = range(max(span.start, since), span.stop if until is None else min(span.stop, until + 1))
         if 0 in span:
             return True
         place = bisect_left(self._ends, span.start)
         return place < len(self._ends) and self._ends[place] in span
 
-    def has_been(self, versions: Mapping[str, int], since: int) -> bool:
-        """Whether all of these streams were at these versions from this position to the end."""
+    def has_been(self, versions: Mapping[str, int], since: int, until: int) -> bool:
+        """Whether all of these streams were at these versions from one position to another."""
         span = self.span(versions)
-        return span.start <= since and self.length in span
+        return span.start <= since <= until < span.stop
 
 
 def _text(metadata: Mapping[str, Any], name: str) -> str | None:

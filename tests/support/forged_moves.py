@@ -1,9 +1,11 @@
 """Forgeries of a story's log, as in forgeries.py: events that what was there before them did not allow."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from domain import agent, pool, system, task, workflow
 from domain.aggregate import Event
+from domain.folding import FOLDER
 from tests.support.command_world import BEGINNING
 from tests.support.forging import insert
 from tests.support.told_story import Forgery, Story
@@ -11,6 +13,7 @@ from tests.support.told_story import Forgery, Story
 NOW = BEGINNING
 """When all of a story is decided."""
 SOON, BEFORE = NOW + timedelta(hours=1), NOW - timedelta(hours=1)
+LATER = SOON + timedelta(hours=1)
 WORKFLOW, TASK, AGENT, POOL, SYSTEM = "workflow-wf", "task-t", "agent-agent", "pool-p", "system-platform"
 
 PAUSED = (WORKFLOW, workflow.WorkflowPaused(at=NOW))
@@ -22,6 +25,7 @@ OFFLINE = (AGENT, agent.AgentWentOffline(at=NOW, reason="why"))
 DEREGISTERED = (AGENT, agent.AgentDeregistered(at=NOW))
 FAILED = (TASK, task.TaskFailed(at=NOW, error="why"))
 POOL_CREATED = (POOL, pool.PoolCreated(at=NOW, pool_id="p", total={"cpu": "2"}))
+IMPORT_BEGUN = (SYSTEM, system.LogImportBegun(at=NOW, file_name="log.xes", sha256="0", imported_at=NOW))
 RESERVED = (POOL, pool.ResourcesReserved(at=NOW, reservation_id="r", resources={"cpu": "1"}, expires_at=SOON))
 
 
@@ -45,6 +49,32 @@ def progressed(percentage: float | None = None, phase: str | None = None) -> tup
 
 def configured(default_timeout: float) -> tuple[str, Event]:
     return SYSTEM, system.SystemConfigured(at=NOW, default_timeout=default_timeout)
+
+
+def scheduled(start_at: datetime | None, completion: datetime | None) -> tuple[str, Event]:
+    return WORKFLOW, workflow.WorkflowScheduled(at=NOW, start_at=start_at, scheduled_completion=completion)
+
+
+def amended(completion: datetime) -> tuple[str, Event]:
+    return WORKFLOW, workflow.WorkflowAmended(at=NOW, scheduled_completion=completion)
+
+
+def added(task_id: str = "u", awaits: tuple[str, ...] = ()) -> tuple[str, Event]:
+    return WORKFLOW, workflow.WorkflowTaskAdded(at=NOW, task_id=task_id, definition_id="d", awaits=awaits)
+
+
+def import_ended(sha256: str = "0") -> tuple[str, Event]:
+    return SYSTEM, system.LogImportEnded(at=NOW, sha256=sha256, imported_at=NOW, counts={})
+
+
+def roll_back(story: Story, to_version: int, version: int, **otherwise: Any) -> None:
+    """To the state of a version, or to something else than that."""
+    state: Any = None
+    for event in [event for event in story.log if event.stream_id == WORKFLOW][:version]:
+        _, state = FOLDER.step(event, state)
+    restored = workflow.to_json(state) | otherwise
+    back = workflow.WorkflowRolledBack(at=SOON, to_version=to_version, reason="why", operator="ops", restored=restored)
+    insert(story, None, (WORKFLOW, back))
 
 
 def _told(words: str, before: str | None, *told: tuple[str, Event]) -> Forgery:
@@ -177,5 +207,86 @@ OF_MOVES: dict[str, Forgery] = {
     "a maintenance window comes twice": _told("window m was there already", None, window(), window()),
     "a maintenance window was over before it came": _told(
         "window m was over, or ends before its start", None, window(minutes=-120)
+    ),
+    "a workflow is to be completed before its start": _told(
+        "WorkflowScheduled of workflow-wf: it was to be completed by .*, before its start at",
+        "StartWorkflow",
+        scheduled(SOON, BEFORE),
+    ),
+    "a workflow is to be completed before its start, as was said earlier": _told(
+        "WorkflowScheduled of workflow-wf: it was to be completed by .*, before its start at",
+        "StartWorkflow",
+        scheduled(None, SOON),
+        scheduled(LATER, None),
+    ),
+    "a workflow is amended to be completed before its start": _told(
+        "WorkflowAmended of workflow-wf: it was to be completed by .*, before its start at",
+        "StartWorkflow",
+        scheduled(SOON, None),
+        amended(BEFORE),
+    ),
+    "a task is added twice": _told(
+        "WorkflowTaskAdded of workflow-wf: it had t already", "StartWorkflow", added(task_id="t")
+    ),
+    "a task awaits what nobody named": _told(
+        "WorkflowTaskAdded of workflow-wf: it had no dependency data, more",
+        "StartWorkflow",
+        added(awaits=("more", "data")),
+    ),
+    "a retry is left out": _told(
+        "WorkflowRetried of workflow-wf: retry 2 came after 0",
+        None,
+        (WORKFLOW, workflow.WorkflowFailed(at=NOW, error="why")),
+        (WORKFLOW, workflow.WorkflowRetried(at=SOON, retry=2)),
+    ),
+    "an import begins in the midst of a log": _told(
+        "LogImportBegun of system-platform: there was something before it", "AddTask", IMPORT_BEGUN
+    ),
+    "an import ends that never began": _told(
+        "LogImportEnded of system-platform: no import of such a file was under way", None, import_ended()
+    ),
+    "an import of a system that has none ends": _told(
+        "LogImportEnded of system-platform: no import of such a file was under way",
+        None,
+        configured(30.0),
+        import_ended(),
+    ),
+    "another import ends than began": _told(
+        "LogImportEnded of system-platform: no import of such a file was under way",
+        "CreateWorkflow",
+        IMPORT_BEGUN,
+        import_ended("1"),
+    ),
+    "an import ends twice": _told(
+        "LogImportEnded of system-platform: no import of such a file was under way",
+        "CreateWorkflow",
+        IMPORT_BEGUN,
+        import_ended(),
+        import_ended(),
+    ),
+    "a workflow goes back to a version that there is not": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 99 is none that a command ended with",
+        lambda story: roll_back(story, 99, 6),
+    ),
+    "a workflow goes back to what it never was": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 2 was otherwise than what came back",
+        lambda story: roll_back(story, 2, 2, context={"invented": True}),
+    ),
+    "a workflow goes back to another version than it says": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 4 was otherwise than what came back",
+        lambda story: roll_back(story, 4, 5),
+    ),
+    "a task is gone after a rollback": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 1 came back with other tasks than there were",
+        lambda story: roll_back(story, 1, 1),
+    ),
+    "a task that came later goes on after a rollback": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 1 had no task t, which is not cancelled",
+        lambda story: roll_back(story, 1, 1, tasks={"t": {"definition_id": "d"}}),
     ),
 }

@@ -10,6 +10,7 @@ from tests.support.forging import (
     accept_another_type,
     ask,
     ask_after_all_is_known,
+    ask_before,
     ask_for_another_type,
     ask_for_nothing,
     ask_twice_and_tell_of_a_conflict,
@@ -145,12 +146,12 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "one was refused that expected what its client knew to be past": (
         "expected",
-        r"answered refused, and expected {'task-t': 1}, which was not so from position 13 on",
+        r"answered refused, and expected {'task-t': 1}, which was not so from position 13 to 13",
         lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "refused")),
     ),
     "one found nothing to do that expected what its client knew to be past": (
         "expected",
-        r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 on",
+        r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 to 13",
         lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "unchanged")),
     ),
     "one is in conflict that named nothing": (
@@ -160,13 +161,32 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "one is in conflict with what always was": (
         "expected",
-        r"answered conflict, and {'agent-b': 0} was so from position 0 to the end",
+        r"answered conflict, and {'agent-b': 0} was so from position 0 to 13",
         lambda story: ask(story, Asked("c", "x", "StartTask", {"agent-b": 0}), Told("c", "x", "conflict")),
     ),
     "one is in conflict with what its client knew last": (
         "expected",
-        r"answered conflict, and {'task-t': 4} was so from position 13 to the end",
+        r"answered conflict, and {'task-t': 4} was so from position 13 to 13",
         lambda story: ask(story, Asked("a", "x", "CompleteTask", {"task-t": 4}), Told("a", "x", "conflict")),
+    ),
+    "one is in conflict with what was so until its client went on": (
+        "expected",
+        r"answered conflict, and {'task-t': 3} was so from position 10 to 10",
+        lambda story: ask_before(
+            story, "StartTask", Asked("a", "x", "StartTask", {"task-t": 3}), Told("a", "x", "conflict")
+        ),
+    ),
+    "one is in conflict, and then accepted on what was so all the time": (
+        "expected",
+        r"answered conflict, and {'task-t': 2} was so from position 7 to 7",
+        lambda story: ask_before(story, "AssignTask", story.asked(story.done), Told("a", story.done, "conflict")),
+    ),
+    "one was refused that expected what its client did only later": (
+        "expected",
+        r"answered refused, and expected {'task-t': 4}, which was not so from position 10 to 10",
+        lambda story: ask_before(
+            story, "StartTask", Asked("a", "x", "StartTask", {"task-t": 4}), Told("a", "x", "refused")
+        ),
     ),
     "one is recorded before what its client knew when it asked": (
         "order",

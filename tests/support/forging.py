@@ -120,6 +120,12 @@ def ask(story: Story, *asked: Record) -> None:
     story.history += asked
 
 
+def ask_before(story: Story, type: str, *asked: Record) -> None:
+    """Before the first command of a type was asked for."""
+    place = next(place for place, one in enumerate(story.history) if isinstance(one, Asked) and one.type == type)
+    story.history[place:place] = asked
+
+
 def begin_within_a_command(story: Story) -> None:
     place = next(place for place, event in enumerate(story.log) if event.following > 1)
     story.change(place + 1, following=story.log[place].following)

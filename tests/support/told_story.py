@@ -92,12 +92,12 @@ class Story:
             if isinstance(one, Asked) and one.command_id == command_id:
                 self.history[place] = dataclasses.replace(one, expected=expected)
 
-    def faults(self, others: Container[str] = ()) -> list[Fault]:
-        async def events() -> AsyncIterator[RecordedEvent]:
-            for event in self.log:
-                yield event
+    async def events(self) -> AsyncIterator[RecordedEvent]:
+        for event in self.log:
+            yield event
 
-        found = at_once(Checker(others=others, followed_to=self.followed_to).check(events(), self.history))
+    def faults(self, others: Container[str] = ()) -> list[Fault]:
+        found = at_once(Checker(others=others, followed_to=self.followed_to).check(self.events(), self.history))
         assert all(fault.says.endswith(".") for fault in found)
         return found
 

@@ -28,8 +28,6 @@ class Report:
     counts: Counts
     counted: int
     """How far clients counted that took turns by a lock."""
-    accepted: Counter[str]
-    """Commands of clients that are in the log, by their types."""
     months: int
     """In which events were recorded."""
     found: Sequence[Fault]
@@ -69,7 +67,7 @@ class Report:
             told.append("Nobody followed the log.")
         if not self.counts.own_reads:
             told.append("Nobody read what it had written.")
-        if never := sorted(TYPES - self.accepted.keys()):
+        if never := sorted(TYPES - self.counts.recorded.keys()):
             told.append(f"Never accepted: {', '.join(never)}.")
         if self.months < 2:
             told.append("The log did not come to a new month.")
@@ -97,7 +95,7 @@ class Report:
             f" {self.counts.own_reads} of them for what was just written;"
             f" under a lock clients counted to {self.counted}."
         )
-        accepted = ", ".join(f"{count} {type}" for type, count in self.accepted.most_common())
+        accepted = ", ".join(f"{count} {type}" for type, count in self.counts.recorded.most_common())
         yield f"Accepted were {accepted or 'none'}; the log came through {self.months} months."
         done = ", ".join(f"{name} {_times(count)} ({code})" for (name, code), count in sorted(self.errands.items()))
         yield f"Errands, with how they ended: {done or 'none did'}; {len(self.in_peace)} were done in the end."

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from dora_state.testing.checker import PROMISES
+from dora_state.testing.checker import PROMISES, Checker
 from dora_state.testing.history import Asked, Began, Followed, Told
+from tests.support.command_world import at_once
 from tests.support.forgeries import FORGERIES
-from tests.support.forging import follower_at, let_go_within_a_command
+from tests.support.forging import follower_at, let_go_within_a_command, say_of
 from tests.support.told_story import Story
 
 
@@ -128,6 +129,15 @@ def test_a_follower_that_was_killed_within_a_command_goes_on_there(story: Story)
     story.history.append(Began("follower", 11))
     story.history += [Followed("follower", event.position, str(event.event_id)) for event in story.log[11:]]
     assert story.promises_broken() == set()
+
+
+def test_what_is_in_the_log_is_counted_by_the_type_of_its_command_but_for_that_of_others(story: Story) -> None:
+    say_of(story, 3, command_type=None)
+    say_of(story, 4, actor="worker")
+    checker = Checker(others=("worker",))
+    at_once(checker.check(story.events(), ()))
+    once = ("CreateWorkflow", "AddTask", "ScheduleTask", "AssignTask", "StartTask")
+    assert checker.counts.recorded == dict.fromkeys(once, 1)
 
 
 @pytest.mark.parametrize("said", [b'{"command_id":"x","actor":["tester"]}', b'{"command_id":"x","actor":{}}'])

@@ -11,9 +11,12 @@ from domain.all_events import AGGREGATES
 from dora_state.testing.moves import BEGINNINGS, LOOKED_INTO, ONLY_IN
 from tests.support.forged_moves import (
     AGENT,
+    BEFORE,
     CANCELLED,
     DEGRADED,
     FAILED,
+    IMPORT_BEGUN,
+    LATER,
     NOW,
     OFFLINE,
     PAUSED,
@@ -26,16 +29,21 @@ from tests.support.forged_moves import (
     TASK,
     UNHEALTHY,
     WORKFLOW,
+    added,
+    amended,
     configured,
+    import_ended,
     progressed,
+    roll_back,
+    scheduled,
     window,
 )
-from tests.support.forging import insert
+from tests.support.forging import insert, say
 from tests.support.told_story import Story
 
 FOLLOWS_ON_ANY = {
     "WorkflowTaskChanged",  # as the task's own event, which is judged
-    "WorkflowRolledBack",
+    "WorkflowRolledBack",  # this and the next are held to what was (rollbacks.py)
     "TaskRolledBack",
     "AgentTaskEstimated",  # these two of a slot, without which the fold fails
     "AgentSlotFreed",
@@ -45,8 +53,6 @@ FOLLOWS_ON_ANY = {
     "SystemConfigured",
     "ComponentHealthReported",
     "MaintenanceCancelled",
-    "LogImportBegun",
-    "LogImportEnded",
 }
 
 
@@ -94,6 +100,10 @@ BACK = (AGENT, agent.AgentReturned(at=NOW, state="healthy"))
         (None, [FAILED, (TASK, task.TaskRetried(at=NOW, attempt=2))]),
         (None, [CANCELLED, TASK_CANCELLED]),
         (None, [WORKFLOW_FAILED, TASK_CANCELLED]),
+        ("StartWorkflow", [scheduled(SOON, SOON), amended(SOON), scheduled(None, BEFORE), scheduled(SOON, LATER)]),
+        ("StartWorkflow", [scheduled(SOON, None), (WORKFLOW, workflow.WorkflowAmended(at=NOW, context={"a": 1}))]),
+        (None, [amended(BEFORE)]),
+        ("CreateWorkflow", [IMPORT_BEGUN, import_ended()]),
         (
             None,
             [
@@ -112,6 +122,26 @@ def test_what_is_allowed_is_found_so(before: str | None, told: Sequence[tuple[st
     story = Story()
     insert(story, before, *told)
     assert [fault for fault in story.faults() if fault.promise == "moves"] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "tasks"), [(2, None), (6, None), (1, {"t": {"definition_id": "d", "state": "cancelled"}})]
+)
+def test_a_workflow_may_go_back_to_what_it_was(version: int, tasks: dict[str, object] | None) -> None:
+    """Tasks that came later stay in its document, as cancelled."""
+    story = Story()
+    roll_back(story, version, version, **({} if tasks is None else {"tasks": tasks}))
+    assert [fault for fault in story.faults() if fault.promise == "moves"] == []
+
+
+@pytest.mark.parametrize("satisfied", [False, True])
+def test_what_a_workflow_waits_for_or_waited_for_may_be_awaited_and_is_no_task_s_name(satisfied: bool) -> None:
+    met = [(WORKFLOW, workflow.WorkflowDependencySatisfied(at=NOW, dependency="data"))] * satisfied
+    for told, broken in ((added(awaits=("data",)), set()), (added(task_id="data"), {"it had data already."})):
+        story = Story()
+        say(story, 0, dependencies=["data"])
+        insert(story, "StartWorkflow", *met, told)
+        assert {fault.says.rpartition(": ")[2] for fault in story.faults() if fault.promise == "moves"} == broken
 
 
 def test_a_task_times_out_at_its_limit_and_not_before() -> None:
