@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutation.hanging import hung
+
 STATS = Path("mutmut-stats.json")
 """What mutmut writes of the run without mutants, in the folder where pytest is run then."""
 TOLD = Path("told.txt")
@@ -22,6 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.failed:
+    if report.failed and not hung(report):
         with TOLD.open("a") as file:
             file.write(f"{report.nodeid}\n")

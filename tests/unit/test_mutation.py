@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 from infrastructure import sql
 from tests.mutation import __main__ as mutation
-from tests.mutation import telling_first
+from tests.mutation import hanging, telling_first
 from tests.mutation.in_children import require_servers, use
 from tests.mutation.laying_out import ROOT, NotRun, run_alone
 from tests.mutation.mutants import Change, Mutant, read_mutants
+from tests.mutation.on_python import ARGUMENTS
 from tests.mutation.parts import PARTS, Part
 from tests.mutation.statements import mutants_of
 from tests.mutation.survivors import FILE, judge, read_known
@@ -90,10 +92,28 @@ def test_tests_that_told_the_last_mutants_come_first_then_the_fastest(
     assert [item.nodeid for item in items] == ["slow", "fast", "told long ago", "told last"]
     took = {"slow": 3.0, "fast": 1.0, "told long ago": 2.0, "told last": 4.0}
     telling_first.STATS.write_text(json.dumps({"duration_by_test": took}))
-    for name, failed in (("told last", True), ("told long ago", True), ("slow", False), ("told last", True)):
-        telling_first.pytest_runtest_logreport(cast(pytest.TestReport, SimpleNamespace(nodeid=name, failed=failed)))
+    told = (("told last", True), ("told long ago", True), ("slow", False), ("told last", True))
+    for name, failed in told:
+        report = SimpleNamespace(nodeid=name, failed=failed, longreprtext="AssertionError")
+        telling_first.pytest_runtest_logreport(cast(pytest.TestReport, report))
+    hung = SimpleNamespace(nodeid="fast", failed=True, longreprtext="Failed: Timeout (>40.0s) from pytest-timeout.")
+    telling_first.pytest_runtest_logreport(cast(pytest.TestReport, hung))
     telling_first.pytest_collection_modifyitems(items)
     assert [item.nodeid for item in items] == ["told last", "told long ago", "fast", "slow"]
+
+
+@pytest.mark.parametrize(
+    ("tests", "code"), [("hangs", hanging.TOOK_TOO_LONG), ("passes", 0), ("fails", 1), ("hangs or fails", 1)]
+)
+def test_who_was_waited_for_in_vain_has_told_no_mutant(tmp_path: Path, tests: str, code: int) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "import time\ndef test_hangs(): time.sleep(60)\ndef test_passes(): pass\ndef test_fails(): assert False\n"
+    )
+    command = [sys.executable, "-m", "pytest", *ARGUMENTS, "-c", os.devnull, "--rootdir", ".", "--timeout=0.2", "-k"]
+    ran = subprocess.run(
+        [*command, tests], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False, capture_output=True
+    )
+    assert ran.returncode == code, ran.stdout
 
 
 def test_nothing_outlives_a_run(tmp_path: Path) -> None:
