@@ -211,7 +211,7 @@ def _as_asked(command_id: str, might: Sequence[_Ask], there: RecordedCommand, lo
 def _unmet(asked: Asked, there: RecordedCommand, log: Recorded) -> str:
     """The first version that it named and that was not so when it was recorded; empty where all were."""
     for stream_id, version in asked.expected.items():
-        actual = there.before.get(stream_id, log.version_at(stream_id, there.first - 1))
+        actual = log.version_at(stream_id, there.first - 1)
         if actual != version:
             return f"{stream_id} at {version}, and was recorded at {actual}"
     return ""

@@ -167,7 +167,7 @@ def _read(path: Path) -> Iterator[Record]:
         elif torn:
             if not _ANEW.startswith(line):  # who began anew may have been killed at that, too
                 raise _no_record(torn, path)
-        elif line or number < len(lines):
+        else:
             try:
                 orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -184,7 +184,7 @@ def _line(record: Record) -> bytes:
     try:
         _record(line)
     except ValidationError as error:
-        told = error.errors(include_url=False)[0]
+        told = error.errors()[0]
         raise ValueError(f"{record} is no record: {told['loc'][-1]}: {told['msg']}.") from error
     return line + b"\n"
 

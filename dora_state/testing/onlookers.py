@@ -70,19 +70,20 @@ def read(record: Read, log: Recorded) -> Iterator[Fault]:
 
 def _read_streams(record: Read, log: Recorded) -> Iterator[Fault]:
     """Where the moment is not known, there must have been one, and it be no earlier than was asked for."""
-    all_were = True
+    strangers = {
+        stream_id for stream_id, version in record.versions.items() if not 0 <= version <= log.last_version(stream_id)
+    }
     if record.min_position > log.length:
         says = f"{record.reader} asked for position {record.min_position}"
         yield Fault("own_writes", f"{says} of a log that ends at {log.length}, and was shown something.")
     for stream_id, version in record.versions.items():
-        if not 0 <= version <= log.last_version(stream_id):
-            all_were = False
+        if stream_id in strangers:
             yield Fault("reads", f"{record.reader} was shown {stream_id} at {version}, which never was.")
         least = log.version_at(stream_id, record.min_position)
         if version < least:
             says = f"{record.reader} asked for position {record.min_position}"
             yield Fault("own_writes", f"{says} and was shown {stream_id} at version {version}, not {least}.")
-    if all_were and not log.was(record.versions):
+    if not strangers and not log.was(record.versions, 0, log.length):
         span, says = log.span(record.versions), f"{record.reader} was shown {dict(record.versions)}"
         if span:
             yield Fault(

@@ -17,14 +17,13 @@ from dora_state.testing.promises import Fault
 
 @dataclass(slots=True)
 class RecordedCommand:
-    """What the log has of a command. `before`: the version of each stream that it wrote to, before it."""
+    """What the log has of a command."""
 
     type: str | None
     actor: str | None
     first: int
     last: int
     versions: dict[str, int] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
 
 
 class Recorded:
@@ -124,7 +123,6 @@ class Recorded:
         if known is None:
             known = self.commands[command_id] = RecordedCommand(type, actor, event.position, event.position)
         known.last = event.position
-        known.before.setdefault(event.stream_id, event.version - 1)
         known.versions[event.stream_id] = event.version
 
     # --- what it has --------------------------------------------------------------------------------------
@@ -133,8 +131,8 @@ class Recorded:
     def length(self) -> int:
         return len(self._ids)
 
-    def is_event(self, position: int, event_id: str, content: str = "") -> bool:
-        """`content`: what it says, if that is known."""
+    def is_event(self, position: int, event_id: str, content: str) -> bool:
+        """`content`: what it says; empty where that is not known."""
         return (
             0 < position <= len(self._ids)
             and self._ids[position - 1].hex() == event_id.replace("-", "")
@@ -163,12 +161,12 @@ class Recorded:
             end = min(end, positions[version] if version < len(positions) else end)
         return range(begin, end)
 
-    def was(self, versions: Mapping[str, int], since: int = 0, until: int | None = None) -> bool:
+    def was(self, versions: Mapping[str, int], since: int, until: int) -> bool:
         """Whether all of these streams were at these versions at one moment between two commands, at one of these
         positions.
         """
         span = self.span(versions)
-        span = range(max(span.start, since), span.stop if until is None else min(span.stop, until + 1))
+        span = range(max(span.start, since), min(span.stop, until + 1))
         if 0 in span:
             return True
         place = bisect_left(self._ends, span.start)

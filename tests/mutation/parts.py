@@ -68,7 +68,7 @@ PROJECTOR = (
     *(f"infrastructure/{name}.py" for name in ("read_model_writer", "derived", "leading")),
 )
 
-CHECKER = ("checker", "claims", "contents", "history", "invariants", "moves", "onlookers", "recorded")
+CHECKER = ("checker", "claims", "contents", "history", "invariants", "moves", "onlookers", "recorded", "rollbacks")
 
 PARTS = (
     Part("domain", ("domain/*.py",), ("tests/unit/domain", "tests/unit/commands", "tests/property/domain")),

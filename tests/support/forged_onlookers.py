@@ -8,14 +8,32 @@ from tests.support.forging import (
     ask,
     cut_within_a_command,
     follower_at,
+    let_go_at_once,
     let_go_within_a_command,
     show_half_a_command,
+    show_what_has_no_end,
     swap,
 )
 from tests.support.told_story import Forgery
 
 OF_ONLOOKERS: dict[str, Forgery] = {
     "a reader saw half a command": ("divided", "which is within a command", cut_within_a_command),
+    "a follower got what is before the log": (
+        "followers",
+        "f got another event at 0 than the log has",
+        lambda story: story.history.append(Followed("f", 0, str(story.log[-1].event_id))),
+    ),
+    "a follower was let go within the first command": ("divided", "f ended at position 1,", let_go_at_once),
+    "a follower was let go within the last command, which has no end": (
+        "divided",
+        "follower ended at position 13, which is within a command",
+        lambda story: story.change(-1, following=1),
+    ),
+    "a reader who was not told of which moment saw the last command, which has no end": (
+        "divided",
+        "which was so only from position 13 to 13, within a command",
+        show_what_has_no_end,
+    ),
     "a reader was shown what is not there yet": (
         "reads",
         "was shown position 1000 of a log that ends at",

@@ -13,10 +13,13 @@ from tests.support.forging import (
     ask_before,
     ask_for_another_type,
     ask_for_nothing,
+    ask_for_other_types,
+    ask_in_others_names,
     ask_twice_and_tell_of_a_conflict,
     ask_twice_for_what_never_was,
     tell_all_that_it_is_invalid,
     tell_of_a_conflict,
+    tell_that_it_is_invalid,
     tell_that_what_was_accepted_is_invalid,
 )
 from tests.support.told_story import Forgery
@@ -153,6 +156,37 @@ FORGERIES: dict[str, Forgery] = {
         "expected",
         r"answered unchanged, and expected {'task-t': 1}, which was not so from position 13 to 13",
         lambda story: ask(story, Asked("a", "x", "StartTask", {"task-t": 1}), Told("a", "x", "unchanged")),
+    ),
+    "one was refused that expected what never was, by one who knows nothing": (
+        "expected",
+        r"answered refused, and expected {'task-t': 7}, which was not so from position 0 to 13",
+        lambda story: ask(story, Asked("c", "x", "StartTask", NEVER), Told("c", "x", "refused")),
+    ),
+    "one was in conflict, and then refused on what never was": (
+        "expected",
+        r"answered refused, and expected {'task-t': 7}, which was not so from position 0 to 13",
+        lambda story: ask(
+            story,
+            Asked("c", "x", "StartTask", {"task-t": 3}),
+            Told("c", "x", "conflict"),
+            Asked("c", "x", "StartTask", NEVER),
+            Told("c", "x", "refused"),
+        ),
+    ),
+    "one was told that it is invalid, and is in the log": (
+        "invented",
+        "was answered invalid, and is at 8",
+        tell_that_it_is_invalid,
+    ),
+    "nobody asked for what is in the log, but for other types by its id": (
+        "invented",
+        "is a AssignTask at 8; asked was for CancelTask and StartTask",
+        ask_for_other_types,
+    ),
+    "one is recorded in another's name than of those who asked": (
+        "invented",
+        "was asked for by ann and bob, and is recorded as of tester",
+        ask_in_others_names,
     ),
     "one is in conflict that named nothing": (
         "expected",

@@ -9,7 +9,7 @@ import orjson
 
 from domain.aggregate import Event
 from domain.all_events import CATALOGUE
-from dora_state.testing.history import Asked, Followed, Read, Record, Told
+from dora_state.testing.history import Asked, Began, Followed, Read, Record, Told
 from tests.support.told_story import Story
 
 NEVER = {"task-t": 7}
@@ -67,6 +67,17 @@ def show_half_a_command(story: Story) -> None:
     versions = dict.fromkeys((event.stream_id for event in story.log), 0)
     versions |= {event.stream_id: event.version for event in story.log[: place + 1]}
     story.history.append(Read("reader", versions))
+
+
+def show_what_has_no_end(story: Story) -> None:
+    story.change(-1, following=1)
+    story.history.append(Read("r", {"task-t": 4, "workflow-wf": 6}))
+
+
+def let_go_at_once(story: Story) -> None:
+    story.change(0, following=1)
+    story.followed_to = 0
+    story.history.append(Began("f", 1))
 
 
 def let_go_within_a_command(story: Story) -> None:
@@ -156,6 +167,17 @@ def ask_for_another_type(story: Story) -> None:
     story.history[story.history.index(asked)] = dataclasses.replace(asked, type="CancelTask")
 
 
+def ask_for_other_types(story: Story) -> None:
+    ask_for_another_type(story)
+    ask(story, Asked("c", story.done, "StartTask"))
+
+
+def ask_in_others_names(story: Story) -> None:
+    asked = story.asked(story.done)
+    story.history[story.history.index(asked)] = dataclasses.replace(asked, actor="bob")
+    ask(story, dataclasses.replace(asked, client="c", actor="ann"))
+
+
 def ask_after_all_is_known(story: Story) -> None:
     """By the same client, who cannot have asked for what is in the log before what it was told of."""
     asked, told = story.asked(story.done), story.history[story.told(story.done)]
@@ -172,6 +194,11 @@ def tell_all_that_it_is_invalid(story: Story) -> None:
         Asked("c", story.done, "AssignTask", content="another agent"),
         Told("c", story.done, "invalid"),
     )
+
+
+def tell_that_it_is_invalid(story: Story) -> None:
+    story.forget(story.done)
+    ask(story, Told("a", story.done, "invalid"))
 
 
 def tell_that_what_was_accepted_is_invalid(story: Story) -> None:

@@ -1,9 +1,12 @@
 """A short life that was told as it was, for tests of the checker to forge."""
 
 import dataclasses
+import re
 from collections.abc import AsyncIterator, Callable, Container, Iterator
 from typing import Any
 from uuid import uuid4
+
+import orjson
 
 from commands.envelope import Envelope
 from commands.messages import Command
@@ -77,6 +80,13 @@ class Story:
         """Whoever asked was killed before it was told."""
         self.history = [one for one in self.history if not (isinstance(one, Told) and one.command_id == command_id)]
 
+    def command_ids(self) -> set[str]:
+        """Those of the history and of the log."""
+        told = (orjson.loads(event.metadata) for event in self.log if event.metadata.startswith(b'{"'))
+        return {one.command_id for one in self.history if isinstance(one, Asked | Told)} | {
+            metadata["command_id"] for metadata in told
+        }
+
     def asked(self, command_id: str) -> Asked:
         return next(one for one in self.history if isinstance(one, Asked) and one.command_id == command_id)
 
@@ -99,6 +109,8 @@ class Story:
     def faults(self, others: Container[str] = ()) -> list[Fault]:
         found = at_once(Checker(others=others, followed_to=self.followed_to).check(self.events(), self.history))
         assert all(fault.says.endswith(".") for fault in found)
+        named = {match[1] for fault in found if (match := re.match(r"Command (\S+) ", fault.says))}
+        assert named <= self.command_ids()
         return found
 
     def promises_broken(self, others: Container[str] = ()) -> set[str]:

@@ -1,15 +1,19 @@
 """The checker finds each kind of forgery, and nothing where all is as promised."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from domain import pool
 from dora_state.testing.checker import PROMISES, Checker
-from dora_state.testing.history import Asked, Began, Followed, Told
+from dora_state.testing.history import Asked, Began, Followed, Read, Told
 from tests.support.command_world import at_once
+from tests.support.forged_moves import NOW
 from tests.support.forgeries import FORGERIES
-from tests.support.forging import follower_at, let_go_within_a_command, say_of
+from tests.support.forging import follower_at, insert, let_go_within_a_command, say_of
 from tests.support.told_story import Story
 
 
@@ -156,6 +160,70 @@ def test_what_others_do_is_no_invention_of_theirs(story: Story) -> None:
     story.history = [one for one in story.history if not isinstance(one, Asked) or one.command_id != story.done]
     assert story.promises_broken() == {"invented"}
     assert story.promises_broken(("tester",)) == set()
+
+
+def test_who_was_told_of_no_position_knows_of_none(story: Story) -> None:
+    story.history[:0] = [Asked("a", "x", "CompleteTask"), Told("a", "x", "refused")]
+    assert story.promises_broken() == set()
+
+
+def test_who_did_not_ask_may_be_told_of_a_conflict(story: Story) -> None:
+    conflict = Told("a", "x", "conflict")
+    story.history += [Asked("a", "x", "StartTask", {"task-t": 3}), conflict, replace(conflict, client="b")]
+    assert story.promises_broken() == set()
+
+
+def test_in_whose_name_is_asked_need_not_be_said(story: Story) -> None:
+    story.history = [replace(one, actor="") if isinstance(one, Asked) else one for one in story.history]
+    assert story.promises_broken() == set()
+
+
+def test_the_events_of_a_transaction_may_be_of_several_steps(story: Story) -> None:
+    for place, step in ((-2, 0), (-1, 1)):
+        say_of(story, place, step=step)
+    assert "divided" not in story.promises_broken()
+
+
+def test_a_stream_may_have_a_dash_in_its_name(story: Story) -> None:
+    insert(story, None, ("pool-p-1", pool.PoolCreated(at=NOW, pool_id="p-1", total={"cpu": "2"})))
+    assert story.promises_broken() == {"invented", "followers", "reads"}  # as nobody knows of it
+
+
+def test_who_did_not_say_where_it_began_follows_from_the_beginning(story: Story) -> None:
+    story.history += [replace(follower_at(story, event.position), follower="f") for event in story.log]
+    assert story.promises_broken() == set()
+
+
+@pytest.mark.parametrize("as_of", [0, None])
+def test_nothing_may_be_read_before_there_is_anything(story: Story, as_of: int | None) -> None:
+    story.history.append(Read("r", {"task-t": 0}, as_of=as_of))
+    assert story.promises_broken() == set()
+
+
+@pytest.mark.parametrize("version", [-1, 5])
+def test_what_never_was_is_told_once(story: Story, version: int) -> None:
+    story.history.append(Read("r", {"task-t": version, "workflow-wf": 1}))
+    says = f"r was shown task-t at {version}, which never was."
+    assert [fault.says for fault in story.faults() if fault.promise == "reads"] == [says]
+
+
+@pytest.mark.parametrize(
+    ("told", "last"),
+    [
+        ((), "unknown"),
+        (("failed",), "failed"),
+        (("failed", "conflict"), "conflict"),
+        (("refused", "failed"), "refused"),
+        (("unchanged",), "unchanged"),
+    ],
+)
+def test_commands_are_counted_by_what_is_known_of_them_last(story: Story, told: Sequence[str], last: str) -> None:
+    story.history.append(Asked("a", "x", "StartTask", {"task-t": 4}))
+    story.history += [Told("a", "x", outcome) for outcome in told]
+    checker = Checker()
+    at_once(checker.check(story.events(), story.history))
+    assert checker.counts.outcomes == Counter(accepted=7, refused=1) + Counter([last])
+    assert (checker.counts.commands, checker.counts.events) == (9, 13)
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)

@@ -72,6 +72,21 @@ def test_a_line_that_lacks_only_its_end_is_read(path: Path) -> None:
     assert read(path) == [*RECORDS, RECORDS[0]]
 
 
+@pytest.mark.parametrize("torn", [b"", TORN])
+def test_who_goes_on_says_so_in_a_line_of_its_own(path: Path, torn: bytes) -> None:
+    tear(path, torn)
+    before = path.read_bytes()
+    with Recorder(path) as write:
+        write(RECORDS[0])
+        write(RECORDS[1])
+    lines = [b'{"record":"anew"}', orjson.dumps(RECORDS[0]), orjson.dumps(RECORDS[1])]
+    assert path.read_bytes() == before + b"\n" * bool(torn) + b"".join(line + b"\n" for line in lines)
+
+
+def test_a_history_is_its_owner_s(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_who_wrote_nothing_yet_has_an_empty_history(tmp_path: Path) -> None:
     for _ in range(2):
         with Recorder(tmp_path / "a"):
@@ -101,7 +116,7 @@ def test_what_is_spoilt_anywhere_else_is_not_passed_over(path: Path, spoilt: byt
     path.write_bytes(before + spoilt + path.with_name("b").read_bytes())
     with Recorder(path) as write:
         write(*and_then)
-    with pytest.raises(ValueError, match=r"line 6 of .* is no record"):
+    with pytest.raises(ValueError, match=rf"line 6 of {path} is no record"):
         read(path)
 
 
@@ -109,7 +124,7 @@ def test_a_whole_record_of_another_kind_where_a_client_began_anew_is_not_passed_
     tear(path, b'{"record":"unknown"}')
     with Recorder(path) as write:
         write(RECORDS[0])
-    with pytest.raises(ValueError, match=r"line 6 of .* is no record"):
+    with pytest.raises(ValueError, match=rf"line 6 of {path} is no record"):
         read(path)
 
 

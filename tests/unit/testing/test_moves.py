@@ -82,6 +82,7 @@ CANCELLED_MAINTENANCE = (SYSTEM, system.MaintenanceCancelled(at=NOW, window_id="
 UNLIMITED = (SYSTEM, system.SystemConfigured(at=NOW, unset=("default_timeout",)))
 WORKFLOW_FAILED = (WORKFLOW, workflow.WorkflowFailed(at=NOW, error="why"))
 TASK_CANCELLED = (TASK, task.TaskCancelled(at=NOW, reason="why"))
+TIMED_OUT = (TASK, task.TaskTimedOut(at=NOW, reason="time limit exceeded"))
 BACK = (AGENT, agent.AgentReturned(at=NOW, state="healthy"))
 
 
@@ -165,6 +166,25 @@ def test_a_task_times_out_once_its_reservation_has_expired() -> None:
         insert(story, "AssignTask", POOL_CREATED, (POOL, held), (TASK, given), *told)
         del story.log[-6:]  # its assignment and start as they were
         assert ("moves" in story.promises_broken()) == broken
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_imported_log_tells_of_limits_that_are_not_here_until_it_ends(ended: bool) -> None:
+    """There, a task may start with any limit, and time out without one that is known."""
+    for told in ([(TASK, task.TaskStarted(at=NOW, deadline=SOON))], [TIMED_OUT]):
+        story = Story()
+        insert(story, "CreateWorkflow", IMPORT_BEGUN)
+        insert(story, "StartTask", *[import_ended()] * ended, *told)
+        del story.log[-3:]  # its start as it was
+        assert ("moves" in story.promises_broken()) == ended
+
+
+@pytest.mark.parametrize(("phase", "words"), [("two", []), ("three", ["it has no phase three."])])
+def test_a_task_that_has_named_its_phases_has_no_others(phase: str, words: list[str]) -> None:
+    story = Story()
+    say(story, 1, phases=["one", "two"])
+    insert(story, None, progressed(phase=phase))
+    assert [fault.says.rpartition(": ")[2] for fault in story.faults() if fault.promise == "moves"] == words
 
 
 STREAMS = (WORKFLOW, TASK, AGENT, POOL, SYSTEM, "other-x")
