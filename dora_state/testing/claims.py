@@ -1,7 +1,7 @@
 """What clients asked for and what they were told of it, held against what the log has of their commands."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dora_state.testing.history import FOR_GOOD, TELEMETRY, Asked, Told
@@ -16,12 +16,13 @@ class _Ask:
     """One asking and what was told of it. Who asks for the same again, not knowing what became of it, asks once.
 
     `knew` is the last position that the client had been told of before; `begun`, how many commands it had begun when it
-    was first told what became of this one, if it was.
+    was first told what became of this one, if it was; `end`, where the log ended then at the latest.
     """
 
     asked: Asked
     knew: int
     begun: int | None = None
+    end: int = 0
     told: list[Told] = field(default_factory=list)
 
     @property
@@ -96,12 +97,13 @@ class Claims:
             yield from _alike(command_id, asks)
             there = log.commands.get(command_id)
             end = log.length if there is None else there.first - 1  # a known id is in no conflict
-            ends = [_end(ask, latest, end) for ask in asks]
-            yield from _in_conflict(command_id, asks, ends, log)
+            for ask in asks:
+                ask.end = end if ask.begun is None else min(end, latest[ask.asked.client][ask.begun])
+            yield from _in_conflict(command_id, asks, log)
             if there is not None:
                 yield from _recorded(command_id, asks, there, log)
             else:
-                yield from _not_recorded(command_id, asks, ends, log)
+                yield from _not_recorded(command_id, asks, log)
         for command_id in log.commands.keys() - self._asks.keys() - log.of_others:
             yield Fault("invented", f"Command {command_id} is in the log, and nobody had asked.")
 
@@ -112,15 +114,11 @@ class Claims:
         """Where the log ended at the latest when a client had begun so many commands: before all that came later."""
         latest = [log.length]
         for command_id in reversed(self._begun[client]):
-            there = log.commands.get(command_id)
-            own = there is not None and all(ask.asked.client == client for ask in self._asks[command_id])
-            latest.append(min(latest[-1], there.first - 1) if own and there is not None else latest[-1])
+            there, end = log.commands.get(command_id), latest[-1]
+            if there is not None and all(ask.asked.client == client for ask in self._asks[command_id]):
+                end = min(end, there.first - 1)
+            latest.append(end)
         return latest[::-1]
-
-
-def _end(ask: _Ask, latest: Mapping[str, Sequence[int]], end: int) -> int:
-    """Where the log ended at the latest when that was decided on which the client was told."""
-    return end if ask.begun is None else min(end, latest[ask.asked.client][ask.begun])
 
 
 def _known_last(asks: Sequence[_Ask]) -> str:
@@ -156,14 +154,14 @@ def _binding(ask: _Ask, asks: Sequence[_Ask]) -> list[Told]:
     return [one for one in ask.final if one.outcome != "invalid" or not may_be_for_another]
 
 
-def _in_conflict(command_id: str, asks: Sequence[_Ask], ends: Sequence[int], log: Recorded) -> Iterator[Fault]:
+def _in_conflict(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
     """Between what the client knew of and the end of the log of then, another version must have been there."""
-    for ask, end in zip(asks, ends, strict=True):
+    for ask in asks:
         says = f"Command {command_id} was answered conflict, and"
         if ask.in_conflict and not ask.asked.expected:
             yield Fault("expected", f"{says} named no version.")
-        elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew, end):
-            yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to {end}.")
+        elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew, ask.end):
+            yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to {ask.end}.")
 
 
 def _recorded(command_id: str, asks: Sequence[_Ask], there: RecordedCommand, log: Recorded) -> Iterator[Fault]:
@@ -217,7 +215,7 @@ def _unmet(asked: Asked, there: RecordedCommand, log: Recorded) -> str:
     return ""
 
 
-def _not_recorded(command_id: str, asks: Sequence[_Ask], ends: Sequence[int], log: Recorded) -> Iterator[Fault]:
+def _not_recorded(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
     """A refusal is recorded too, and so is that nothing was to be done: on the versions that were named, if any, at a
     moment that its client did not know to be past, and that had come by when it was told.
     """
@@ -230,8 +228,10 @@ def _not_recorded(command_id: str, asks: Sequence[_Ask], ends: Sequence[int], lo
             says = f"Command {command_id} was answered {one.outcome}"
             yield Fault("lost", f"{says} at {one.position} with {dict(one.versions)}, which has neither.")
     might = [ask for ask in asks if not ask.in_conflict and not ask.is_invalid]
-    end = min((end for ask, end in zip(asks, ends, strict=True) if ask.decided), default=log.length)
-    if decided and might and not any(log.was(ask.asked.expected, ask.knew, end) for ask in might):
+    if not (decided and might):
+        return
+    end = min(ask.end for ask, _ in decided)
+    if not any(log.was(ask.asked.expected, ask.knew, end) for ask in might):
         says = (
             f"Command {command_id} was answered {decided[0][1].outcome}, and expected {dict(might[-1].asked.expected)}"
         )
