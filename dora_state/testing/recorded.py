@@ -22,7 +22,7 @@ class RecordedCommand:
     type: str | None
     actor: str | None
     first: int
-    last: int
+    last: int = 0
     versions: dict[str, int] = field(default_factory=dict)
 
 
@@ -37,8 +37,8 @@ class Recorded:
         self._ids: list[bytes] = []
         self._known: set[bytes] = set()
         """The same, to be found."""
-        self._event_contents: list[str] = []
-        """Empty where it is none."""
+        self._event_contents: list[str | None] = []
+        """None where it is none."""
         self._said: dict[str, Any] = {}
         """Metadata of the command that is read."""
         self._importing = False
@@ -121,7 +121,7 @@ class Recorded:
         if not begins and (known is None or known.last != event.position - 1):
             yield Fault("divided", f"Position {event.position} is of another command than those it follows.")
         if known is None:
-            known = self.commands[command_id] = RecordedCommand(type, actor, event.position, event.position)
+            known = self.commands[command_id] = RecordedCommand(type, actor, event.position)
         known.last = event.position
         known.versions[event.stream_id] = event.version
 
@@ -183,12 +183,12 @@ def _text(metadata: Mapping[str, Any], name: str) -> str | None:
     return said if isinstance(said, str) else None
 
 
-def _content(event: RecordedEvent) -> str:
-    """Empty where it is none."""
+def _content(event: RecordedEvent) -> str | None:
+    """None where it is none."""
     try:
         return recorded_content(event)
     except ValueError:
-        return ""
+        return None
 
 
 def _object(data: bytes) -> dict[str, Any]:
