@@ -14,6 +14,7 @@ from dora_state.settings import load_settings
 from infrastructure.broker import JobBroker
 from infrastructure.redis_client import open_redis
 from infrastructure.redis_url import NOT_IN_A_CLUSTER, PARAMETERS
+from tests.support.refusals import all_told
 
 DATABASE = "postgresql://127.0.0.1:1/db"
 
@@ -67,7 +68,7 @@ def test_a_redis_url_that_could_never_work_is_refused_without_a_word_of_it(
         load_settings()
     assert str(refused.value).startswith(f"DORA_STATE_{name}: ")
     assert says in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in all_told(refused.value)
 
 
 EVERY_PARAMETER = {
@@ -129,7 +130,7 @@ def test_what_a_cluster_can_not_take_is_refused(url: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=r"DORA_STATE_REDIS_(URL|CLUSTER)") as refused:
         load_settings(database_url=DATABASE, redis_url=url, redis_cluster=True)
     assert says in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in all_told(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_a_postgresql_url_that_could_never_work_is_refused_without_a_word_of_it(
     with pytest.raises(InvalidInput, match=f"DORA_STATE_{name}") as refused:
         load_settings()
     assert says in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in all_told(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """Settings that don't go together, or can't be what they should, are named with what to write instead."""
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from domain.errors import InvalidInput
 from dora_state.settings import Settings, load_settings
+from tests.support.refusals import all_told
 
 ISSUER = "https://login.bank.example/realms/agents"
 NUMBERS = sorted(
@@ -57,3 +61,10 @@ def test_a_host_that_can_not_be_asked_for_is_refused(name: str, value: str, monk
     monkeypatch.setenv(f"DORA_STATE_{name}", value)
     with pytest.raises(InvalidInput, match=f"DORA_STATE_{name}: is no .* write it like"):
         load_settings()
+
+
+@pytest.mark.parametrize("given", [{"redis_url": "redis://:12/hunter2@h/0"}])
+def test_nothing_of_a_refused_url_stands_in_pydantics_own_error(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(**given)
+    assert "hunter2" not in all_told(refused.value)
