@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     def _blank_is_default(cls, value: object) -> object:
         return _default_home() if value in ("", None) else value
 
+    @field_validator("metrics_host", mode="before")
+    @classmethod
+    def _blank_is_default_host(cls, value: object) -> object:
+        return cls.model_fields["metrics_host"].default if value in ("", None) else value
+
     @field_validator("redis_url", "broker_url")
     @classmethod
     def _known_to_redis(cls, value: SecretStr | None) -> SecretStr | None:

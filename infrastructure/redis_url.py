@@ -12,11 +12,9 @@ from redis.asyncio.connection import SSLConnection
 from redis.connection import ConnectionPool as ThreadConnectionPool
 from redis.exceptions import RedisError
 
-from infrastructure.hosts import can_be_host
+from infrastructure.hosts import LONGEST_SOCKET_PATH, can_be_host
 
 LONGEST_TIMEOUT = 60
-LONGEST_PATH = 107
-"""Bytes of a socket's path, for the kernel."""
 _LIKE = (
     "; write it like redis://user:password@host:6379/0 or unix:///path/to/socket, with special characters"
     " percent-encoded"
@@ -126,8 +124,8 @@ def _read(url: str) -> tuple[SplitResult, dict[str, str]]:
 
 def _require_socket(parts: SplitResult) -> None:
     path = unquote(parts.path)
-    if parts.hostname or not path.isprintable() or not 1 < len(os.fsencode(path)) <= LONGEST_PATH:
-        raise ValueError(f"names no path of a socket, of {LONGEST_PATH} bytes at most{_LIKE}")
+    if parts.hostname or not path.isprintable() or not 1 < len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        raise ValueError(f"names no path of a socket, of {LONGEST_SOCKET_PATH} bytes at most{_LIKE}")
 
 
 def _require_cluster(parts: SplitResult, given: Mapping[str, str]) -> None:

@@ -48,6 +48,7 @@ DATABASE = "postgresql://127.0.0.1:1/db"
         ("redis://localhost/0?client_name=a%20b", "client_name must be a word of ASCII"),
         ("redis://a..b/0", "names a host that can't be one"),
         ("redis://a%00b/0", "names a host that can't be one"),
+        ("redis://h1,h2/0", "names a host that can't be one"),
         ("redis://localhost:0/0", "is no Redis URL"),
         ("redis://localhost:99999999/0", "is no Redis URL"),
         ("redis://:pass#hunter2@localhost/0", "is no Redis URL"),

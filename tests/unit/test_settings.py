@@ -50,17 +50,30 @@ def test_no_number_is_without_bounds(name: str, value: str, monkeypatch: pytest.
     [
         ("METRICS_HOST", "a..b"),
         ("METRICS_HOST", "a" * 64),
-        ("METRICS_HOST", ""),
+        ("METRICS_HOST", "0.0.0.0:9464"),
+        ("METRICS_HOST", " "),
         ("TRACES_URL", "http://a..b/v1/traces"),
+        ("TRACES_URL", "http://a,b:4318"),
         ("TRACES_URL", "http://:4318"),
         ("TRACES_URL", "http://h:99999999"),
         ("OIDC_ISSUER", "https://a..b"),
+        ("OIDC_ISSUER", "https://a,b"),
     ],
 )
 def test_a_host_that_can_not_be_asked_for_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"DORA_STATE_{name}", value)
     with pytest.raises(InvalidInput, match=f"DORA_STATE_{name}: is no .* write it like"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["HOME", "METRICS_HOST", "TRACES_URL", "DATABASE_URL", "REDIS_URL", "OIDC_ISSUER"])
+def test_a_setting_of_a_place_that_is_blank_is_as_if_it_were_not_there(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"DORA_STATE_{name}", raising=False)
+    default = load_settings()
+    monkeypatch.setenv(f"DORA_STATE_{name}", "")
+    assert load_settings() == default
 
 
 @pytest.mark.parametrize("given", [{"redis_url": "redis://:12/hunter2@h/0"}])
