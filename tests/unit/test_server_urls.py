@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from domain.errors import InvalidInput
 from dora_state.settings import load_settings
 from infrastructure.broker import JobBroker
 from infrastructure.redis_client import open_redis
-from infrastructure.redis_url import NOT_IN_A_CLUSTER, PARAMETERS
+from infrastructure.redis_url import NOT_IN_A_CLUSTER, PARAMETERS, require_redis_url
 from tests.support.refusals import all_told
 
 DATABASE = "postgresql://127.0.0.1:1/db"
@@ -54,6 +55,10 @@ DATABASE = "postgresql://127.0.0.1:1/db"
         ("redis://:pass#hunter2@localhost/0", "is no Redis URL"),
         ("redis://:1#hunter2@localhost/0", "is no Redis URL"),
         ("http://hunter2", "is no Redis URL"),
+        ("REDIS://localhost/0", "is no Redis URL; write it like redis://user:password@host:6379/0"),
+        (" redis://localhost/0", "is no Redis URL; write it like redis://user:password@host:6379/0"),
+        ("redis:/localhost", "is no Redis URL; write it like redis://user:password@host:6379/0"),
+        ("redis://localhost/0?hunter2=", "has a parameter that is not permitted"),
         ("unix://run/redis.sock", "names no path of a socket"),
         ("unix:///a%00b", "names no path of a socket"),
         (f"unix:///{'a' * 200}", "names no path of a socket, of 107 bytes at most"),
@@ -82,7 +87,6 @@ EVERY_PARAMETER = {
     "socket_timeout": "60",
     "username": "u",
     "socket_keepalive": "True",
-    "ssl_ca_data": "",
     "ssl_ca_path": "/",
     "ssl_cert_reqs": "required",
     "ssl_check_hostname": "no",
@@ -99,6 +103,7 @@ async def test_each_permitted_parameter_is_understood_by_all_clients_that_we_use
     pem = own_certificate(tmp_path)
     given = EVERY_PARAMETER | {
         "ssl_ca_certs": f"{pem}",
+        "ssl_ca_data": quote(pem.read_text().partition("-----BEGIN PRIVATE")[0]),
         "ssl_certfile": f"{pem}",
         "ssl_keyfile": f"{pem}&ssl_certfile={pem}",
     }
@@ -118,10 +123,30 @@ async def test_each_permitted_parameter_is_understood_by_all_clients_that_we_use
 
 
 @pytest.mark.parametrize(
+    ("url", "database"),
+    [
+        ("redis://h", 0),
+        ("redis://h/0/", 0),
+        ("redis://h//7", 7),
+        ("redis://h/%37", 7),
+        ("redis://h/7?db=", 7),
+        ("redis://h/7?db=6&client_name=", 6),
+        ("rediss://h/7/?ssl_ca_certs=", 7),
+    ],
+)
+async def test_a_database_that_redis_py_understands_is_taken(url: str, database: int) -> None:
+    load_settings(database_url=DATABASE, redis_url=url, broker_url=url)
+    async with open_redis(url, "bank", 2) as redis:
+        assert (await redis.connection()).db == database
+
+
+@pytest.mark.parametrize(
     ("url", "says"),
     [
         ("redis://h/1", "a cluster has only database 0"),
         ("redis://h?db=1", "a cluster has only database 0"),
+        ("redis://h//1/?db=", "a cluster has only database 0"),
+        ("redis://h?db=hunter2", "its parameter db must be a number"),
         ("redis://:6379/0", "must name the host of one of the cluster's nodes"),
         ("rediss://h?ssl_password=hunter2", "has a parameter that is not permitted with rediss:// in a cluster"),
         ("unix:///run/redis.sock", "needs a Redis URL with the host of one of its nodes"),
@@ -131,6 +156,13 @@ def test_what_a_cluster_can_not_take_is_refused(url: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=r"DORA_STATE_REDIS_(URL|CLUSTER)") as refused:
         load_settings(database_url=DATABASE, redis_url=url, redis_cluster=True)
     assert says in str(refused.value)
+    assert "hunter2" not in all_told(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://h?db=hunter2", "redis://h/hunter2", "redis://hunter2:x"])
+def test_a_url_of_a_cluster_is_refused_without_a_word_of_it_by_itself_too(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a number|is no number|is no Redis URL") as refused:
+        require_redis_url(url, cluster=True)
     assert "hunter2" not in all_told(refused.value)
 
 
