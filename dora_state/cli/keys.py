@@ -50,7 +50,7 @@ def check_expiry(text: str, now: datetime) -> datetime:
 
 
 def _days(digits: str) -> timedelta:
-    """Any number of digits: Python makes no number of too many."""
+    """Of any number of digits, though Python makes no number of too many. Raises InvalidInput."""
     counted = digits.lstrip("0")
     if not 1 <= len(counted) <= len(str(LONGEST_DAYS)) or int(counted) > LONGEST_DAYS:
         raise InvalidInput(f"--expires takes 1d to {LONGEST_DAYS}d, not {digits}d.", value=f"{digits}d")

@@ -1,5 +1,6 @@
 """URLs of Redis and PostgreSQL are looked at as a whole before anything connects; what is refused is not repeated."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -172,12 +173,44 @@ def test_a_url_of_a_cluster_is_refused_without_a_word_of_it_by_itself_too(url: s
         ("postgresql://u:hunter2@h/db?sslmode=bogus", "its parameter sslmode must be one of disable, allow, prefer, "),
         ("postgresql://h/db?target_session_attrs=hunter2", "target_session_attrs must be one of any, read-write, "),
         ("postgresql://h/db?replication=database", "its parameter replication must be one of off"),
-        ("postgresql://h/db?connect_timeout=hunter2", "its parameter connect_timeout must be a whole number"),
+        ("postgresql://h/db?sslmode=", "its parameter sslmode must be one of disable, allow, prefer, "),
+        ("postgresql://h/db?sslmode=hunter2&target_session_attrs=hunter2", "must be one of "),
+        ("postgresql://h/db?sslnegotiation=direct", "libpq does not take its parameter sslnegotiation as it is"),
+        (
+            "postgresql://h/db?sslnegotiation=direct&sslmode=prefer",
+            "libpq does not take its parameter sslnegotiation as it is",
+        ),
+        ("postgresql://h/db?require_auth=hunter2", "libpq does not take its parameter require_auth as it is"),
+        ("postgresql://h/db?min_protocol_version=9", "libpq does not take its parameter min_protocol_version as it is"),
+        ("postgresql://h/db?max_protocol_version=bogus", "its parameter max_protocol_version as it is"),
+        ("postgresql://h/db?scram_client_key=hunter2", "libpq does not take its parameter scram_client_key as it is"),
+        ("postgresql://h/db?service=hunter2", "libpq does not take its parameter service as it is"),
+        (
+            "postgresql://h/db?user=hunter2&sslrootcert=system&sslmode=require",
+            "libpq does not take its parameters sslmode and sslrootcert together",
+        ),
+        (
+            "postgresql://h/db?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2",
+            "libpq does not take its parameters ssl_max_protocol_version and ssl_min_protocol_version together",
+        ),
+        ("postgresql://h/db?connect_timeout=hunter2", "its parameter connect_timeout must be a whole number, -2147"),
+        ("postgresql://h/db?connect_timeout=", "its parameter connect_timeout must be a whole number"),
         ("postgresql://h/db?keepalives_idle=1.5", "its parameter keepalives_idle must be a whole number"),
+        ("postgresql://h/db?tcp_user_timeout=2147483648", "must be a whole number, -2147483648 to 2147483647"),
+        (f"postgresql://h/db?tcp_user_timeout={'9' * 5000}", "must be a whole number, -2147483648 to 2147483647"),
         ("postgresql://h:99999999/db", "its ports must be 1 to 65535"),
         ("postgresql://h:0/db", "its ports must be 1 to 65535"),
+        ("postgresql://h:065536/db", "its ports must be 1 to 65535"),
+        ("host=h port=' '", "its ports must be 1 to 65535"),
         ("postgresql://a..b/db", "it names a host that can't be one"),
         (f"postgresql://h,{'a' * 64}/db", "it names a host that can't be one"),
+        ("host=h:5432", "it names a host that can't be one"),
+        ("host=@hunter2 dbname=db", "is no PostgreSQL URL"),
+        ("postgresql://u:hunter2@@h/db", "is no PostgreSQL URL"),
+        (f"host=h,/{'a' * 120}", "the path of its socket, .s.PGSQL and the port included, must have 107 bytes at most"),
+        (f"host=/{'a' * 93} port=05432", "the path of its socket"),
+        (f"host=/{'a' * 92},/a port=15432,1", "the path of its socket"),
+        (f"host=/{'ü' * 47}", "the path of its socket"),
         ("postgresql://h/db?hostaddr=h", "its parameter hostaddr must be addresses"),
         ("host=a,b port=1,2,3", "must be as many"),
         ("host=a,b hostaddr=127.0.0.1", "must be as many"),
@@ -202,12 +235,51 @@ def test_a_postgresql_url_that_could_never_work_is_refused_without_a_word_of_it(
         "postgresql://u:p@h1:5432,h2:5433/db?target_session_attrs=read-write&sslmode=verify-full&connect_timeout=3",
         "postgresql://u@/db?host=/var/run/postgresql&port=5433",
         "host=a,b port=5432 hostaddr=127.0.0.1,::1 keepalives=0",
-        "host=@abstract dbname=db",
+        f"host=/{'a' * 92} port=005432",
+        f"host=/a,/{'a' * 92} port=15432,5432",
+        "postgresql://h:05432/db?connect_timeout=%203&keepalives_idle=%2B1%20",
+        "postgresql://h/db?tcp_user_timeout=2147483647&keepalives=-2147483648",
+        "postgresql://h/db?ssl_min_protocol_version=tlsv1.2&ssl_max_protocol_version=",
+        "postgresql://h/db?sslnegotiation=direct&sslmode=require",
+        "postgresql://h/db?sslrootcert=system",
+        "postgresql://h/db?gssencmode=require&require_auth=scram-sha-256&min_protocol_version=3.2",
+        "host=h passfile=/dev/null options='-c a\\\\ b=c' application_name='it\\'s'",
         "postgresql://",
     ],
 )
 def test_postgresql_urls_that_libpq_takes_are_taken(url: str) -> None:
     assert load_settings(database_url=url).database_url == SecretStr(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PGSSLMODE", "bogus"), ("PGGSSENCMODE", "require"), ("PGPORT", "x"), ("PGSERVICE", "none")]
+)
+def test_what_the_environment_says_to_libpq_is_no_fault_of_a_url(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    load_settings(database_url="postgresql://h/db?target_session_attrs=any")
+
+
+def test_nobody_is_asked_and_no_password_looked_for_while_a_url_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    passwords = tmp_path / "pgpass"
+    passwords.touch(0o644)  # libpq would warn of that on stderr
+    passwords.chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as local:
+        port = tcp.getsockname()[1]
+        local.bind(f"{tmp_path}/.s.PGSQL.{port}")
+        local.listen()
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(port))
+        for host in ("127.0.0.1", tmp_path):
+            load_settings(database_url=f"host={host} port={port} passfile={passwords}")
+        for listener in (tcp, local):
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+    assert capfd.readouterr() == ("", "")
 
 
 def own_certificate(directory: Path) -> Path:
