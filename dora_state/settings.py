@@ -33,7 +33,7 @@ def _is_http_url(text: str) -> bool:
 class Settings(BaseSettings):
     """What a deployment may choose. Without a database URL, servers of our own run under `home`."""
 
-    model_config = SettingsConfigDict(env_prefix="DORA_STATE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DORA_STATE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(default_factory=_default_home)
     tenant: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,49}$")] = "default"
@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     @classmethod
     def _blank_is_default(cls, value: object) -> object:
         return _default_home() if value in ("", None) else value
+
+    @field_validator("metrics_host", mode="before")
+    @classmethod
+    def _blank_is_default_host(cls, value: object) -> object:
+        return cls.model_fields["metrics_host"].default if value in ("", None) else value
 
     @field_validator("redis_url", "broker_url")
     @classmethod
@@ -197,17 +202,22 @@ _SECRETS = frozenset(name for name, field in Settings.model_fields.items() if fi
 
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force. Raises InvalidInput that names the variable and the reason."""
-    try:
-        settings = Settings(**from_files(_SECRETS - overrides.keys()) | overrides)
-    except ValidationError as error:
-        finding = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(str(part).upper() for part in finding["loc"])
-        message = finding["msg"].removeprefix("Value error, ")
-        what = f"DORA_STATE_{name}" if name else "The settings"
-        raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name) from error
+    settings = _made(from_files(_SECRETS - overrides.keys()) | overrides)
     for url, name in ((settings.database_url, "DATABASE_URL"), (settings.read_database_url, "READ_DATABASE_URL")):
         if url is not None:
             from infrastructure.database import url_parts  # here, as it takes a while to import
 
             url_parts(url.get_secret_value(), f"DORA_STATE_{name}")
     return settings
+
+
+def _made(given: dict[str, Any]) -> Settings:
+    """Pydantic's error holds what was given: it may not stand behind ours, so that ours is raised outside."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        finding = error.errors(include_url=False, include_input=False)[0]
+    name = "_".join(str(part).upper() for part in finding["loc"])
+    message = finding["msg"].removeprefix("Value error, ")
+    what = f"DORA_STATE_{name}" if name else "The settings"
+    raise InvalidInput(f"{what}: {message}; correct it and start again.", field=name)

@@ -66,7 +66,7 @@ def url_parts(database_url: str, name: str = "DORA_STATE_DATABASE_URL") -> dict[
         parts = {}
         well_formed = False
     else:
-        places = (str(parts.get(name) or "").lstrip("@") for name in ("host", "hostaddr", "dbname"))
+        places = (str(parts.get(name) or "") for name in ("host", "hostaddr", "dbname"))
         well_formed = bool(_PORTS.fullmatch(str(parts.get("port") or ""))) and not any("@" in place for place in places)
     if not well_formed:
         raise InvalidInput(

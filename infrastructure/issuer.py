@@ -58,9 +58,10 @@ def is_trusted_url(url: str) -> bool:
         parts = urllib3.util.parse_url(url)
     except urllib3.exceptions.LocationParseError:
         return False
-    if not can_be_host(parts.host or "") or parts.auth is not None or parts.fragment is not None:
+    host = (parts.host or "").removeprefix("[").removesuffix("]")
+    if not can_be_host(host) or parts.auth is not None or parts.fragment is not None:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.host in ("localhost", "127.0.0.1", "[::1]"))
+    return parts.scheme == "https" or (parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1"))
 
 
 def _fetch(http: urllib3.PoolManager, url: str) -> dict[str, Any]:

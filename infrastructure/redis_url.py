@@ -12,11 +12,9 @@ from redis.asyncio.connection import SSLConnection
 from redis.connection import ConnectionPool as ThreadConnectionPool
 from redis.exceptions import RedisError
 
-from infrastructure.hosts import can_be_host
+from infrastructure.hosts import LONGEST_SOCKET_PATH, can_be_host
 
 LONGEST_TIMEOUT = 60
-LONGEST_PATH = 107
-"""Bytes of a socket's path, for the kernel."""
 _LIKE = (
     "; write it like redis://user:password@host:6379/0 or unix:///path/to/socket, with special characters"
     " percent-encoded"
@@ -46,7 +44,7 @@ def _are_flags(text: str) -> bool:
 
 
 _TEXT = _Parameter("a text", lambda _: True)
-_FILE = _Parameter("a path", lambda text: bool(text) and text.isprintable())
+_FILE = _Parameter("a path", str.isprintable)
 _YES_OR_NO = _Parameter("yes or no", lambda text: text.lower() in ("true", "false", "yes", "no", "1", "0"))
 _TIMEOUT = _Parameter(f"seconds, more than 0 and at most {LONGEST_TIMEOUT}", _is_timeout)
 _FLAGS = _Parameter("names of VERIFY_ flags of Python's ssl, divided by commas", _are_flags)
@@ -91,15 +89,16 @@ def require_redis_url(url: str, *, cluster: bool = False) -> None:
     permitted = PARAMETERS[parts.scheme]
     if cluster:
         permitted = {name: about for name, about in permitted.items() if name not in NOT_IN_A_CLUSTER}
-        _require_cluster(parts, given)
     for name, value in given.items():
         if name not in permitted:
             raise ValueError(
                 f"has a parameter that is not permitted with {parts.scheme}://{' in a cluster' if cluster else ''};"
                 f" take of {', '.join(permitted)} what is needed"
             )
-        if not permitted[name].holds(value):
+        if value and not permitted[name].holds(value):  # redis-py passes over those that are blank
             raise ValueError(f"its parameter {name} must be {permitted[name].must_be}")
+    if cluster:
+        _require_cluster(parts, given)
     _require_made(url)
 
 
@@ -111,7 +110,7 @@ def _read(url: str) -> tuple[SplitResult, dict[str, str]]:
         is_port = parts.port != 0
     except ValueError:
         raise ValueError(f"is no Redis URL{_LIKE}") from None
-    if parts.scheme not in PARAMETERS or parts.fragment or not is_port:
+    if parts.scheme not in PARAMETERS or not url.startswith(f"{parts.scheme}://") or parts.fragment or not is_port:
         raise ValueError(f"is no Redis URL{_LIKE}")
     if len(dict(given)) < len(given):
         raise ValueError("has a parameter twice; keep one of them")
@@ -119,21 +118,26 @@ def _read(url: str) -> tuple[SplitResult, dict[str, str]]:
         _require_socket(parts)
     elif parts.hostname is not None and not can_be_host(unquote(parts.hostname)):
         raise ValueError(f"names a host that can't be one{_LIKE}")
-    elif parts.path not in ("", "/") and not _DATABASE.fullmatch(parts.path[1:]):
+    elif (database := _database(parts)) and not _DATABASE.fullmatch(database):
         raise ValueError(f"names a database that is no number{_LIKE}")
     return parts, dict(given)
 
 
+def _database(parts: SplitResult) -> str:
+    """What stands in its place, as redis-py reads it, but for slashes within: it makes 12 of `/1/2`."""
+    return unquote(parts.path).strip("/")
+
+
 def _require_socket(parts: SplitResult) -> None:
     path = unquote(parts.path)
-    if parts.hostname or not path.isprintable() or not 1 < len(os.fsencode(path)) <= LONGEST_PATH:
-        raise ValueError(f"names no path of a socket, of {LONGEST_PATH} bytes at most{_LIKE}")
+    if parts.hostname or not path.isprintable() or not 1 < len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        raise ValueError(f"names no path of a socket, of {LONGEST_SOCKET_PATH} bytes at most{_LIKE}")
 
 
 def _require_cluster(parts: SplitResult, given: Mapping[str, str]) -> None:
     if not parts.hostname:
         raise ValueError("must name the host of one of the cluster's nodes")
-    if int(given.get("db") or parts.path[1:] or 0) != 0:
+    if int(given.get("db") or _database(parts) or 0) != 0:
         raise ValueError("names a database, and a cluster has only database 0")
 
 
@@ -143,7 +147,8 @@ def _require_made(url: str) -> None:
         ThreadConnectionPool.from_url(url).make_connection()
         made = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # it has no types
     except (RedisError, TypeError, ValueError) as error:
-        raise ValueError(f"is no URL of which redis-py can make a connection ({type(error).__name__})") from None
+        kind = type(error).__name__
+        raise ValueError(f"is no URL of which redis-py can make a connection ({kind}){_LIKE}") from None
     if isinstance(made, SSLConnection):
         try:
             made.ssl_context.get()

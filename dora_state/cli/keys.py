@@ -22,7 +22,7 @@ from infrastructure.access_keys import GoodKey
 from infrastructure.migrations import migrate, require_tenant
 
 LONGEST_DAYS = 3660
-_DAYS = re.compile("0*([0-9]+)d")
+_DAYS = re.compile("([0-9]+)d")
 _ID = re.compile("[a-z2-7]{12}")
 
 
@@ -43,12 +43,18 @@ def check_role(role: str) -> CallerRole:
 def check_expiry(text: str, now: datetime) -> datetime:
     """So many days, or a moment; in the future, and not for ever."""
     days = _DAYS.fullmatch(text)
-    if days is not None and (len(days[1]) > len(str(LONGEST_DAYS)) or not 1 <= int(days[1]) <= LONGEST_DAYS):
-        raise InvalidInput(f"--expires takes 1d to {LONGEST_DAYS}d, not {text}.", value=text)
-    moment = now + timedelta(days=int(days[1])) if days else parse_time(text, "--expires", also="or days, like 90d")
+    moment = now + _days(days[1]) if days else parse_time(text, "--expires", also="or days, like 90d")
     if not now < moment <= now + timedelta(days=LONGEST_DAYS):
         raise InvalidInput(f"--expires: {text} is over, or more than {LONGEST_DAYS} days away.", value=text)
     return moment
+
+
+def _days(digits: str) -> timedelta:
+    """Of any number of digits, though Python makes no number of too many. Raises InvalidInput."""
+    counted = digits.lstrip("0")
+    if not 1 <= len(counted) <= len(str(LONGEST_DAYS)) or int(counted) > LONGEST_DAYS:
+        raise InvalidInput(f"--expires takes 1d to {LONGEST_DAYS}d, not {digits}d.", value=f"{digits}d")
+    return timedelta(days=int(counted))
 
 
 def check_key_id(text: str) -> str:

@@ -155,6 +155,8 @@ async def test_an_issuer_that_does_not_answer_is_told_of_in_one_sentence(url: st
         ("https://user:secret@login.bank.example/keys", False),
         ("ftp://login.bank.example", False),
         ("login.bank.example", False),
+        ("https://[2001:db8::1]:8443/keys", True),
+        ("https://a,b/keys", False),
         ("https://", False),
         ("https://[", False),
         ("", False),

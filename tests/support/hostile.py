@@ -1,7 +1,7 @@
 """Good values made hostile: whatever is within replaced by what nobody means."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,18 +36,26 @@ ANY_JSON = st.recursive(
 )
 
 
-def server_urls(schemes: list[str], parameters: list[str], values: list[str], secret: str) -> st.SearchStrategy[str]:
-    """URLs of servers, some of them good, with what holds a secret where it belongs and where it was not escaped."""
+def server_urls(
+    schemes: list[str], parameters: list[str], values: list[str], secret: str, nearly: Sequence[str] = ()
+) -> st.SearchStrategy[str]:
+    """URLs of servers, some of them good, with what holds a secret where it belongs and where it was not escaped.
+
+    `nearly` are queries that are good, or would be beside others.
+    """
     who = ["", f"u:{secret}@", f":{secret}@", f"u:%ff{secret}@", f"u:12/{secret}@", f"u:1#{secret}@", f"u:1?{secret}@"]
     hosts = ["h", "h:1", "", "[::1]:1", "a..b", "a%00b", "x" * 64, "h:0", "h:99999999", "h:x", "[", "h1:1,h2:2"]
     paths = ["/0", "", "/", "/15", "/db", "/1/2", "/-1", "/٣", "/%00", "/run/redis.sock", f"/{'a' * 200}"]
-    said = st.tuples(
-        st.sampled_from([*parameters, secret, ""]), st.sampled_from([*values, *NUMBERS, "", secret, "%ff"])
+    said = st.builds(
+        "{}={}".format,
+        st.sampled_from([*parameters, secret, ""]),
+        st.sampled_from([*values, *NUMBERS, "", secret, "%ff"]),
     )
+    if nearly:
+        said |= st.sampled_from(nearly)
     return st.builds(
         lambda scheme, user, host, path, query: (
-            f"{scheme}://{user}{host}{path}"
-            + (f"?{'&'.join(f'{name}={value}' for name, value in query)}" if query else "")
+            f"{scheme}://{user}{host}{path}" + (f"?{'&'.join(query)}" if query else "")
         ),
         st.sampled_from(schemes),
         *(st.just(words[0]) | st.sampled_from(words) for words in (who, hosts, paths)),

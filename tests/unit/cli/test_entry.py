@@ -184,6 +184,18 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_debug_shows_nothing_of_a_setting_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DORA_STATE_REDIS_URL", "redis://:12/hunter2hunter2hunter2hunter2@redis.internal.bank.example/0")
+    assert main(["--debug", "health"]) == Exit.BAD_INPUT
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "names a database that is no number" in err
+    assert "hunter2" not in err
+    assert "bank.example" not in err
+
+
 def test_ctrl_c_before_anything_runs_leaves_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

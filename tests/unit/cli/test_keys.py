@@ -1,5 +1,6 @@
 """What a person types about keys, checked before anything is made."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,6 +35,15 @@ def test_days_that_are_too_few_or_too_many_are_told_how_many_there_may_be(text: 
     with pytest.raises(InvalidInput, match=f"--expires takes 1d to 3660d, not {text}"):
         check_expiry(text, NOW)
     assert check_expiry("0003660d", NOW) == NOW + timedelta(days=LONGEST_DAYS)
+
+
+@pytest.mark.parametrize("text", ["0" * 100_000, f"{'0' * 100_000}x", f"{'9' * 100_000}x"])
+def test_a_long_text_is_refused_as_quickly_as_a_short_one(text: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(InvalidInput, match="--expires"):
+        check_expiry(text, NOW)
+    assert time.process_time() - begun < 1
+    assert check_expiry(f"{'0' * 100_000}90d", NOW) == NOW + timedelta(days=90)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "n" * 256, "a\x1b[0m"])
