@@ -98,14 +98,16 @@ class Transport:
         except httpx.ConnectError as error:
             raise self._unreachable(error) from error
         except httpx.TransportError as error:
-            raise ServerUnavailable(
-                f"The answer of {self._http.base_url} broke off ({type(error).__name__})."
-            ) from error
+            raise ServerUnavailable(f"The answer of {self._where} broke off ({type(error).__name__}).") from error
+
+    @property
+    def _where(self) -> httpx.URL:
+        """Without a password that the URL may have."""
+        return self._http.base_url.copy_with(userinfo=b"")
 
     def _unreachable(self, error: httpx.TransportError) -> ServerUnavailable:
         return ServerUnavailable(
-            f"{self._http.base_url} can't be reached ({type(error).__name__}): start it, and send it again with the"
-            " same ids."
+            f"{self._where} can't be reached ({type(error).__name__}): start it, and send it again with the same ids."
         )
 
 

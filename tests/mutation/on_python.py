@@ -12,7 +12,7 @@ from tests.mutation.mutants import Mutant, read_mutants
 from tests.mutation.parts import Part, Round
 
 CODE = ("domain", "commands", "projections", "infrastructure", "dora_state")
-ARGUMENTS = ("-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.telling_first", "-p", "tests.mutation.hanging")
+ARGUMENTS = ("-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutation.hanging", "-p", "tests.mutation.telling_first")
 TEST_SECONDS = 40
 """What one test may take: far more than any of these does, and far less than all of them together, after which mutmut
 gives a mutant up that waits for ever."""
