@@ -10,6 +10,7 @@ from domain.system import SYSTEM, LogImportBegun
 from domain.workflow import WORKFLOW
 from dora_state.testing.invariants import broken
 from dora_state.testing.moves import forbidden
+from dora_state.testing.rollbacks import Pasts
 from tests.support.command_world import BEGINNING, World
 
 
@@ -34,8 +35,12 @@ IMPORTING: Mapping[str, Any] = {
 
 
 def check_moves(log: Iterable[RecordedEvent], begin: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """What was there before each event of a whole log allowed it."""
-    states = dict(begin)
+    """What was there before each event of a whole log allowed it, and rollbacks brought back what was."""
+    states, pasts = dict(begin), Pasts()
     for event in log:
         assert list(forbidden(states, event)) == [], event.position
-        states[event.stream_id] = FOLDER.step(event, states.get(event.stream_id))[1]
+        before = states.get(event.stream_id)
+        said, after = FOLDER.step(event, before)
+        assert list(pasts.forbidden(event.stream_id, said, before, after)) == [], event.position
+        states[event.stream_id] = after
+        pasts.keep(event.stream_id, event.version, after)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from commands import asking
+from commands import asking, sharing
 from commands.bus import CommandBus
 from commands.envelope import Answer
 from tests.support.command_world import Clock, World, create_workflow, envelope
@@ -73,7 +73,11 @@ async def test_what_others_were_asked_and_do_not_answer_is_decided_here_in_group
     assert shared.log.groups == [2, 1]
 
 
-async def test_what_others_ask_is_decided_as_far_as_there_is_room_beside_what_waits() -> None:
+async def test_what_others_ask_is_decided_as_far_as_there_is_room_beside_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("IDLE_SECONDS", "CONTENDED_SECONDS"):
+        monkeypatch.setattr(sharing, name, 2 * SECONDS)  # on a busy machine its turn would end before it is used
     shared = Shared(queue_size=3, group_size=1)
     theirs = [envelope(create_workflow(f"theirs-{n}")) for n in range(5)]
     async with shared.bus:
