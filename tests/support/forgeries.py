@@ -222,6 +222,13 @@ FORGERIES: dict[str, Forgery] = {
             story, "StartTask", Asked("a", "x", "StartTask", {"task-t": 4}), Told("a", "x", "refused")
         ),
     ),
+    "one was refused that expected what its client did next": (
+        "expected",
+        r"answered refused, and expected {'workflow-wf': 3}, which was not so from position 3 to 3",
+        lambda story: ask_before(
+            story, "StartWorkflow", Asked("a", "x", "CancelWorkflow", {"workflow-wf": 3}), Told("a", "x", "refused")
+        ),
+    ),
     "one is recorded before what its client knew when it asked": (
         "order",
         "was asked for after its client was told of position 13, and is at",

@@ -80,6 +80,16 @@ def test_who_does_not_know_of_what_is_there_may_be_in_conflict_with_what_was_bef
     assert story.promises_broken() == set()
 
 
+def test_who_knows_of_what_was_there_until_the_end_of_the_log_may_be_in_conflict_with_its_end(story: Story) -> None:
+    story.history += [
+        replace(story.asked(story.done), client="c"),
+        Told("c", story.done, "accepted", {"task-t": 3, "workflow-wf": 5, "agent-agent": 2}, 10),
+        Asked("c", "x", "CompleteWorkflow", {"workflow-wf": 5}),
+        Told("c", "x", "conflict"),
+    ]
+    assert story.promises_broken() == set()
+
+
 def test_who_asks_again_after_more_is_known_gets_the_first_answer(story: Story) -> None:
     story.history += [story.asked(story.done), story.history[story.told(story.done)]]
     assert story.promises_broken() == set()
@@ -196,7 +206,7 @@ def test_who_did_not_say_where_it_began_follows_from_the_beginning(story: Story)
 
 @pytest.mark.parametrize("as_of", [0, None])
 def test_nothing_may_be_read_before_there_is_anything(story: Story, as_of: int | None) -> None:
-    story.history.append(Read("r", {"task-t": 0}, as_of=as_of))
+    story.history.append(Read("r", {"workflow-wf": 0}, as_of=as_of))
     assert story.promises_broken() == set()
 
 
