@@ -6,12 +6,13 @@ Kept apart from the decisions, which see to it one step at a time.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from domain.agent import Agent
 from domain.pool import KINDS, Pool
 from domain.task import HOLDING, OPEN, Task
-from domain.values import parse_quantity
+from domain.values import EXACT, parse_quantity, same_json
 from domain.workflow import TaskView, Workflow
 
 States = Mapping[str, Any]
@@ -58,6 +59,8 @@ def _task(states: States, task: Task) -> Checks:
         yield task.agent_id is not None and task.ended_at is None, f"it is {task.state} without an agent, or has ended"
     else:
         yield held == (None, None, None, None), f"it is {task.state} and holds resources"
+    if task.state == "assigned":
+        yield task.started_at is None, "it was started, and is only assigned"
     if task.state == "running":
         yield task.started_at is not None, "it runs and was not started"
         yield not task.blocked_by, "it runs and waits for something"
@@ -77,21 +80,24 @@ def _view(task: Task, view: TaskView, workflow: Workflow) -> Checks:
         (view.start_time, task.started_at),
         (view.end_time, task.ended_at),
         (view.definition_id, task.definition_id),
-        (view.inputs, task.inputs),
-        (view.outputs, task.outputs),
         (view.requires, task.requires),
         (view.awaits, task.awaits),
         (view.attempts_left, task.attempts_left),
         (view.error, task.last_error if task.state in ("failed", "timed_out") else None),
     )
     for its, own in told:
-        yield its == own, f"its workflow says {its!r} of it, and it {own!r}"
+        yield its == own, f"its workflow says {its!r} of {task.task_id}, and it {own!r}"
+    for given, kept in ((view.inputs, task.inputs), (view.outputs, task.outputs)):
+        yield same_json(given, kept), f"its workflow says {given} of {task.task_id}, and it {kept}"
     strangers = sorted(set(view.requires) - workflow.tasks.keys())
-    yield not strangers, f"it requires {strangers}, of which its workflow knows nothing"
-    if view.state not in ("completed", "cancelled"):
+    yield not strangers, f"{task.task_id} requires {strangers}, of which its workflow knows nothing"
+    if view.state != "cancelled":
         done = {one for one in view.requires if one in workflow.tasks and workflow.tasks[one].state == "completed"}
         met = (done | set(workflow.satisfied)) & {*view.requires, *view.awaits}
-        yield set(task.satisfied) == met, f"satisfied is {sorted(task.satisfied)}, and not {sorted(met)}"
+        yield (
+            set(task.satisfied) == met,
+            f"{task.task_id} waited for {sorted(task.satisfied)}, and not for {sorted(met)}",
+        )
 
 
 def _place(states: States, task: Task) -> Checks:
@@ -102,8 +108,8 @@ def _place(states: States, task: Task) -> Checks:
         yield slot is not None, "it is in an agent's hands that has no slot for it"
         if slot is not None and isinstance(agent, Agent):
             yield (slot.workflow_id, slot.priority) == (task.workflow_id, task.priority), "its slot is another task's"
-            started = task.started_at if task.state == "running" else None
-            yield slot.started_at == started, f"its slot began at {slot.started_at}, and it at {started}"
+            began = slot.started_at == task.started_at
+            yield began, f"its slot began at {slot.started_at}, and it at {task.started_at}"
             yield slot.estimated_completion == task.estimated_completion, "its slot expects another end"
             yield set(task.capabilities) <= set(agent.capabilities), "its agent can't do it"
     elif isinstance(agent, Agent):
@@ -134,10 +140,11 @@ def _workflow(states: States, workflow: Workflow) -> Checks:
     if state in ("running", "paused"):
         yield workflow.started_at is not None, f"it is {state} and was not started"
     if state in ("created", "scheduled"):
+        yield workflow.started_at is None, f"it is {state} and was started"
         begun = workflow.count(*HOLDING, "completed", "failed", "timed_out")
         yield not begun, f"it is {state}, and {begun} of its tasks have begun"
     if state in ("completed", "cancelled"):
-        yield workflow.open_tasks == 0, f"it is {state}, and has {workflow.open_tasks} open tasks"
+        yield workflow.open_tasks == 0, f"it is {state}, and tasks of it are open"
     if state == "failed":
         yield workflow.count(*HOLDING) == 0, "it failed, and tasks are in agents' hands"
     if state == "completed":
@@ -156,8 +163,7 @@ def _workflow(states: States, workflow: Workflow) -> Checks:
 
 def _agent(states: States, agent: Agent) -> Checks:
     slots = len(agent.slots)
-    yield 0 <= slots <= agent.max_concurrent_tasks, f"{slots} of {agent.max_concurrent_tasks} slots are taken"
-    yield agent.available_slots == agent.max_concurrent_tasks - slots, "its free slots are miscounted"
+    yield slots <= agent.max_concurrent_tasks, f"{slots} of {agent.max_concurrent_tasks} slots are taken"
     yield agent.timed <= agent.completed, "more completions were timed than there were"
     yield agent.execution_time >= 0, f"its execution time is {agent.execution_time}"
     if agent.state in ("offline", "deregistered", "registered"):
@@ -171,9 +177,9 @@ def _agent(states: States, agent: Agent) -> Checks:
 def _pool(states: States, pool: Pool) -> Checks:
     for kind in KINDS:
         held = [parse_quantity(one.resources[kind]) for one in pool.reservations.values() if kind in one.resources]
-        total = sum(held, Decimal(0))
+        total = reduce(EXACT.add, held, Decimal(0))
         yield pool.allocated[kind] == total, f"{pool.allocated[kind]} of {kind} is allocated, and {total} reserved"
-        yield 0 <= pool.allocated[kind] <= pool.limit(kind), f"{pool.allocated[kind]} of {kind} is beyond the limit"
+        yield pool.allocated[kind] <= pool.limit(kind), f"{pool.allocated[kind]} of {kind} is beyond the limit"
     for reservation_id, reservation in pool.reservations.items():
         if reservation.task_id is not None:
             task = states.get(f"task-{reservation.task_id}")

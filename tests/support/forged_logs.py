@@ -109,7 +109,7 @@ OF_THE_LOG: dict[str, Forgery] = {
     ),
     "a task requires one that is not there": (
         "invariants",
-        r"After position 3, task-t: it requires \['u'\], of which its workflow knows nothing",
+        r"After position 3, task-t: t requires \['u'\], of which its workflow knows nothing",
         lambda story: say(story, 2, requires=["u"]),
     ),
     "an agent has a task without the capability for it": (

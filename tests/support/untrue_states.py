@@ -63,6 +63,10 @@ OF_TASKS: list[Untrue] = [
         "task-busy: it is cancelled and holds resources",
         retold("busy", state="cancelled", ended_at=NOW, deadline=None),
     ),
+    (
+        "task-given: it was started, and is only assigned",
+        together(retold("given", started_at=NOW), slotted("given", started_at=NOW)),
+    ),
     ("task-busy: it runs and was not started", retold("busy", started_at=None)),
     ("task-busy: it runs and waits for something", retold("busy", requires=("done", "fresh"))),
     *(
@@ -90,8 +94,7 @@ OF_PLACES: list[Untrue] = [
         f"task-busy: its slot began at None, and it at {THEN}",
         together(retold("busy", started_at=NOW), slotted("busy", started_at=None)),
     ),
-    # What is only assigned has not begun.
-    (f"task-given: its slot began at {THEN}, and it at None", retold("given", started_at=NOW)),
+    (f"task-given: its slot began at {THEN}, and it at None", slotted("given", started_at=NOW)),
     ("task-busy: its slot expects another end", slotted("busy", estimated_completion=None)),
     ("task-busy: its agent can't do it", only("agent-agent", capabilities=("read", "more"))),
     (
@@ -132,15 +135,22 @@ OF_WORKFLOWS: list[Untrue] = [
         for state in ("created", "scheduled", "paused", "completed", "cancelled")
     ),
     ("workflow-wf: it is running, and its error is 'why'", only("workflow-wf", error="why")),
+    *(
+        (f"workflow-{state}: it is {state} and was started", only(f"workflow-{state}", started_at=NOW))
+        for state in ("created", "scheduled")
+    ),
     ("workflow-wf: it is running and was not started", only("workflow-wf", started_at=None)),
     ("workflow-paused: it is paused and was not started", only("workflow-paused", started_at=None)),
     # One in each state that a task comes to by being given to an agent.
     *(
-        (f"workflow-wf: it is {state}, and 5 of its tasks have begun", only("workflow-wf", state=state))
+        (
+            f"workflow-wf: it is {state}, and 5 of its tasks have begun",
+            only("workflow-wf", state=state, started_at=None),
+        )
         for state in ("created", "scheduled")
     ),
     *(
-        (f"workflow-{state}: it is {state}, and has 1 open tasks", retold(f"of-{state}", state=open_state))
+        (f"workflow-{state}: it is {state}, and tasks of it are open", retold(f"of-{state}", state=open_state))
         for state in ("completed", "cancelled")
         for open_state in sorted(task.OPEN)
     ),
@@ -208,34 +218,35 @@ OF_POOLS: list[Untrue] = [
 ]
 
 TWO_STORIES: list[tuple[str, str, Change]] = [
-    ("fresh", "its workflow says 'scheduled' of it, and it 'created'", viewed("fresh", state="scheduled")),
-    ("done", "its workflow says 'idle' of it, and it 'agent'", viewed("done", assigned_agent="idle")),
-    ("fresh", f"its workflow says {NOW!r} of it, and it None", viewed("fresh", start_time=NOW)),
-    ("fresh", f"its workflow says {NOW!r} of it, and it None", viewed("fresh", end_time=NOW)),
-    ("fresh", "its workflow says 'other' of it, and it 'analysis'", viewed("fresh", definition_id="other")),
-    ("done", "its workflow says {} of it, and it {'a': 1}", viewed("done", inputs={})),
-    ("done", "its workflow says {} of it, and it {'b': 2}", viewed("done", outputs={})),
-    ("fresh", "its workflow says ('next',) of it, and it ()", viewed("fresh", requires=("next",))),
-    ("fresh", "its workflow says ('later',) of it, and it ()", viewed("fresh", awaits=("later",))),
-    ("fresh", "its workflow says 1 of it, and it 0", viewed("fresh", attempts_left=1)),
-    ("tired", "its workflow says None of it, and it 'why'", viewed("tired", error=None)),
-    ("late", "its workflow says None of it, and it 'time limit exceeded'", viewed("late", error=None)),
+    ("fresh", "its workflow says 'scheduled' of fresh, and it 'created'", viewed("fresh", state="scheduled")),
+    ("done", "its workflow says 'idle' of done, and it 'agent'", viewed("done", assigned_agent="idle")),
+    ("fresh", f"its workflow says {NOW!r} of fresh, and it None", viewed("fresh", start_time=NOW)),
+    ("fresh", f"its workflow says {NOW!r} of fresh, and it None", viewed("fresh", end_time=NOW)),
+    ("fresh", "its workflow says 'other' of fresh, and it 'analysis'", viewed("fresh", definition_id="other")),
+    ("done", "its workflow says {} of done, and it {'a': 1}", viewed("done", inputs={})),
+    ("done", "its workflow says {} of done, and it {'b': 2}", viewed("done", outputs={})),
+    ("done", "its workflow says {'a': True} of done, and it {'a': 1}", viewed("done", inputs={"a": True})),
+    ("fresh", "its workflow says ('next',) of fresh, and it ()", viewed("fresh", requires=("next",))),
+    ("fresh", "its workflow says ('later',) of fresh, and it ()", viewed("fresh", awaits=("later",))),
+    ("fresh", "its workflow says 1 of fresh, and it 0", viewed("fresh", attempts_left=1)),
+    ("tired", "its workflow says None of tired, and it 'why'", viewed("tired", error=None)),
+    ("late", "its workflow says None of late, and it 'time limit exceeded'", viewed("late", error=None)),
     # Its error is of an attempt before this one.
-    ("busy", "its workflow says 'why' of it, and it None", viewed("busy", error="why")),
+    ("busy", "its workflow says 'why' of busy, and it None", viewed("busy", error="why")),
     (
         "next",
-        "it requires ['a', 'z'], of which its workflow knows nothing",
+        "next requires ['a', 'z'], of which its workflow knows nothing",
         retold("next", requires=("z", "done", "busy", "a")),
     ),
-    ("next", "satisfied is [], and not ['done']", only("task-next", satisfied=())),
-    ("next", "satisfied is ['busy', 'done'], and not ['done']", only("task-next", satisfied=("done", "busy"))),
+    ("next", "next waited for [], and not for ['done']", only("task-next", satisfied=())),
+    ("next", "next waited for ['busy', 'done'], and not for ['done']", only("task-next", satisfied=("done", "busy"))),
     (
         "given",
-        "satisfied is ['y', 'z'], and not ['data', 'done']",
+        "given waited for ['y', 'z'], and not for ['data', 'done']",
         retold("given", requires=("done",), awaits=("data",), satisfied=("z", "y")),
     ),
     # They may be tried again, and must not be blocked then by what is there already.
-    ("tired", "satisfied is [], and not ['data']", retold("tired", awaits=("data",))),
-    ("late", "satisfied is [], and not ['done']", retold("late", requires=("done",))),
+    ("tired", "tired waited for [], and not for ['data']", retold("tired", awaits=("data",))),
+    ("late", "late waited for [], and not for ['done']", retold("late", requires=("done",))),
 ]
 """A task, what both it and its workflow say, and how it comes to be said."""

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from domain import agent, task, workflow
-from domain.agent import Agent
 from dora_state.testing.invariants import broken
 from tests.support.true_states import (
     Change,
@@ -78,7 +77,6 @@ def test_the_states_are_all_that_there_are_and_what_may_be_used_up_is() -> None:
         ("task-busy", only("agent-agent", capabilities=("more", "read", "write"))),
         # Nobody tells a task that has come to such an end of what it waited for.
         ("task-dropped", retold("dropped", awaits=("data",))),
-        ("task-done", retold("done", awaits=("data",))),
         # What it did not wait for is nothing to it.
         ("task-fresh", only("workflow-wf", satisfied=("data", "later"))),
         ("workflow-wf", only("workflow-wf", retry_count=3)),
@@ -152,11 +150,11 @@ def test_a_reservation_of_a_task_that_does_not_hold_it_is_told(change: Change) -
                 "it is in an agent's hands that has no slot for it",
             ],
         ),
-        # No reservation is of less than nothing.
+        # Who was started has made its workflow start.
         (
-            only("pool-pool", allocated=lent(-1, "gpu")),
-            "pool-pool",
-            ["-1 of gpu is allocated, and 0 reserved", "-1 of gpu is beyond the limit"],
+            only("workflow-wf", state="scheduled"),
+            "workflow-wf",
+            ["it is scheduled and was started", "it is scheduled, and 5 of its tasks have begun"],
         ),
     ],
 )
@@ -166,10 +164,15 @@ def test_rules_that_can_only_be_broken_together_are_both_told(
     assert found(change, stream_id) == [f"{stream_id}: {sentence}." for sentence in sentences]
 
 
-def test_an_agent_that_miscounts_its_free_slots_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It counts them when it is asked: no state of it can be wrong."""
-    monkeypatch.setattr(Agent, "available_slots", property(lambda agent: agent.max_concurrent_tasks))
-    assert list(broken(true_states(), ["agent-agent"])) == ["agent-agent: its free slots are miscounted."]
+def test_what_is_reserved_is_added_without_loss() -> None:
+    """Beyond the digits that a sum of decimals keeps by itself."""
+    of_both_and_of_nobody = Decimal("500000000000000000000001.000000001")
+    change = together(
+        reserved("busy", resources={"cpu": "5E23"}),
+        reserved("given", resources={"cpu": "1E-9"}),
+        only("pool-pool", total={"cpu": Decimal("1E24")}, allocated={**lent(0), "cpu": of_both_and_of_nobody}),
+    )
+    assert [one for one in found(change, "pool-pool") if "is allocated" in one] == []
 
 
 # --- of several streams -----------------------------------------------------------------------------------
