@@ -7,7 +7,7 @@ to what their workflow says.
 from collections.abc import Iterator
 from itertools import islice
 
-from domain.workflow import Workflow, WorkflowRolledBack, from_json, to_json, with_tasks
+from domain.workflow import TaskView, Workflow, WorkflowRolledBack, from_json, to_json, with_tasks
 from dora_state.testing.contents import digest
 
 
@@ -21,8 +21,7 @@ class Pasts:
     def keep(self, stream_id: str, version: int, state: object) -> None:
         """What a command left."""
         if isinstance(state, Workflow):
-            tasks = len(state.tasks)
-            self._was[stream_id, version] = tasks, _digest(state, tasks)
+            self._was[stream_id, version] = len(state.tasks), _digest(state, state.tasks)
 
     def forbidden(self, stream_id: str, event: object, before: object, after: object) -> Iterator[str]:
         """What is wrong with a rollback, each in a sentence, given the states around it; nothing of any other event."""
@@ -34,7 +33,8 @@ class Pasts:
             yield f"{says} is none that a command ended with."
             return
         tasks, was = then
-        if _digest(from_json(event.restored), tasks) != was:
+        restored = from_json(event.restored)
+        if _digest(restored, dict(islice(restored.tasks.items(), tasks))) != was:
             yield f"{says} was otherwise than what came back."
         if list(after.tasks) != list(before.tasks):
             yield f"{says} came back with other tasks than there were."
@@ -43,6 +43,6 @@ class Pasts:
             yield f"{says} had no task {', '.join(later)}, which is not cancelled."
 
 
-def _digest(workflow: Workflow, tasks: int) -> str:
-    """Of its whole state, with so many of its tasks."""
-    return digest(to_json(with_tasks(workflow, dict(islice(workflow.tasks.items(), tasks)))))
+def _digest(workflow: Workflow, tasks: dict[str, TaskView]) -> str:
+    """Of its whole state, with these of its tasks."""
+    return digest(to_json(with_tasks(workflow, tasks)))

@@ -67,14 +67,14 @@ def import_ended(sha256: str = "0") -> tuple[str, Event]:
     return SYSTEM, system.LogImportEnded(at=NOW, sha256=sha256, imported_at=NOW, counts={})
 
 
-def roll_back(story: Story, to_version: int, version: int, **otherwise: Any) -> None:
-    """To the state of a version, or to something else than that."""
+def roll_back(story: Story, to_version: int, version: int, *before: tuple[str, Event], **otherwise: Any) -> None:
+    """To the state of a version, or to something else than that; something may have happened before."""
     state: Any = None
     for event in [event for event in story.log if event.stream_id == WORKFLOW][:version]:
         _, state = FOLDER.step(event, state)
     restored = workflow.to_json(state) | otherwise
     back = workflow.WorkflowRolledBack(at=SOON, to_version=to_version, reason="why", operator="ops", restored=restored)
-    insert(story, None, (WORKFLOW, back))
+    insert(story, None, *before, (WORKFLOW, back))
 
 
 def _told(words: str, before: str | None, *told: tuple[str, Event]) -> Forgery:
@@ -288,5 +288,10 @@ OF_MOVES: dict[str, Forgery] = {
         "moves",
         "WorkflowRolledBack of workflow-wf: version 1 had no task t, which is not cancelled",
         lambda story: roll_back(story, 1, 1, tasks={"t": {"definition_id": "d"}}),
+    ),
+    "tasks that came later go on after a rollback": (
+        "moves",
+        "WorkflowRolledBack of workflow-wf: version 1 had no task t, u, which is not cancelled",
+        lambda story: roll_back(story, 1, 1, added(), tasks={"t": {"definition_id": "d"}, "u": {"definition_id": "d"}}),
     ),
 }

@@ -11,7 +11,7 @@ from domain import pool
 from dora_state.testing.checker import PROMISES, Checker
 from dora_state.testing.history import Asked, Began, Followed, Read, Told
 from tests.support.command_world import at_once
-from tests.support.forged_moves import NOW
+from tests.support.forged_moves import NOW, progressed
 from tests.support.forgeries import FORGERIES
 from tests.support.forging import follower_at, insert, let_go_within_a_command, say_of
 from tests.support.told_story import Story
@@ -146,12 +146,13 @@ def test_a_follower_that_was_killed_within_a_command_goes_on_there(story: Story)
 
 
 def test_what_is_in_the_log_is_counted_by_the_type_of_its_command_but_for_that_of_others(story: Story) -> None:
+    insert(story, None, progressed(1.0), progressed(2.0))
     say_of(story, 3, command_type=None)
     say_of(story, 4, actor="worker")
     checker = Checker(others=("worker",))
     at_once(checker.check(story.events(), ()))
     once = ("CreateWorkflow", "AddTask", "ScheduleTask", "AssignTask", "StartTask")
-    assert checker.counts.recorded == dict.fromkeys(once, 1)
+    assert checker.counts.recorded == {**dict.fromkeys(once, 1), "Forged": 2}
 
 
 @pytest.mark.parametrize("said", [b'{"command_id":"x","actor":["tester"]}', b'{"command_id":"x","actor":{}}'])
@@ -234,6 +235,19 @@ def test_commands_are_counted_by_what_is_known_of_them_last(story: Story, told: 
     at_once(checker.check(story.events(), story.history))
     assert checker.counts.outcomes == Counter(accepted=7, refused=1) + Counter([last])
     assert (checker.counts.commands, checker.counts.events) == (9, 13)
+
+
+def test_what_followers_got_and_readers_were_shown_is_counted(story: Story) -> None:
+    story.history += [Read("r", {}), Read("r", {}, as_of=13, min_position=1)]
+    checker = Checker()
+    at_once(checker.check(story.events(), story.history))
+    assert (checker.counts.followed, checker.counts.reads, checker.counts.own_reads) == (13, 3, 2)
+
+
+def test_what_comes_after_an_event_that_fits_nothing_is_looked_at_all_the_same(story: Story) -> None:
+    story.change(4, type="TaskStarted")
+    story.change(-1, version=9)
+    assert {"invariants", "versions"} <= story.promises_broken()
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
