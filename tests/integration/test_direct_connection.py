@@ -139,9 +139,15 @@ async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None
     waits = direct.execute("fast", (b"2",), _text)
     await asyncio.sleep(0.05)
     await direct.close()
-    with pytest.raises(LogUnavailable):
+    with pytest.raises(LogUnavailable, match=r"\bthe connection was closed\b"):
         await under_way
     assert await waits == "2"
+
+
+async def test_what_is_large_is_sent_whole_after_one_that_was_closed(direct: DirectConnection) -> None:
+    assert await direct.execute("fast", (b"1",), _text) == "1"
+    await direct.close()
+    assert len(await direct.execute("fast", (MUCH,), _text)) == len(MUCH)
 
 
 async def test_it_watches_for_room_to_send_only_as_long_as_something_is_left(direct: DirectConnection) -> None:
@@ -192,6 +198,7 @@ def test_one_that_is_broken_off_while_it_sends_is_made_anew(
 async def test_closing_leaves_no_connection_that_was_just_being_made(
     direct: DirectConnection, database_url: str, tenant: str
 ) -> None:
+    await direct.close()  # the first time; each counts
     asked = direct.execute("fast", (b"1",), _text)
     await asyncio.sleep(0)
     await direct.close()

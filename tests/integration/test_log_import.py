@@ -36,9 +36,10 @@ async def test_an_import_says_its_times_in_order_and_possibly_equal(log: Postgre
 
 async def test_the_log_of_an_import_is_the_one_that_it_began_with_in_all_else(log: PostgresEventLog) -> None:
     assert log._appender is not None
-    began_with = PostgresEventLog(log._connections, log._appender, stamps={"task": Stamp("shape", 7)})
+    stamps = {"task": Stamp("shape", 7)}
+    began_with = PostgresEventLog(log._connections, log._appender, stamps=stamps)
     importing = await began_with.begin_import(import_id := uuid4())
-    assert vars(importing) == vars(began_with) | {"_import_id": import_id}
+    assert vars(importing) == vars(began_with) | {"_import_id": import_id, "_stamps": stamps}
 
 
 async def test_after_the_import_the_tenant_is_live_and_the_clock_tells_the_time(log: PostgresEventLog) -> None:
