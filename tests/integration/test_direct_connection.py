@@ -144,12 +144,6 @@ async def test_closing_fails_what_is_under_way(direct: DirectConnection) -> None
     assert await waits == "2"
 
 
-async def test_what_is_large_is_sent_whole_after_one_that_was_closed(direct: DirectConnection) -> None:
-    assert await direct.execute("fast", (b"1",), _text) == "1"
-    await direct.close()
-    assert len(await direct.execute("fast", (MUCH,), _text)) == len(MUCH)
-
-
 async def test_it_watches_for_room_to_send_only_as_long_as_something_is_left(direct: DirectConnection) -> None:
     for much in (b"1", b"2", MUCH):
         assert len(await direct.execute("fast", (much,), _text)) == len(much)
