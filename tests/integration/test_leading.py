@@ -38,8 +38,9 @@ async def lead_row(admin: Connection) -> tuple[Any, ...]:
     """Its term, whether it has the lock, how long it is held in seconds, and by whom."""
     (row,) = await rows(
         admin,
-        "SELECT term, locked, extract(epoch FROM held_until - clock_timestamp())::float8, backend_pid FROM leads"
-        " WHERE name = 'states'",
+        # Before PostgreSQL 17, nothing is subtracted from infinity but as a number.
+        "SELECT term, locked, extract(epoch FROM held_until)::float8 - extract(epoch FROM clock_timestamp())::float8,"
+        " backend_pid FROM leads WHERE name = 'states'",
     )
     return row
 
