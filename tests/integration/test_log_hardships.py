@@ -221,7 +221,7 @@ async def test_a_full_quota_is_no_fault_of_the_command(full_quota: tuple[Pool, p
         except LogUnavailable as error:
             said = error.message
             break
-    assert re.search(r"can't do it just now \(could not extend file .*same command ids", said)
+    assert re.search(r"can't do it just now \(could not (extend|write) .*same command ids", said)
     limit_files([backend], None)
     assert isinstance((await log.append([one]))[0], Appended)
     assert (await log.head()).position == number + 1
