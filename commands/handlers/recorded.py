@@ -119,7 +119,7 @@ def _task_event(work: Work, workflow_id: str, task_id: str, event: Event, starte
             started.add(task_id)
             agent = work.get(AGENT, after.agent_id)
             estimate = after.estimated_completion
-            work.record(AGENT, after.agent_id, agents.start_task(agent, task_id, estimate, work.now))
+            work.record(AGENT, after.agent_id, agents.start_task(agent, task_id, estimate, event.at))
         case tasks.TaskProgressed() if after.agent_id is not None:
             agent = work.get(AGENT, after.agent_id)
             estimate = event.estimated_completion

@@ -111,6 +111,12 @@ def _target(work: Work, command: RollBackWorkflow, workflow: Workflow) -> _Targe
             began=began,
             versions=[1, current],
         )
+    if command.to_version is not None and past.version < command.to_version:
+        raise _divides(
+            command.workflow_id,
+            f"Version {command.to_version} of workflow {command.workflow_id} comes only of this transaction",
+            past.version,
+        )
     _require_whole(work, command.workflow_id, past)
     return _Target(past.version, past.position, past.state)
 
@@ -129,13 +135,18 @@ def _require_whole(work: Work, workflow_id: str, past: Past[Workflow]) -> None:
     """A version in the middle of a command is a state that the whole system never was in."""
     whole = work.past(WORKFLOW, workflow_id, Cut(position=past.position))
     if whole.version != past.version:
-        raise Refusal(
-            "rollback_divides_command",
-            f"Version {past.version} of workflow {workflow_id} lies within one command that ended with "
-            f"version {whole.version}; roll back to that version, or to an earlier command's.",
-            workflow_id=workflow_id,
-            whole_version=whole.version,
+        raise _divides(
+            workflow_id, f"Version {past.version} of workflow {workflow_id} lies within one command", whole.version
         )
+
+
+def _divides(workflow_id: str, says: str, whole_version: int) -> Refusal:
+    return Refusal(
+        "rollback_divides_command",
+        f"{says}; roll back to version {whole_version}, with which a command ended, or to an earlier command's.",
+        workflow_id=workflow_id,
+        whole_version=whole_version,
+    )
 
 
 def _plan(work: Work, workflow: Workflow, cut: Cut) -> list[Step]:

@@ -8,8 +8,6 @@ from dora_state.testing.history import FOR_GOOD, TELEMETRY, Asked, Told
 from dora_state.testing.promises import Fault
 from dora_state.testing.recorded import Recorded, RecordedCommand
 
-_DECIDED = FOR_GOOD | {"conflict"}
-
 
 @dataclass(slots=True)
 class _Ask:
@@ -30,6 +28,13 @@ class _Ask:
         """What an id is bound to once it is recorded. Versions are no part of it: a known id gets its first answer."""
         return self.asked.type, self.asked.content
 
+    def is_answer(self, told: Told) -> bool:
+        """Something was decided, if only that it is in conflict."""
+        return told.outcome == "conflict" or self._is_final(told)
+
+    def _is_final(self, told: Told) -> bool:
+        return told.outcome in FOR_GOOD and (self.asked.type != TELEMETRY or told.position is not None)
+
     @property
     def in_conflict(self) -> bool:
         return any(one.outcome == "conflict" for one in self.told)
@@ -41,11 +46,7 @@ class _Ask:
     @property
     def final(self) -> list[Told]:
         """What must be told each time."""
-        return [
-            one
-            for one in self.told
-            if one.outcome in FOR_GOOD and (self.asked.type != TELEMETRY or one.position is not None)
-        ]
+        return [one for one in self.told if self._is_final(one)]
 
     @property
     def decided(self) -> list[Told]:
@@ -80,7 +81,7 @@ class Claims:
         ask = self._last_of(record.client, self._asks.get(record.command_id, ()))
         told = self._unasked[record.command_id] if ask is None else ask.told
         told.append(record)
-        if ask is not None and ask.begun is None and record.outcome in _DECIDED:
+        if ask is not None and ask.begun is None and ask.is_answer(record):
             ask.begun = len(self._begun[record.client])
         self._knows[record.client] = max(self._knows[record.client], record.position or 0)
 
@@ -99,7 +100,7 @@ class Claims:
             end = log.length if there is None else there.first - 1  # a known id is in no conflict
             for ask in asks:
                 ask.end = end if ask.begun is None else min(end, latest[ask.asked.client][ask.begun])
-            yield from _in_conflict(command_id, asks, log)
+            yield from _in_conflict(command_id, asks, there, log)
             if there is not None:
                 yield from _recorded(command_id, asks, there, log)
             else:
@@ -154,12 +155,16 @@ def _binding(ask: _Ask, asks: Sequence[_Ask]) -> list[Told]:
     return [one for one in ask.final if one.outcome != "invalid" or not may_be_for_another]
 
 
-def _in_conflict(command_id: str, asks: Sequence[_Ask], log: Recorded) -> Iterator[Fault]:
+def _in_conflict(
+    command_id: str, asks: Sequence[_Ask], there: RecordedCommand | None, log: Recorded
+) -> Iterator[Fault]:
     """Between what the client knew of and the end of the log of then, another version must have been there."""
     for ask in asks:
         says = f"Command {command_id} was answered conflict, and"
         if ask.in_conflict and not ask.asked.expected:
             yield Fault("expected", f"{says} named no version.")
+        elif ask.in_conflict and there is not None and ask.knew >= there.first:
+            yield Fault("twice", f"{says} was at {there.first}, before position {ask.knew}, which its client knew.")
         elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew, ask.end):
             yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to {ask.end}.")
 

@@ -7,7 +7,7 @@ import pytest
 
 TOOK_TOO_LONG = 36
 """mutmut's own code."""
-_HUNG: set[str] = set()
+_HUNG: list[str] = []
 
 
 def hung(report: pytest.TestReport) -> bool:
@@ -16,7 +16,7 @@ def hung(report: pytest.TestReport) -> bool:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if hung(report):
-        _HUNG.add(report.nodeid)
+        _HUNG.append(report.nodeid)
 
 
 @pytest.hookimpl(trylast=True)

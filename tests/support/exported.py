@@ -24,7 +24,7 @@ from dora_state.importing.translation import Translation
 from infrastructure.xes.sort import sort_xes
 from projections.exports import Exporter
 from tests.support.command_world import World
-from tests.support.invariants import IMPORTING, check_moves
+from tests.support.invariants import IMPORTING, check_moves, check_world
 from tests.support.memory_log import MemoryEventLog
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -139,6 +139,7 @@ async def check_round_trip(log: MemoryEventLog) -> None:
     before, after = World(log), World()
     await import_again(after, await exported(log, "xes"))
     check_moves(after.log.events, IMPORTING)
+    check_world(after)
     workflows, tasks = before.of_kind(WORKFLOW), before.of_kind(TASK)
     assert after.of_kind(WORKFLOW) == workflows
     lent = {"pool_id": None, "reservation_id": None, "allocated": None}

@@ -2,6 +2,8 @@
 and here of what clients did.
 """
 
+from dataclasses import replace
+
 from dora_state.testing.history import Asked, Told
 from tests.support.forged_logs import OF_THE_LOG
 from tests.support.forged_onlookers import OF_ONLOOKERS
@@ -227,6 +229,15 @@ FORGERIES: dict[str, Forgery] = {
         r"answered refused, and expected {'workflow-wf': 3}, which was not so from position 3 to 3",
         lambda story: ask_before(
             story, "StartWorkflow", Asked("a", "x", "CancelWorkflow", {"workflow-wf": 3}), Told("a", "x", "refused")
+        ),
+    ),
+    "one who knows what comes after it is told a conflict of what is in the log": (
+        "twice",
+        "answered conflict, and was at 6, before position 13, which its client knew",
+        lambda story: ask(
+            story,
+            replace(story.asked(story.scheduled), expected={"task-t": 2}),
+            Told("a", story.scheduled, "conflict"),
         ),
     ),
     "one is recorded before what its client knew when it asked": (

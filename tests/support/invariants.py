@@ -36,11 +36,15 @@ IMPORTING: Mapping[str, Any] = {
 
 def check_moves(log: Iterable[RecordedEvent], begin: Mapping[str, Any] = MappingProxyType({})) -> None:
     """What was there before each event of a whole log allowed it, and rollbacks brought back what was."""
-    states, pasts = dict(begin), Pasts()
+    states, pasts, touched = dict(begin), Pasts(), dict[str, int]()
     for event in log:
         assert list(forbidden(states, event)) == [], event.position
         before = states.get(event.stream_id)
         said, after = FOLDER.step(event, before)
         assert list(pasts.forbidden(event.stream_id, said, before, after)) == [], event.position
         states[event.stream_id] = after
-        pasts.keep(event.stream_id, event.version, after)
+        touched[event.stream_id] = event.version
+        if event.following == 0:
+            for stream_id, version in touched.items():
+                pasts.keep(stream_id, version, states[stream_id])
+            touched.clear()

@@ -109,7 +109,7 @@ def test_who_was_waited_for_in_vain_has_told_no_mutant(tmp_path: Path, tests: st
     (tmp_path / "test_some.py").write_text(
         "import time\ndef test_hangs(): time.sleep(60)\ndef test_passes(): pass\ndef test_fails(): assert False\n"
     )
-    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", ".", "--timeout=0.2", "-k", tests)
+    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", ".", "--timeout=2", "-k", tests)
     command = [sys.executable, "-m", "pytest", *ARGUMENTS, *settings, "test_some.py"]
     ran = subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False, capture_output=True

@@ -1,6 +1,6 @@
 """Each thing that can be recorded of a workflow and its tasks comes back from our export; none is taken on trust."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +37,13 @@ class TestComesBack:
         start(world, "t1")
         soon = world.clock.pass_(0)
         world.given(tasks.ReportProgress(task_id="t1", percentage=40, estimated_completion=soon))
+        await check_round_trip(world.log)
+
+    async def test_what_was_recorded_a_moment_after_it_was_decided(self) -> None:
+        world = running_world("t1")
+        decided = world.clock
+        world.log._clock = lambda: decided() + timedelta(milliseconds=3)
+        start(world, "t1")
         await check_round_trip(world.log)
 
     @pytest.mark.parametrize("end", ["fail", "time out", "expire"])

@@ -11,6 +11,7 @@ from commands.messages import pool as pools
 from commands.messages import system as systems
 from commands.messages import task as tasks
 from commands.messages import workflow as workflows
+from commands.messages.transaction import Transaction
 from domain.agent import Slot
 from domain.values import iso
 from tests.support.command_world import World, add_task, assign, create_workflow, running_world, start
@@ -307,3 +308,18 @@ def test_a_version_within_a_command_is_no_moment_that_there_was() -> None:
     position = world.stream("workflow-wf")[end - 2].position  # a position snaps down to the last whole command
     world.accept(roll_back(to_position=position))
     assert (world.workflow().state, world.task("t1").state) == ("running", "running")
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_a_version_that_comes_only_of_its_own_transaction_is_no_moment_that_there_was(ahead: int) -> None:
+    world = running_world("t1")
+    before = version(world)
+    amends = [workflows.AmendWorkflow(workflow_id="wf", context={"a": value}) for value in (1, 2)]
+    answer = world.refuse(
+        Transaction(commands=(*amends, roll_back(to_version=before + ahead))), "rollback_divides_command"
+    )
+    assert answer.problem is not None
+    assert f"Version {before + ahead} of workflow wf comes only of this transaction; " in answer.problem.message
+    assert answer.problem.facts["whole_version"] == before
+    world.accept(Transaction(commands=(*amends, roll_back(to_version=before))))
+    assert "a" not in world.workflow().context

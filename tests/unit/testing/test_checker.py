@@ -13,7 +13,7 @@ from dora_state.testing.history import Asked, Began, Followed, Read, Told
 from tests.support.command_world import at_once
 from tests.support.forged_moves import NOW, progressed
 from tests.support.forgeries import FORGERIES
-from tests.support.forging import follower_at, insert, let_go_within_a_command, say_of
+from tests.support.forging import ask_before, follower_at, insert, let_go_within_a_command, say_of
 from tests.support.told_story import Story
 
 
@@ -116,6 +116,14 @@ def test_heartbeats_are_accepted_and_are_not_in_the_log(story: Story) -> None:
     assert story.promises_broken() == set()
     story.history.append(Told("a", "beat", "accepted", {"agent-agent": 3}, story.end))
     assert story.promises_broken() == {"lost"}
+
+
+def test_a_heartbeat_that_was_not_recorded_may_be_in_conflict_the_next_time(story: Story) -> None:
+    beat = Asked("a", "beat", "Heartbeat", {"agent-agent": 2})
+    ask_before(story, "StartTask", beat, Told("a", "beat", "accepted"))
+    assert story.promises_broken() == set()
+    story.history += [beat, Told("a", "beat", "conflict")]
+    assert story.promises_broken() == set()
 
 
 def test_a_follower_may_begin_later_and_go_on_where_it_was(story: Story) -> None:
