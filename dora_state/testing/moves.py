@@ -193,9 +193,8 @@ def _looked_into(states: States, own: object, event: Event) -> Checks:
             afresh = event.attempt == 1 and _workflow(states, own.workflow_id, "limited_from") == event.at
             yield afresh or event.attempt == own.attempt + 1, f"attempt {event.attempt} came after {own.attempt}"
         case Task(), TaskCancelled():
-            allowed = _OPEN
-            if _workflow(states, own.workflow_id, "ended_at") == event.at:
-                allowed |= {"cancelled"}
+            ends_with_it = _workflow(states, own.workflow_id, "ended_at") == event.at
+            allowed = frozenset({"cancelled"}) if ends_with_it else _OPEN
             if own.state not in ("failed", "timed_out"):
                 allowed |= {"failed"}
             yield from _workflow_is(states, own.workflow_id, allowed)
@@ -230,8 +229,7 @@ def _workflow_is(states: States, workflow_id: str, allowed: frozenset[str]) -> C
 
 
 def _system(states: States) -> System | None:
-    system = states.get(SYSTEM.stream_id(SYSTEM_ID))
-    return system if isinstance(system, System) else None
+    return states.get(SYSTEM.stream_id(SYSTEM_ID))
 
 
 def _no_maintenance(states: States, at: datetime) -> Checks:

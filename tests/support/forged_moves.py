@@ -170,6 +170,18 @@ OF_MOVES: dict[str, Forgery] = {
         (WORKFLOW, workflow.WorkflowFailed(at=NOW, error="why")),
         (TASK, task.TaskCancelled(at=NOW, reason="why")),
     ),
+    "a task that timed out is cancelled in a failed workflow": _told(
+        "TaskCancelled of task-t: its workflow was failed",
+        None,
+        (TASK, task.TaskTimedOut(at=NOW, reason="time limit exceeded")),
+        (WORKFLOW, workflow.WorkflowFailed(at=NOW, error="why")),
+        (TASK, task.TaskCancelled(at=NOW, reason="why")),
+    ),
+    "a task is created in a workflow that there is not": _told(
+        "TaskCreated of task-u: its workflow was not there",
+        None,
+        ("task-u", task.TaskCreated(at=NOW, task_id="u", workflow_id="nowhere", definition_id="d")),
+    ),
     "an agent is registered twice": _told(
         "AgentRegistered of agent-agent: it was healthy",
         None,
@@ -188,6 +200,19 @@ OF_MOVES: dict[str, Forgery] = {
         "AgentHealthReported of agent-agent: it was deregistered", None, DEREGISTERED, DEGRADED
     ),
     "a pool is created twice": _told("PoolCreated of pool-p: it was there already", None, POOL_CREATED, POOL_CREATED),
+    "an agent that was deregistered reports its health, whatever its name": _told(
+        "AgentHealthReported of agent-a-1: it was deregistered",
+        None,
+        ("agent-a-1", agent.AgentRegistered(at=NOW, agent_id="a-1", agent_type="analyzer")),
+        ("agent-a-1", agent.AgentDeregistered(at=NOW)),
+        ("agent-a-1", agent.AgentHealthReported(at=NOW, state="degraded")),
+    ),
+    "a reservation expires that there is not": _told(
+        "ReservationExpired of pool-p: r was to expire at None, and did at",
+        None,
+        POOL_CREATED,
+        (POOL, pool.ReservationExpired(at=NOW, reservation_id="r")),
+    ),
     "a reservation comes twice": _told(
         "ResourcesReserved of pool-p: r was reserved already", None, POOL_CREATED, RESERVED, RESERVED
     ),

@@ -1,7 +1,7 @@
 """What an event was allowed to follow: each kind is judged or said not to be, and what is allowed is found so."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -143,6 +143,15 @@ def test_what_a_workflow_waits_for_or_waited_for_may_be_awaited_and_is_no_task_s
         say(story, 0, dependencies=["data"])
         insert(story, "StartWorkflow", *met, told)
         assert {fault.says.rpartition(": ")[2] for fault in story.faults() if fault.promise == "moves"} == broken
+
+
+@pytest.mark.parametrize(("deadline", "broken"), [(SOON, False), (None, True), (LATER, True)])
+def test_the_limit_of_a_task_is_its_own_and_not_the_system_s(deadline: datetime | None, broken: bool) -> None:
+    story = Story()
+    say(story, 1, time_limit=3600)
+    insert(story, "StartTask", configured(30.0), (TASK, task.TaskStarted(at=NOW, deadline=deadline)))
+    del story.log[-3:]  # its start as it was
+    assert ("moves" in story.promises_broken()) == broken
 
 
 def test_a_task_times_out_at_its_limit_and_not_before() -> None:
