@@ -164,7 +164,7 @@ def _in_conflict(
         if ask.in_conflict and not ask.asked.expected:
             yield Fault("expected", f"{says} named no version.")
         elif ask.in_conflict and there is not None and ask.knew >= there.first:
-            yield Fault("twice", f"{says} was at {there.first}, before position {ask.knew}, which its client knew.")
+            yield Fault("twice", f"{says} was at {there.first}, where its client knew of position {ask.knew}.")
         elif ask.in_conflict and log.has_been(ask.asked.expected, ask.knew, ask.end):
             yield Fault("expected", f"{says} {dict(ask.asked.expected)} was so from position {ask.knew} to {ask.end}.")
 

@@ -19,6 +19,7 @@ from tests.support.forging import (
     ask_in_others_names,
     ask_twice_and_tell_of_a_conflict,
     ask_twice_for_what_never_was,
+    know_and_be_in_conflict,
     tell_all_that_it_is_invalid,
     tell_of_a_conflict,
     tell_that_it_is_invalid,
@@ -233,12 +234,17 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "one who knows what comes after it is told a conflict of what is in the log": (
         "twice",
-        "answered conflict, and was at 6, before position 13, which its client knew",
+        "answered conflict, and was at 6, where its client knew of position 13",
         lambda story: ask(
             story,
             replace(story.asked(story.scheduled), expected={"task-t": 2}),
             Told("a", story.scheduled, "conflict"),
         ),
+    ),
+    "one who knows of it is told a conflict of what is in the log": (
+        "twice",
+        "answered conflict, and was at 4, where its client knew of position 4",
+        know_and_be_in_conflict,
     ),
     "one is recorded before what its client knew when it asked": (
         "order",

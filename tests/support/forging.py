@@ -196,6 +196,14 @@ def tell_all_that_it_is_invalid(story: Story) -> None:
     )
 
 
+def know_and_be_in_conflict(story: Story) -> None:
+    asked = next(one for one in story.history if isinstance(one, Asked) and one.type == "StartWorkflow")
+    asked = dataclasses.replace(asked, client="c")
+    told = Told("c", asked.command_id, "accepted", {"workflow-wf": 3}, 4)
+    again = dataclasses.replace(asked, expected={"workflow-wf": 2})
+    ask(story, asked, told, again, Told("c", asked.command_id, "conflict"))
+
+
 def tell_that_it_is_invalid(story: Story) -> None:
     story.forget(story.done)
     ask(story, Told("a", story.done, "invalid"))
