@@ -16,7 +16,7 @@ from domain.all_events import CATALOGUE
 from domain.errors import CorruptLog
 from domain.log import RecordedEvent
 from domain.pool import Pool, ReservationExpired, ResourcesReserved
-from domain.system import SYSTEM, SYSTEM_ID, LogImportBegun, LogImportEnded, MaintenanceScheduled, System
+from domain.system import SYSTEM, SYSTEM_ID, LogImportEnded, MaintenanceScheduled, System
 from domain.task import (
     Task,
     TaskCancelled,
@@ -94,11 +94,11 @@ _WORKFLOW_IN: Mapping[str, frozenset[str]] = {
 }
 """The states in which a task's workflow lets this happen."""
 BEGINNINGS = frozenset({"WorkflowCreated", "TaskCreated", "PoolCreated"})
+BEGINNINGS_OF_LOGS = frozenset({"LogImportBegun"})
 LOOKED_INTO = frozenset(
     event.type
     for event in (
         AgentReturned,
-        LogImportBegun,
         LogImportEnded,
         MaintenanceScheduled,
         ReservationExpired,
@@ -133,6 +133,8 @@ def _conditions(states: States, record: RecordedEvent) -> Checks:
     only_in = ONLY_IN.get(record.stream_id.partition("-")[0], {}).get(record.type)
     if record.type in BEGINNINGS:
         yield own is None, "it was there already"
+    if record.type in BEGINNINGS_OF_LOGS:
+        yield record.position == 1, "there was something before it, and an import begins a log"
     if own is not None and only_in is not None:
         yield own.state in only_in, f"it was {own.state}"
     if isinstance(own, Task) and record.type in _WORKFLOW_IN:
@@ -146,8 +148,6 @@ def _conditions(states: States, record: RecordedEvent) -> Checks:
             yield from _of_workflow(states, own, event)
         else:
             yield from _looked_into(states, own, event)
-        if isinstance(event, LogImportBegun):
-            yield record.position == 1, "there was something before it, and an import begins a log"
 
 
 def _of_workflow(states: States, own: Workflow, event: Event) -> Checks:

@@ -1,7 +1,8 @@
 """Whether a workflow that was rolled back became what it was: its document, and its own account of its tasks.
 
 Not looked at is what became of the tasks themselves, of which a rollback does not tell the moment: invariants hold them
-to what their workflow says.
+to what their workflow says. What an event restores is held to what is folded now, so that an upcast of a workflow's
+events must be one of what they restored, too.
 """
 
 from collections.abc import Iterator

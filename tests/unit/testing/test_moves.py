@@ -8,7 +8,7 @@ import pytest
 from domain import agent, pool, system, task, workflow
 from domain.aggregate import Event
 from domain.all_events import AGGREGATES
-from dora_state.testing.moves import BEGINNINGS, LOOKED_INTO, ONLY_IN
+from dora_state.testing.moves import BEGINNINGS, BEGINNINGS_OF_LOGS, LOOKED_INTO, ONLY_IN
 from tests.support.forged_moves import (
     AGENT,
     BEFORE,
@@ -57,7 +57,7 @@ FOLLOWS_ON_ANY = {
 
 
 def test_each_type_of_event_is_judged_or_said_not_to_be() -> None:
-    judged = BEGINNINGS | LOOKED_INTO | {type for types in ONLY_IN.values() for type in types}
+    judged = BEGINNINGS | BEGINNINGS_OF_LOGS | LOOKED_INTO | {type for types in ONLY_IN.values() for type in types}
     assert not judged & FOLLOWS_ON_ANY
     known = {event.type for aggregate in AGGREGATES.values() for event in aggregate.events}
     assert judged | FOLLOWS_ON_ANY == known
